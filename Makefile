@@ -1,0 +1,48 @@
+# Every verb sets up what it needs and is quick the second time. `make` alone lists them.
+PYTHON ?= python3
+DEMO_VENV := .venv-demo
+VENV := .venv
+STAMP := .installed
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types tests bench demo-model clean
+
+help:  ## list the verbs
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+
+demo: $(DEMO_VENV)/$(STAMP)  ## inspect the embedded demo images; writes clipspect-demo/index.html
+	$(DEMO_VENV)/bin/clipspect demo --out clipspect-demo
+
+test: lint types tests  ## lint, types and tests
+
+lint: $(VENV)/$(STAMP)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/$(STAMP)  ## mypy --strict on the runtime and the exporter
+	$(BIN)/mypy
+
+tests: $(VENV)/$(STAMP)  ## pytest, the full-size export included
+	$(BIN)/pytest
+
+bench: $(VENV)/$(STAMP)  ## pytest-benchmark suites
+	$(BIN)/pytest benchmarks --benchmark-only
+
+demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (up to two hours), write its bundle
+	cd models && ../$(BIN)/python -m demo.train --work ../work/demo --out clipspect_models/demo.safetensors
+	cd models && ../$(BIN)/python -m demo.build
+
+clean:  ## remove the environments and everything that was made
+	rm -rf $(VENV) $(DEMO_VENV) work clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+
+# The demo's environment holds the runtime and one engine, nothing else: no torch.
+$(DEMO_VENV)/$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(DEMO_VENV)
+	$(DEMO_VENV)/bin/pip install --quiet --disable-pip-version-check --editable ".[cpu]"
+	touch $@
+
+$(VENV)/$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@

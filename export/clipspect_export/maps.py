@@ -1,0 +1,49 @@
+"""From a patch grid to a map of pixels as constants: `A @ grid @ A.T`, with A one matrix for both sides."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from clipspect.errors import ExportError
+from torch import Tensor
+
+TRUNCATE = 4.0  # standard deviations on each side of a Gaussian: scipy's default, which AnomalyCLIP's code keeps
+
+
+def require_sigma(sigma: float, pixels: int) -> float:
+    """A Gaussian's standard deviation in pixels, 0 for none. Raises ExportError."""
+    if not 0 <= sigma <= pixels:
+        raise ExportError(f"sigma {sigma}: expected 0 (no smoothing) up to the image's {pixels} pixels")
+    return float(sigma)
+
+
+def gaussian_matrix(pixels: int, sigma: float) -> Tensor:
+    """(pixels, pixels), float64: scipy's `gaussian_filter` along one side; the identity for sigma 0.
+
+    The kernel ends TRUNCATE standard deviations from its centre; beyond an edge the image is mirrored, the edge
+    pixel included (scipy's mode "reflect": d c b a | a b c d | d c b a).
+    """
+    radius = int(TRUNCATE * sigma + 0.5)
+    offset = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offset / sigma) ** 2) if sigma else np.ones(1)
+    kernel /= kernel.sum()
+    row = np.arange(pixels)[:, None]
+    column = (row + offset) % (2 * pixels)
+    column = np.minimum(column, 2 * pixels - 1 - column)
+    matrix = np.zeros((pixels, pixels))
+    np.add.at(matrix, (row, column), kernel)
+    return torch.from_numpy(matrix)
+
+
+def corner_bilinear_matrix(pixels: int, grid: int) -> Tensor:
+    """(pixels, grid): linear interpolation along one side, the corners' centres aligned (align_corners=True)."""
+    step = (grid - 1) / (pixels - 1) if pixels > 1 else 0.0
+    position = torch.arange(pixels, dtype=torch.float64) * step
+    lower = position.floor().long().clamp(max=max(grid - 2, 0))
+    weight = position - lower
+    matrix = torch.zeros(pixels, grid, dtype=torch.float64)
+    row = torch.arange(pixels)
+    matrix[row, lower] = 1 - weight
+    if grid > 1:
+        matrix[row, lower + 1] = weight
+    return matrix.float()

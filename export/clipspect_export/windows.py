@@ -1,0 +1,94 @@
+"""WinCLIP's geometry as constants: which tokens a window reads, and how window values become a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from clipspect.errors import ExportError
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """Windows of one size, each with its class token: `count` attention groups of `size` tokens."""
+
+    count: int
+    size: int
+
+    @property
+    def tokens(self) -> int:
+        return self.count * self.size
+
+
+def require_scales(scales: Sequence[int], grid: int) -> tuple[int, ...]:
+    """Window sides in patches, checked against the grid. Raises ExportError."""
+    if not scales:
+        raise ExportError("no scales: give the sides of the windows in patches, such as 2,3")
+    for scale in scales:
+        if not 1 <= scale <= grid:
+            raise ExportError(
+                f"scale {scale} does not fit: windows are 1 to {grid} patches wide on a {grid} x {grid} grid"
+            )
+    if len(set(scales)) != len(scales):
+        raise ExportError(f"scales {','.join(map(str, scales))}: one stands there twice")
+    return tuple(scales)
+
+
+def window_patches(grid: int, scale: int) -> Tensor:
+    """Row-major patch indices of all windows of `scale` x `scale` patches, stride 1: (windows, scale ** 2)."""
+    patches = torch.arange(grid * grid).reshape(grid, grid)
+    return patches.unfold(0, scale, 1).unfold(1, scale, 1).reshape(-1, scale * scale)
+
+
+def groups(grid: int, scales: Sequence[int]) -> list[Group]:
+    """The packed attention groups: the full image, then the windows of each scale."""
+    return [Group(1, grid * grid + 1), *(Group((grid - scale + 1) ** 2, scale * scale + 1) for scale in scales)]
+
+
+def packed_tokens(grid: int, scales: Sequence[int]) -> Tensor:
+    """For each packed token, the token of the full image that it is (0: the class token): (T,)."""
+    full = torch.arange(grid * grid + 1)
+    parts = [full]
+    for scale in scales:
+        patches = window_patches(grid, scale) + 1
+        parts.append(torch.cat([torch.zeros(len(patches), 1, dtype=torch.int64), patches], dim=1).flatten())
+    return torch.cat(parts)
+
+
+def class_places(layout: Sequence[Group]) -> Tensor:
+    """Where each group's class token stands among the packed tokens: (G,)."""
+    places: list[int] = []
+    start = 0
+    for group in layout:
+        places.extend(range(start, start + group.tokens, group.size))
+        start += group.tokens
+    return torch.tensor(places)
+
+
+def inverse_mean_matrix(grid: int, scales: Sequence[int]) -> Tensor:
+    """(G, grid ** 2): from the inverse values of all groups to the inverse of the map.
+
+    Per scale a patch is the harmonic mean of the windows that cover it; the scales, and the full image as one more,
+    are combined by the harmonic mean again (Jeong et al. 2023, equation 3). Inverses make both means linear.
+    """
+    rows = [torch.ones(1, grid * grid, dtype=torch.float64)]
+    for scale in scales:
+        patches = window_patches(grid, scale)
+        covers = torch.zeros(len(patches), grid * grid, dtype=torch.float64).scatter_(1, patches, 1.0)
+        rows.append(covers / covers.sum(dim=0))
+    return (torch.cat(rows) / (len(scales) + 1)).float()
+
+
+def bilinear_matrix(pixels: int, grid: int) -> Tensor:
+    """(pixels, grid): linear interpolation along one side, pixel centres (align_corners=False), edges repeated."""
+    position = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * grid / pixels - 0.5).clamp(0, grid - 1)
+    lower = position.floor().long().clamp(max=max(grid - 2, 0))
+    weight = position - lower
+    matrix = torch.zeros(pixels, grid, dtype=torch.float64)
+    row = torch.arange(pixels)
+    matrix[row, lower] = 1 - weight
+    if grid > 1:
+        matrix[row, lower + 1] = weight
+    return matrix.float()

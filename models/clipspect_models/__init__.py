@@ -1,0 +1,8 @@
+"""Presets and the embedded demo bundle: data, and the paths to it."""
+
+from pathlib import Path
+
+_ROOT = Path(__file__).parent
+
+DEMO_BUNDLE = _ROOT / "demo.bundle"
+DEMO_IMAGES = _ROOT / "demo_images"  # index.json: file, mask (or null), family, defect (or null)

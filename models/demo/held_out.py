@@ -1,0 +1,104 @@
+"""Pictures of families and defect kinds that training never saw, drawn from fixed seeds.
+
+`python -m demo.held_out images` writes the few that ship with the package; `... figures` draws many more and
+prints what a bundle makes of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import clipspect
+import numpy as np
+import numpy.typing as npt
+from clipspect.metrics import auroc
+from clipspect_models import DEMO_IMAGES
+from PIL import Image
+from tqdm import tqdm
+
+from demo import defects, surfaces
+from demo.batches import IMAGE
+from demo.pool import Pair, draw_pair
+from demo.surfaces import SIZE
+
+SHIPPED_SEED, FIGURES_SEED = 2026, 4052
+INSIDE = np.s_[(SIZE - IMAGE) // 2 : (SIZE + IMAGE) // 2, (SIZE - IMAGE) // 2 : (SIZE + IMAGE) // 2]
+JPEG_QUALITY = 92
+
+
+def held_out_pairs(seed: int, each: int) -> Iterator[Pair]:
+    """`each` pairs of every held-out family and defect kind, cropped to the model's size."""
+    for f, (family, draw) in enumerate(surfaces.HELD_OUT.items()):
+        for d, (kind, damage) in enumerate(defects.HELD_OUT.items()):
+            rng = np.random.default_rng([seed, f, d])
+            for _ in range(each):
+                pair = draw_pair(rng, {family: draw}, {kind: damage}, surfaces.HELD_OUT)
+                yield Pair(family, kind, pair.good[INSIDE], pair.bad[INSIDE], pair.mask[INSIDE])
+
+
+def write_images(folder: Path) -> None:
+    """The shipped pictures: a good and a damaged one of every family and kind, masks, and index.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    index: list[dict[str, str | None]] = []
+    for pair in held_out_pairs(SHIPPED_SEED, 1):
+        stem = f"{pair.family}-{pair.defect}"
+        mask = f"{stem}-mask.png"
+        Image.fromarray(pair.mask).save(folder / mask, optimize=True)
+        for name, image, defect in ((f"{stem}-good.jpg", pair.good, None), (f"{stem}.jpg", pair.bad, pair.defect)):
+            Image.fromarray(image).save(folder / name, quality=JPEG_QUALITY, subsampling=0, optimize=True)
+            index.append({"file": name, "mask": mask if defect else None, "family": pair.family, "defect": defect})
+    (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
+def figures(bundle: str, each: int, recipe: str | None = None) -> dict[str, dict[str, float]]:
+    """Image and pixel AUROC of a bundle on drawn held-out pictures: by family, by defect kind, and their mean.
+
+    As the field does it, a figure is made per family over its good and damaged pictures, then averaged.
+    """
+    scores: list[float] = []
+    maps: list[npt.NDArray[np.float32]] = []
+    masks, families, kinds = [], [], []
+    total = 2 * each * len(surfaces.HELD_OUT) * len(defects.HELD_OUT)
+    with clipspect.load(bundle, recipe=recipe) as inspector, tqdm(total=total, unit="image") as bar:
+        for pair in held_out_pairs(FIGURES_SEED, each):
+            for image, mask in ((pair.good, np.zeros_like(pair.mask)), (pair.bad, pair.mask)):
+                result = inspector.inspect(image)
+                scores.append(result.score)
+                maps.append(result.anomaly_map)
+                masks.append(mask)
+                families.append(pair.family)
+                kinds.append(pair.defect)
+                bar.update()
+    score, anomaly, truth = np.array(scores), np.stack(maps), np.stack(masks)
+
+    def measured(chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
+        bad = truth[chosen].any((1, 2))
+        return {
+            "image_auroc": auroc(bad, score[chosen]),
+            "pixel_auroc": auroc(truth[chosen].ravel(), anomaly[chosen].ravel()),
+        }
+
+    rows = {name: measured(np.array(families) == name) for name in surfaces.HELD_OUT}
+    mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in ("image_auroc", "pixel_auroc")}
+    by_kind = {name: measured(np.array(kinds) == name) for name in defects.HELD_OUT}
+    return rows | by_kind | {"mean over families": mean}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["images", "figures"])
+    parser.add_argument("--bundle", default="demo")
+    parser.add_argument("--each", type=int, default=10, help="pairs of every family and kind")
+    args = parser.parse_args()
+    if args.what == "images":
+        write_images(DEMO_IMAGES)
+        return
+    for name, row in figures(args.bundle, args.each).items():
+        print(f"{name:20} image AUROC {row['image_auroc']:.3f}  pixel AUROC {row['pixel_auroc']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

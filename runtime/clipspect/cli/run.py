@@ -1,0 +1,171 @@
+"""`clipspect run`: inspect images, folders and globs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipspect.errors import ClipspectError, ImageError
+
+if TYPE_CHECKING:
+    from clipspect.cli.output import ResultFolder, Row
+    from clipspect.inspector import Frame, Inspector
+    from clipspect.overlay import HeatScale
+
+_DESCRIPTION = """Inspect images and print one row each. An image that cannot be read is reported, the others are
+inspected, and the exit status is then 1. A "fail" verdict is a result, not an error."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("run", help="inspect images, folders and globs", description=_DESCRIPTION)
+    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="image, folder (with its subfolders) or glob")
+    parser.add_argument("--recipe", metavar="NAME", help="recipe of the bundle (default: its only one)")
+    parser.add_argument("--backend", metavar="NAME", help="inference engine (default: the best that works)")
+    parser.add_argument("--threads", metavar="N", type=_count, help="threads of the engine (default: the engine's)")
+    parser.add_argument(
+        "--batch", metavar="N", type=_count, default=1, help="images per run of the engine (default: 1)"
+    )
+    parser.add_argument("--map-limit", metavar="X", type=_number, help="regions are where the anomaly map is over this")
+    parser.add_argument(
+        "--heat-scale",
+        metavar=("LO", "HI"),
+        nargs=2,
+        type=_number,
+        help="map values drawn coldest and hottest, the same for all images (default: the method's range)",
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write results.jsonl, results.csv and overlays/ here")
+    parser.add_argument("--json", action="store_true", help="JSON lines on stdout, and nothing else there")
+
+
+def run(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from clipspect.cli.sources import find_images
+    from clipspect.inspector import load
+
+    paths = find_images(args.sources)
+    options = {"threads": args.threads} if args.threads is not None else {}
+    with contextlib.ExitStack() as stack:
+        inspector = stack.enter_context(
+            load(args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **options)
+        )
+        folder = _result_folder(args, paths, inspector)
+        if folder is not None:
+            stack.enter_context(folder)
+        bar = stack.enter_context(tqdm(total=len(paths), unit=" images", disable=None, file=sys.stderr, leave=False))
+        report = _Report(args.json, bar)
+        for row in _inspect(inspector, paths, args.batch, folder):
+            report.add(row)
+            if folder is not None:
+                folder.write(row)
+    report.finish(inspector, args.out)
+    return 1 if report.errors else 0
+
+
+def _result_folder(args: argparse.Namespace, paths: list[Path], inspector: Inspector) -> ResultFolder | None:
+    scale = _heat_scale(args, inspector)
+    if args.out is None:
+        return None
+    from clipspect.cli.output import ResultFolder
+
+    return ResultFolder(args.out, paths, scale)
+
+
+def _heat_scale(args: argparse.Namespace, inspector: Inspector) -> HeatScale:
+    from clipspect.overlay import HeatScale
+
+    scale = HeatScale(*(args.heat_scale or inspector.bundle.manifest.map_range))
+    if not scale.low < scale.high:
+        raise ClipspectError(f"--heat-scale: {scale.low:g} is not below {scale.high:g}: give the lower value first")
+    return scale
+
+
+def _inspect(inspector: Inspector, paths: list[Path], batch: int, folder: ResultFolder | None) -> Iterator[Row]:
+    """A row for every path, in their order."""
+    from clipspect.cli.output import error_row, result_row
+
+    for first in range(0, len(paths), batch):
+        frames: dict[Path, Frame] = {}
+        rows: dict[Path, Row] = {}
+        for path in paths[first : first + batch]:
+            try:
+                frames[path] = inspector.prepare(path)
+            except ImageError as error:
+                rows[path] = error_row(path, error)
+        for (path, frame), result in zip(frames.items(), inspector.score(list(frames.values()))):
+            rows[path] = result_row(result)
+            if folder is not None:
+                rows[path]["overlay"] = folder.draw(path, frame, result)
+        yield from (rows[path] for path in paths[first : first + batch])
+
+
+@dataclass
+class _Report:
+    """What a person or a program sees while the run goes on."""
+
+    as_json: bool
+    bar: Any  # tqdm; it keeps rows and progress bar apart on a terminal
+    errors: int = 0
+    milliseconds: list[float] = field(default_factory=list)
+    verdicts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: Row) -> None:
+        from clipspect.cli.output import json_line
+
+        self.bar.update()
+        if row["error"] is None:
+            self.milliseconds.append(sum(row["timings_ms"].values()))
+            self.verdicts[row["verdict"] or "scored"] += 1
+        else:
+            self.errors += 1
+            self._print(f"clipspect: {row['error']}", sys.stderr)
+        if self.as_json:
+            self._print(json_line(row))
+        elif row["error"] is None:
+            if len(self.milliseconds) == 1:
+                self._print(f"{'score':>8}  {'verdict':9}  {'regions':>7}  {'ms':>7}  source")
+            verdict, regions = row["verdict"] or "-", len(row["regions"])
+            ms = self.milliseconds[-1]
+            self._print(f"{row['score']:8.4f}  {verdict:9}  {regions:7d}  {ms:7.1f}  {row['source']}")
+
+    def finish(self, inspector: Inspector, out: Path | None) -> None:
+        """One line of summary on stderr."""
+        parts = [f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())]
+        if self.milliseconds:
+            parts.append(f"median {statistics.median(self.milliseconds):.1f} ms an image")
+            parts.append(f"{inspector.backend} on {inspector.device}")
+        if self.errors:
+            parts.append(f"{self.errors} could not be read")
+        if out is not None:
+            parts.append(f"written to {out}")
+        print(f"clipspect: {', '.join(parts)}", file=sys.stderr)
+
+    def _print(self, line: str, file: Any = None) -> None:
+        file = file or sys.stdout
+        self.bar.write(line, file=file)
+        file.flush()  # a program that reads the rows gets each when it is there
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
+    return value

@@ -1,0 +1,25 @@
+"""One exception per cause; every message says what was found and what to do about it."""
+
+
+class ClipspectError(Exception):
+    """Base of every error that clipspect raises on purpose."""
+
+
+class BundleError(ClipspectError):
+    """A bundle is missing, incomplete, altered, or made by a newer version."""
+
+
+class RecipeError(ClipspectError):
+    """A recipe is missing, damaged, or belongs to other weights."""
+
+
+class ImageError(ClipspectError):
+    """An image cannot be read, or has a shape or type that cannot be inspected."""
+
+
+class BackendError(ClipspectError):
+    """An engine is not installed, cannot run this graph, or failed on the device asked for."""
+
+
+class ExportError(ClipspectError):
+    """The exporter was given weights, a configuration or an option that it cannot turn into a bundle."""

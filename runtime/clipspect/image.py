@@ -1,0 +1,135 @@
+"""A frame, whatever it came as, becomes RGB; RGB becomes the model's input.
+
+What is not plain 8-bit RGB is converted the way a viewer would show it: EXIF orientation is
+applied, transparency is laid over white, 16-bit grey is scaled from its full range (never
+stretched per image), an animation gives its first picture.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from clipspect.bundle import ImageSpec
+from clipspect.errors import ImageError
+
+FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8]"
+
+MAX_PIXELS = 80_000_000  # below the size at which Pillow warns of a decompression bomb; 8000 x 6000 is 48 million
+_BACKGROUND = (255, 255, 255)
+_WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+_SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+_EXIF_ORIENTATION = 0x0112
+_FULL_SCALE = 65535
+
+
+def source_name(frame: FrameLike) -> str | None:
+    """The path of a frame that has one, for messages and results."""
+    if isinstance(frame, (str, os.PathLike)):
+        return os.fspath(frame)
+    return getattr(frame, "filename", None) or None
+
+
+def decode(frame: FrameLike) -> Image.Image:
+    """A path, PIL image, or uint8 array (H, W, 3) RGB or (H, W) grey as a PIL image of mode RGB.
+
+    OpenCV's frames are BGR: pass `frame[..., ::-1]`. Raises ImageError that names the file.
+    """
+    if isinstance(frame, np.ndarray):
+        return _from_array(frame)
+    if isinstance(frame, Image.Image):
+        return _guarded(frame, source_name(frame) or "image")
+    if isinstance(frame, (str, os.PathLike)):
+        return _from_file(Path(frame))
+    raise ImageError(f"cannot inspect {type(frame).__name__}: pass a path, a PIL image or a uint8 NumPy array")
+
+
+def to_model_size(image: Image.Image, spec: ImageSpec) -> npt.NDArray[np.uint8]:
+    """RGB squashed to the model's size with PIL's bicubic filter: uint8 (H, W, 3), as the reference preprocessing."""
+    return np.asarray(image.resize((spec.width, spec.height), Image.Resampling.BICUBIC))
+
+
+def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
+    found = f"array of {array.dtype} {array.shape}"
+    if array.dtype != np.uint8:
+        raise ImageError(f"{found}: expected uint8 with values 0 to 255; scale and convert it first")
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] == 3):
+        raise ImageError(f"{found}: expected (height, width, 3) RGB or (height, width) grey, one image at a time")
+    if array.size == 0:
+        raise ImageError(f"{found}: the image has no pixels")
+    _check_size((array.shape[1], array.shape[0]), found)
+    return Image.fromarray(np.ascontiguousarray(array)).convert("RGB")
+
+
+def _from_file(path: Path) -> Image.Image:
+    if not path.exists():
+        raise ImageError(f"{path}: no such file")
+    if not path.is_file():
+        raise ImageError(f"{path}: is not a file")
+    if path.stat().st_size == 0:
+        raise ImageError(f"{path}: the file is empty")
+    try:
+        with Image.open(path) as image:
+            return _guarded(image, str(path))
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path}: not an image in a format that Pillow reads: convert it to PNG or JPEG") from error
+    except Exception as error:
+        raise ImageError(f"{path}: cannot be read ({error}): check the file") from error
+
+
+def _guarded(image: Image.Image, name: str) -> Image.Image:
+    """Decode and convert; whatever a decoder raises on damaged data becomes one ImageError."""
+    _check_size(image.size, name)
+    try:
+        image.load()
+        if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+            image = ImageOps.exif_transpose(image)
+        return _to_rgb(image, name)
+    except ImageError:
+        raise
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
+        raise ImageError(f"{name}: damaged or cut short ({error}): copy or convert it again") from error
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height == 0:
+        raise ImageError(f"{name}: the image has no pixels")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: {width} x {height} is more than {MAX_PIXELS:,} pixels: shrink it or cut it into tiles"
+        )
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    """By mode; always a new image, so that the caller's stays as it is."""
+    if image.mode in _SIXTEEN_BIT:
+        return _from_sixteen_bit(np.asarray(image), name)
+    if image.mode == "F":
+        raise ImageError(f"{name}: floating-point pixels have no known range: save it as 8-bit or 16-bit")
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        opaque = Image.new("RGB", rgba.size, _BACKGROUND)
+        opaque.paste(rgba, mask=rgba.getchannel("A"))
+        return opaque
+    return image.convert("RGB")
+
+
+def _from_sixteen_bit(pixels: npt.NDArray[np.generic], name: str) -> Image.Image:
+    """16-bit grey to RGB: 0 to 65535 becomes 0 to 255, rounded. (PIL's own conversion clips at 255.)"""
+    wide = pixels.astype(np.int64)
+    if wide.min() < 0 or wide.max() > _FULL_SCALE:
+        raise ImageError(
+            f"{name}: 32-bit pixels beyond 0 to {_FULL_SCALE} have no known range: save it as 8-bit or 16-bit"
+        )
+    grey = (wide * 255 + _FULL_SCALE // 2) // _FULL_SCALE
+    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

@@ -1,0 +1,24 @@
+"""Shared fixtures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import handmade
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def tiny_bundle(tmp_path: Path) -> Path:
+    return handmade.write_bundle(tmp_path / "tiny.bundle")
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """part9.png, part10.png and a same-named image in a subfolder."""
+    folder = tmp_path / "images"
+    (folder / "more").mkdir(parents=True)
+    for name in ("part9.png", "part10.png", "more/part9.png"):
+        Image.fromarray(handmade.spotted()).save(folder / name)
+    return folder

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from clipspect.backends import open_backend
+from clipspect.bundle import Bundle
+from clipspect.cli import main
+from clipspect_export.parity import check_images
+from golden_clip import FULL, weights, write_weights
+
+FULL_SIZE_SECONDS, FULL_SIZE_BYTES = 120, 6e9  # on 2 cores
+
+
+def test_export_writes_a_bundle_with_a_recipe_for_each_object(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "nuts.bundle"
+    arguments = ["export", "winclip", "--out", str(out), "--backbone", str(files[0]), "--weights", str(files[1])]
+    assert main([*arguments, "--object", "hex nut", "--object", "wing nut", "--scales", "3"]) == 0
+    bundle = Bundle.open(out)
+    assert bundle.recipe_names() == ["hex nut", "wing nut"]
+    assert bundle.recipe("wing nut").object == "wing nut"
+    assert bundle.manifest.parameters["scales"] == [3]
+    written = capsys.readouterr()
+    assert "parity with torch" in written.out
+    assert written.err == ""
+    assert main(arguments) == 1
+    assert "--force" in capsys.readouterr().err
+
+
+def test_export_without_an_object_writes_the_recipe_object(files: tuple[Path, Path], tmp_path: Path) -> None:
+    arguments = ["--backbone", str(files[0]), "--weights", str(files[1]), "--scales", "15"]
+    assert main(["export", "winclip", "--out", str(tmp_path / "x"), *arguments]) == 0
+    assert Bundle.open(tmp_path / "x").recipe().object == "object"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--scales", "two"], 2, "expected numbers with commas"),
+        (["--scales", "99", "--weights", "x.pt"], 1, "scale 99 does not fit"),
+        (["--backbone", "ViT-B-32"], 1, "add --weights TAG or --weights FILE"),
+        (["--weights", "none.pt"], 1, "no such weights file"),
+        (["--precision", "fp16"], 1, "not yet in this version"),
+    ],
+)
+def test_what_export_refuses_is_said_in_one_line(
+    arguments: list[str], status: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        found = main(["export", "winclip", "--out", str(tmp_path / "x"), *arguments])
+    except SystemExit as exit_:
+        found = exit_.code  # type: ignore[assignment]
+    error = capsys.readouterr().err
+    assert found == status
+    assert message in error
+    assert status == 2 or error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_export_extra_the_error_names_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, importlib.machinery as machinery\n"
+        "find = machinery.PathFinder.find_spec\n"
+        "machinery.PathFinder.find_spec = classmethod(lambda cls, name, path=None, target=None:"
+        " None if name in {'torch', 'open_clip'} else find(name, path, target))\n"
+        f"sys.path[:0] = {[path for path in sys.path if path]!r}\n"
+        "from clipspect.cli import main\n"
+        f"sys.exit(main(['export', 'winclip', '--out', {str(tmp_path / 'x')!r}]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert 'pip install "clipspect[export]"' in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_command_lines_help_does_not_import_torch() -> None:
+    code = (
+        f"import sys; sys.path[:0] = {[path for path in sys.path if path]!r}; "
+        "from clipspect.cli import build_parser; build_parser(); "
+        "assert not {'torch', 'onnx', 'tqdm'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.full_size
+def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
+    source = write_weights(tmp_path / "seeded.safetensors", weights(FULL))
+    out = tmp_path / "pipe fryum.bundle"
+    command = [sys.executable, "-m", "clipspect", "export", "winclip", "--backbone", "ViT-B-16-plus-240"]
+    start = time.monotonic()
+    subprocess.run([*command, "--weights", str(source), "--object", "pipe fryum", "--out", str(out)], check=True)
+    assert time.monotonic() - start < FULL_SIZE_SECONDS
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < FULL_SIZE_BYTES
+    bundle = Bundle.open(out)
+    assert bundle.manifest.graph.flops <= 625e9
+    assert max(bundle.manifest.parity.score, bundle.manifest.parity.anomaly_map) <= 1e-5
+    onnx.checker.check_model(str(bundle.graph_path))
+    images, text = check_images(240), bundle.recipe().text_features
+    with open_backend("onnxruntime", bundle.graph_path) as session:
+        together = session.run({"image": images, "text_features": text})
+        alone = session.run({"image": images[1:2], "text_features": text})
+    for name, values in alone.items():
+        np.testing.assert_allclose(values[0], together[name][1], atol=1e-5)
+    openvino = pytest.importorskip("openvino")
+    compiled = openvino.Core().compile_model(bundle.graph_path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    answer = compiled({"image": images[1:2], "text_features": text})
+    for name, values in alone.items():
+        np.testing.assert_allclose(answer[name], values, atol=1e-4)
+    trt = pytest.importorskip("tensorrt_rtx", reason="needs NVIDIA's parser: pip install tensorrt-rtx-cu13 (no GPU)")
+    builder = trt.Builder(trt.Logger(trt.Logger.ERROR))
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    assert trt.OnnxParser(network, builder.logger).parse_from_file(str(bundle.graph_path))

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from clipspect.errors import ExportError
+from clipspect_export.winclip_reference import covered_patches, harmonic_mean_over_windows
+from clipspect_export.windows import (
+    bilinear_matrix,
+    class_places,
+    groups,
+    inverse_mean_matrix,
+    packed_tokens,
+    require_scales,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+GRIDS = st.integers(1, 8)
+
+
+@st.composite
+def grid_and_scales(draw: st.DrawFn) -> tuple[int, list[int]]:
+    grid = draw(GRIDS)
+    return grid, draw(st.lists(st.integers(1, grid), min_size=1, max_size=3, unique=True))
+
+
+@given(pixels=st.integers(1, 64), grid=GRIDS)
+@settings(deadline=None)
+def test_the_upsampling_matrix_is_torchs_bilinear_interpolation(pixels: int, grid: int) -> None:
+    values = torch.rand(1, 1, grid, grid, generator=torch.Generator().manual_seed(grid))
+    expected = torch.nn.functional.interpolate(values, size=(pixels, pixels), mode="bilinear", align_corners=False)
+    matrix = bilinear_matrix(pixels, grid)
+    torch.testing.assert_close((matrix @ values @ matrix.T), expected, atol=1e-5, rtol=0)
+
+
+@given(grid_and_scales())
+@settings(deadline=None)
+def test_the_inverse_mean_matrix_is_the_harmonic_mean_over_windows_and_scales(case: tuple[int, list[int]]) -> None:
+    grid, scales = case
+    total = sum(group.count for group in groups(grid, scales))
+    values = torch.rand(2, total, generator=torch.Generator().manual_seed(grid)) * 0.9 + 0.05
+    parts = values.split([group.count for group in groups(grid, scales)], dim=1)
+    maps = [parts[0][:, :, None].expand(-1, grid, grid)]
+    maps += [harmonic_mean_over_windows(part, grid, scale) for part, scale in zip(parts[1:], scales)]
+    expected = len(maps) / torch.stack([1 / one for one in maps]).sum(dim=0)
+    found = 1 / ((1 / values) @ inverse_mean_matrix(grid, scales))
+    torch.testing.assert_close(found.reshape(2, grid, grid), expected, atol=1e-5, rtol=1e-5)
+
+
+@given(grid_and_scales())
+@settings(deadline=None)
+def test_every_group_is_its_class_token_and_its_windows_patches(case: tuple[int, list[int]]) -> None:
+    grid, scales = case
+    tokens, layout = packed_tokens(grid, scales), groups(grid, scales)
+    assert len(tokens) == sum(group.tokens for group in layout)
+    assert tokens[class_places(layout)].tolist() == [0] * sum(group.count for group in layout)
+    windows = [[0, *range(1, grid * grid + 1)]]
+    windows += [[0] + [patch + 1 for patch in patches] for scale in scales for patches in covered_patches(grid, scale)]
+    assert tokens.tolist() == [token for window in windows for token in window]
+
+
+@pytest.mark.parametrize(
+    ("scales", "message"),
+    [
+        ((), "no scales"),
+        ((2, 16), "scale 16 does not fit"),
+        ((0,), "scale 0 does not fit"),
+        ((2, 2), "stands there twice"),
+    ],
+)
+def test_scales_that_the_grid_cannot_have_are_refused(scales: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        require_scales(scales, 15)
