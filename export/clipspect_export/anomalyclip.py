@@ -68,12 +68,7 @@ class DpamEncoder(nn.Module):
 
     def __init__(self, tower: VisionTower, config: ClipConfig, layers: Sequence[int]) -> None:
         super().__init__()
-        depth = config.vision.layers
-        if depth <= PLAIN_BLOCKS:
-            raise ExportError(
-                f"{config.name}: {depth} layers; AnomalyCLIP's second path begins after {PLAIN_BLOCKS} blocks"
-            )
-        self.layers = require_layers(layers, depth)
+        self.layers = require_layers(layers, config)
         self.embed = TokenEmbedding(tower, config)
         self.blocks = nn.ModuleList(
             DualBlock(cast(Block, block), config.activation) for block in tower.transformer.resblocks
@@ -111,8 +106,13 @@ class DualBlock(EncoderBlock):
         return self.finish(x, attend(q, k, v)), patches + self.out(attend(v[:, :, 1:] * self.scale, v, v))
 
 
-def require_layers(layers: Sequence[int], depth: int) -> tuple[int, ...]:
-    """The blocks after which patches are read, counted from 1. Raises ExportError."""
+def require_layers(layers: Sequence[int], config: ClipConfig) -> tuple[int, ...]:
+    """The blocks after which patches are read, counted from 1, checked against the tower. Raises ExportError."""
+    depth = config.vision.layers
+    if depth <= PLAIN_BLOCKS:
+        raise ExportError(
+            f"{config.name}: {depth} layers; AnomalyCLIP's second path begins after {PLAIN_BLOCKS} blocks"
+        )
     if not layers:
         raise ExportError("no layers: give the blocks whose patches are read, such as 24 or 6,12,18,24")
     if not all(1 <= layer <= depth for layer in layers):

@@ -85,7 +85,7 @@ def gaussian_filter(anomaly_map: Tensor, sigma: float) -> Tensor:
     if sigma == 0:
         return anomaly_map
     radius = int(4 * sigma + 0.5)
-    kernel = torch.exp(-(torch.arange(-radius, radius + 1, dtype=torch.float64) ** 2) / (2 * sigma**2))
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
     kernel /= kernel.sum()
     result = anomaly_map.double()
     for axis in (-2, -1):

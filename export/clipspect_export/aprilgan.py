@@ -34,10 +34,7 @@ class AprilGan(nn.Module):
 
     def __init__(self, tower: VisionTower, config: ClipConfig, stages: tuple[LinearStage, ...]) -> None:
         super().__init__()
-        if config.vision.layers != DEPTH:
-            raise ExportError(
-                f"{config.name}: {config.vision.layers} layers; APRIL-GAN reads 6, 12, 18 and 24 of exactly {DEPTH}"
-            )
+        require_depth(config)
         self.grid = config.grid
         self.embed = TokenEmbedding(tower, config)
         self.blocks = nn.ModuleList(
@@ -70,3 +67,10 @@ class AprilGan(nn.Module):
             if number in LAYERS:
                 patches.append(x[:, 1:])
         return x[:, :1], patches
+
+
+def require_depth(config: ClipConfig) -> None:
+    """Refuse a vision tower that has not the layers that are read. Raises ExportError."""
+    depth = config.vision.layers
+    if depth != DEPTH:
+        raise ExportError(f"{config.name}: {depth} layers; APRIL-GAN reads 6, 12, 18 and 24 of exactly {DEPTH}")

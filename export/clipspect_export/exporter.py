@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,22 +17,17 @@ from clipspect.version import __version__
 
 from clipspect_export.bundle import finish_bundle, new_bundle, require_free
 from clipspect_export.clip import Clip, build_clip
-from clipspect_export.config import ClipConfig, read_backbone
+from clipspect_export.config import QUICK_GELU, ClipConfig, read_backbone
 from clipspect_export.graph import OPSET, GraphInput, write_graph
 from clipspect_export.graph_check import GraphReport, check_graph
+from clipspect_export.methods import DEFAULT_OBJECT, Method, Model, Options
+from clipspect_export.methods import METHODS as _METHODS
 from clipspect_export.parity import measure_parity
-from clipspect_export.prompts import Ensemble, read_ensemble, text_features
 from clipspect_export.weights import encoder_sha256, load_weights
-from clipspect_export.winclip import TEMPERATURE, WinClip
-from clipspect_export.winclip_reference import WinClipReference
-from clipspect_export.windows import require_scales
 
-METHODS = ("winclip",)
+METHODS = tuple(_METHODS)
 STAGES = ("load weights", "text features", "export graph", "parity", "write")
-DEFAULT_OBJECT = "object"
 GRAPH_FILE = "model.onnx"
-WINCLIP_TOLERANCE = 1e-5
-WINCLIP_RANGE = (0.0, 1.0)  # scores and maps are probabilities and means of them
 _EXAMPLE_BATCH, _EXAMPLE_PROMPTS = 2, 3  # not 1: torch takes a 1 for a constant
 _PACKAGES = ("torch", "open_clip_torch", "onnx", "onnxscript", "onnxruntime")
 
@@ -57,7 +53,10 @@ def export_bundle(
     backbone: str | Path,
     weights: str | Path,
     objects: Sequence[str] = (),
-    scales: Sequence[int] = (2, 3),
+    scales: Sequence[int] | None = None,
+    layers: Sequence[int] | None = None,
+    sigma: float | None = None,
+    checkpoint: str | Path | None = None,
     precision: str = "fp32",
     storage: str = "fp32",
     force: bool = False,
@@ -66,95 +65,94 @@ def export_bundle(
     """Write the bundle `out` and return its manifest.
 
     `backbone` is open_clip's name or a JSON configuration; `weights` an open_clip tag or a file. Each of `objects`
-    becomes a recipe of that name; without any, there is one recipe, `object`. `scales` are window sides in patches.
-    `storage="fp16"` halves the file where that loses nothing; it computes in fp32 all the same. `progress` is called
-    with each of STAGES as it begins. Raises ExportError, or RecipeError for a name that no recipe can have; then, and
-    whenever it is interrupted, nothing is left at `out` that was not there.
+    becomes a recipe of that name; without any, there is one recipe, `object`. WinCLIP's `scales` are window sides in
+    patches, (2, 3) by default. AnomalyCLIP's `layers` are the blocks whose patches are read, (24,) by default, and
+    `sigma` is its map's smoothing in pixels, 4 by default and 0 for none. `checkpoint` is the file that the official
+    code of AnomalyCLIP or APRIL-GAN wrote. `storage="fp16"` halves the file where that loses nothing; it computes in
+    fp32 all the same. `progress` is called with each of STAGES as it begins. Raises ExportError, or RecipeError for a
+    name that no recipe can have; then, and whenever it is interrupted, nothing is left at `out` that was not there.
     """
     target = Path(out)
     objects = list(dict.fromkeys(objects)) or [DEFAULT_OBJECT]
-    _require_options(method, precision, storage)
+    chosen = _require_options(method, precision, storage)
     require_free(target, force)
     for name in objects:
         check_recipe_name(name)
     config = read_backbone(backbone)
-    scales = require_scales(scales, config.grid)
+    build = chosen.prepare(config, Options(scales, layers, sigma, checkpoint), objects)
     begin = progress or (lambda stage: None)
 
     with new_bundle(target, force=force) as folder:
         begin(STAGES[0])
-        source = _load(weights, config)
+        source = _load(chosen, weights, config)
+        model = build(source.clip)
         begin(STAGES[1])
-        recipes = _recipes(source, read_ensemble(method), objects)
+        recipes = _recipes(chosen, source, model, objects)
         for recipe in recipes:
             write_recipe(folder / schema.RECIPES / f"{recipe.name}{RECIPE_SUFFIX}", recipe)
         begin(STAGES[2])
-        report = _write_winclip(source, scales, folder / GRAPH_FILE, storage)
+        report = _write_graph(model, source.config, folder / GRAPH_FILE, storage)
         begin(STAGES[3])
-        reference = WinClipReference(source.clip.visual, source.config, scales)
         size, features = source.config.image_size, recipes[0].text_features
-        parity = measure_parity(folder / GRAPH_FILE, reference, size, features, WINCLIP_TOLERANCE)
+        parity = measure_parity(folder / GRAPH_FILE, model.reference, size, features, model.tolerance)
         begin(STAGES[4])
-        parameters = {"scales": list(scales), "temperature": TEMPERATURE}
-        manifest = _manifest(method, source, report=report, parity=parity, storage=storage, parameters=parameters)
+        manifest = _manifest(method, source, model, report=report, parity=parity, storage=storage)
         return finish_bundle(folder, target, manifest, force=force)
 
 
-def _require_options(method: str, precision: str, storage: str) -> None:
-    if method not in METHODS:
-        raise ExportError(f"method {method!r} is not yet in this version; there is: {', '.join(METHODS)}")
+def _require_options(method: str, precision: str, storage: str) -> Method:
+    if method not in _METHODS:
+        raise ExportError(f"method {method!r} is not in this version; there are: {', '.join(METHODS)}")
     if precision != "fp32":
         raise ExportError(f"precision {precision!r} is not yet in this version; there is: fp32")
     if storage not in {"fp32", "fp16"}:
         raise ExportError(f"storage {storage!r}: expected fp32 or fp16")
+    return _METHODS[method]
 
 
-def _load(weights: str | Path, config: ClipConfig) -> _Source:
+def _load(method: Method, weights: str | Path, config: ClipConfig) -> _Source:
+    if method.activation is not None:  # the method's, whatever the weights are known to need
+        config = dataclasses.replace(config, activation=QUICK_GELU)
     loaded, config = load_weights(weights, config)
+    config = dataclasses.replace(config, activation=method.activation or config.activation)
     digest = encoder_sha256(loaded.tensors, config.activation)
     described = schema.Weights(loaded.source, loaded.name, loaded.sha256, digest)
-    return _Source(build_clip(config, loaded.tensors), schema.Backbone(config.name, config.activation, described))
+    tensors, config = method.at_size(loaded.tensors, config)
+    return _Source(build_clip(config, tensors), schema.Backbone(config.name, config.activation, described))
 
 
-def _recipes(source: _Source, ensemble: Ensemble, objects: Sequence[str]) -> list[Recipe]:
-    prompts = {
-        "normal": list(ensemble.normal),
-        "anomalous": list(ensemble.anomalous),
-        "templates": list(ensemble.templates),
-        "fusion": "mean",
-    }
+def _recipes(method: Method, source: _Source, model: Model, objects: Sequence[str]) -> list[Recipe]:
     return [
         Recipe(
             name=name,
-            method="winclip",
+            method=method.name,
             object=name,
             encoder_sha256=source.described.weights.encoder_sha256,
-            tensors={"text_features": text_features(ensemble, name, source.clip)},
-            prompts=prompts,
+            tensors={"text_features": model.features(name)},
+            prompts=model.prompts,
         )
         for name in objects
     ]
 
 
-def _write_winclip(source: _Source, scales: Sequence[int], path: Path, storage: str) -> GraphReport:
-    config = source.config
+def _write_graph(model: Model, config: ClipConfig, path: Path, storage: str) -> GraphReport:
     side = config.image_size
     inputs = {
         "image": GraphInput(torch.zeros(_EXAMPLE_BATCH, side, side, 3, dtype=torch.uint8), {0: "N"}),
         "text_features": GraphInput(torch.randn(2, _EXAMPLE_PROMPTS, config.embed_dim), {1: "P"}),
     }
-    write_graph(WinClip(source.clip.visual, config, scales), inputs, ["score", "anomaly_map"], path, storage=storage)
+    write_graph(model.graph(), inputs, ["score", "anomaly_map"], path, storage=storage)
     return check_graph(path, {name: item.dynamic for name, item in inputs.items()})
 
 
 def _manifest(
     method: str,
     source: _Source,
+    model: Model,
     *,
     report: GraphReport,
     parity: schema.Parity,
     storage: str,
-    parameters: dict[str, object],
 ) -> schema.Manifest:
     config = source.config
     return schema.Manifest(
@@ -166,9 +164,9 @@ def _manifest(
         precision="fp32",
         storage=storage,
         text=schema.TextSpec(config.embed_dim),
-        map_range=WINCLIP_RANGE,
+        map_range=model.map_range,
         parity=parity,
-        parameters=parameters,
+        parameters=model.parameters,
         versions={
             "clipspect": __version__,
             "python": platform.python_version(),

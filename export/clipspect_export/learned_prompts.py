@@ -21,6 +21,8 @@ from clipspect_export.clip import Clip
 from clipspect_export.config import ClipConfig
 
 STATES = ("pos", "neg")  # the checkpoint's words for normal and anomalous
+CONTEXT_TOKENS = 12  # learned words before the prompt's own; a file may have another number
+DEEP_TOKENS = 4  # context tokens that are replaced in each; a file may have another number
 DEEP_PROMPTS = 8  # blocks whose prompts are learned, the first excepted: the official depth of 9
 _DEEP = re.compile(r"compound_prompts_text\.(\d+)")
 _UNUSED = re.compile(r"compound_prompt_projections\.\d+\.(weight|bias)")  # created by the official code, never called
@@ -78,7 +80,7 @@ def learned_text_features(prompts: LearnedPrompts, clip: Clip) -> npt.NDArray[np
 
 def _context_tokens(checkpoint: Checkpoint, name: str) -> int:
     value = checkpoint.tensors.get(name)
-    return value.shape[2] if value is not None and value.ndim == 4 else 12
+    return value.shape[2] if value is not None and value.ndim == 4 else CONTEXT_TOKENS
 
 
 def _deep_prompts(checkpoint: Checkpoint, config: ClipConfig) -> tuple[Tensor, ...]:
@@ -90,7 +92,8 @@ def _deep_prompts(checkpoint: Checkpoint, config: ClipConfig) -> tuple[Tensor, .
             f"more than {DEEP_PROMPTS} layers; {config.name} has {config.text.layers}"
         )
     names = [f"compound_prompts_text.{number}" for number in numbers]
-    count = checkpoint.tensors[names[0]].shape[0]
+    first = checkpoint.tensors[names[0]]
+    count = first.shape[0] if first.ndim == 2 else DEEP_TOKENS
     return tuple(checkpoint.take(name, (count, config.text.width)).half().float() for name in names)
 
 

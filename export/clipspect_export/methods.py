@@ -1,0 +1,207 @@
+"""The methods as the exporter sees them: the options they take, what they ask of CLIP, and what they make of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from clipspect.errors import ExportError
+from torch import Tensor, nn
+
+from clipspect_export import anomalyclip, aprilgan, winclip
+from clipspect_export.anomalyclip import AnomalyClip
+from clipspect_export.anomalyclip_reference import AnomalyClipReference
+from clipspect_export.aprilgan import AprilGan
+from clipspect_export.aprilgan_reference import AprilGanReference
+from clipspect_export.checkpoint import Checkpoint, read_checkpoint
+from clipspect_export.clip import Clip
+from clipspect_export.config import GELU, QUICK_GELU, ClipConfig
+from clipspect_export.fusion import unit_mean
+from clipspect_export.learned_prompts import learned_prompts, learned_text_features
+from clipspect_export.linear_stages import linear_stages
+from clipspect_export.maps import require_sigma
+from clipspect_export.parity import Reference
+from clipspect_export.positions import Interpolation, at_image_size
+from clipspect_export.prompts import Ensemble, embed_prompts, read_ensemble, text_features
+from clipspect_export.winclip import WinClip
+from clipspect_export.winclip_reference import WinClipReference
+from clipspect_export.windows import require_scales
+
+Features = npt.NDArray[np.float32]
+
+DEFAULT_OBJECT = "object"
+SCALES = (2, 3)  # of WinCLIP's windows, in patches
+PARITY_WINCLIP, PARITY_DENSE = 1e-5, 1e-4  # a ViT-L at 518 pixels sums more, and its maps are sums over layers
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a method was asked for; None where it decides itself."""
+
+    scales: Sequence[int] | None = None
+    layers: Sequence[int] | None = None
+    sigma: float | None = None
+    checkpoint: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A method over loaded weights: what is exported, and what that must equal."""
+
+    graph: Callable[[], nn.Module]  # it copies the weights: made when it is needed
+    reference: Reference
+    features: Callable[[str], Features]  # an object's text features, (2, P, D)
+    prompts: dict[str, Any]  # what a recipe says of them
+    tolerance: float  # between graph and reference, on scores and maps
+    map_range: tuple[float, float]
+    parameters: dict[str, Any]  # for the manifest
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to make a model of CLIP."""
+
+    name: str
+    plan: Callable[[ClipConfig, Options], Callable[[Clip], Model]]  # checks everything but the weights first
+    takes: frozenset[str]  # the options that mean something to it
+    object_agnostic: bool = False
+    activation: str | None = None  # None: the backbone's own
+    image_size: int | None = None  # pixels; None: the backbone's own
+    positions: Interpolation | None = None  # how the position embedding comes to that size
+
+    def prepare(self, config: ClipConfig, options: Options, objects: Sequence[str]) -> Callable[[Clip], Model]:
+        """What makes the model once CLIP is loaded; what cannot be exported is refused here. Raises ExportError."""
+        for option, value in vars(options).items():
+            if value is not None and option not in self.takes:
+                raise ExportError(f"{self.name} has no {option}: leave --{option} out")
+        if "checkpoint" in self.takes and options.checkpoint is None:
+            raise ExportError(f"{self.name} needs the trained file of its official code: add --checkpoint FILE")
+        if self.object_agnostic and list(objects) != [DEFAULT_OBJECT]:
+            raise ExportError(
+                f"{self.name}'s learned prompts are for any object, its one recipe is {DEFAULT_OBJECT!r}: "
+                "leave --object out"
+            )
+        return self.plan(config, options)
+
+    def at_size(self, tensors: Mapping[str, Tensor], config: ClipConfig) -> tuple[dict[str, Tensor], ClipConfig]:
+        """CLIP's weights and configuration at the image size that the method runs at. Raises ExportError."""
+        if self.image_size is None or self.positions is None:
+            return dict(tensors), config
+        return at_image_size(tensors, config, self.image_size, self.positions)
+
+
+def _plan_winclip(config: ClipConfig, options: Options) -> Callable[[Clip], Model]:
+    scales = require_scales(SCALES if options.scales is None else options.scales, config.grid)
+    ensemble = read_ensemble("winclip")
+
+    def model(clip: Clip) -> Model:
+        return Model(
+            graph=lambda: WinClip(clip.visual, clip.config, scales),
+            reference=WinClipReference(clip.visual, clip.config, scales),
+            features=lambda name: text_features(ensemble, name, clip),
+            prompts=_words(ensemble),
+            tolerance=PARITY_WINCLIP,
+            map_range=(0.0, 1.0),  # scores and maps are probabilities and means of them
+            parameters={"scales": list(scales), "temperature": winclip.TEMPERATURE},
+        )
+
+    return model
+
+
+def _plan_anomalyclip(config: ClipConfig, options: Options) -> Callable[[Clip], Model]:
+    layers = anomalyclip.require_layers(anomalyclip.LAYERS if options.layers is None else options.layers, config)
+    sigma = require_sigma(anomalyclip.SIGMA if options.sigma is None else options.sigma, anomalyclip.IMAGE_SIZE)
+    checkpoint = _checkpoint("anomalyclip", options)
+    prompts = learned_prompts(checkpoint, config)
+
+    def model(clip: Clip) -> Model:
+        return Model(
+            graph=lambda: AnomalyClip(clip.visual, clip.config, layers=layers, sigma=sigma),
+            reference=AnomalyClipReference(clip.visual, clip.config, layers=layers, sigma=sigma),
+            features=lambda name: learned_text_features(prompts, clip),
+            prompts={"learned": _described(checkpoint)},
+            tolerance=PARITY_DENSE,
+            map_range=(0.0, float(len(layers))),  # a sum of probabilities
+            parameters={
+                "layers": list(layers),
+                "sigma": sigma,
+                "temperature": anomalyclip.TEMPERATURE,
+                "checkpoint": _described(checkpoint),
+            },
+        )
+
+    return model
+
+
+def _plan_aprilgan(config: ClipConfig, options: Options) -> Callable[[Clip], Model]:
+    aprilgan.require_depth(config)
+    checkpoint = _checkpoint("aprilgan", options)
+    stages = linear_stages(checkpoint, config)
+    ensemble = read_ensemble("aprilgan")
+
+    def model(clip: Clip) -> Model:
+        return Model(
+            graph=lambda: AprilGan(clip.visual, clip.config, stages),
+            reference=AprilGanReference(clip.visual, clip.config, stages),
+            features=lambda name: _averaged(ensemble, name, clip),
+            prompts=_words(ensemble),
+            tolerance=PARITY_DENSE,
+            map_range=(0.0, float(len(aprilgan.LAYERS))),  # a sum of probabilities
+            parameters={
+                "layers": list(aprilgan.LAYERS),
+                "logit_scale": aprilgan.LOGIT_SCALE,
+                "checkpoint": _described(checkpoint),
+            },
+        )
+
+    return model
+
+
+def _averaged(ensemble: Ensemble, object_name: str, clip: Clip) -> Features:
+    states = ensemble.prompts(object_name)
+    return torch.stack([unit_mean(embed_prompts(prompts, clip)) for prompts in states]).numpy()
+
+
+def _checkpoint(method: str, options: Options) -> Checkpoint:
+    if options.checkpoint is None:
+        raise AssertionError("Method.prepare lets no plan begin without the checkpoint that it takes")
+    return read_checkpoint(options.checkpoint, method)
+
+
+def _described(checkpoint: Checkpoint) -> dict[str, str]:
+    return {"name": checkpoint.path.name, "sha256": checkpoint.sha256}
+
+
+def _words(ensemble: Ensemble) -> dict[str, Any]:
+    return {**{key: list(words) for key, words in dataclasses.asdict(ensemble).items()}, "fusion": "mean"}
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("winclip", _plan_winclip, frozenset({"scales"})),
+        Method(
+            "anomalyclip",
+            _plan_anomalyclip,
+            frozenset({"layers", "sigma", "checkpoint"}),
+            object_agnostic=True,
+            activation=QUICK_GELU,  # OpenAI's, as in the official code
+            image_size=anomalyclip.IMAGE_SIZE,
+            positions=anomalyclip.POSITION_RESIZE,
+        ),
+        Method(
+            "aprilgan",
+            _plan_aprilgan,
+            frozenset({"checkpoint"}),
+            activation=GELU,  # although OpenAI's weights have QuickGELU: the linear layers were trained so
+            image_size=aprilgan.IMAGE_SIZE,
+            positions=aprilgan.POSITION_RESIZE,
+        ),
+    )
+}

@@ -1,0 +1,60 @@
+"""AnomalyCLIP and APRIL-GAN with ViT-L/14 at 518 pixels, seeded weights: what an export costs, and what it gives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from clipspect.bundle import Bundle
+from golden_clip import weights, write_weights
+from golden_dense import CRANE
+
+pytestmark = pytest.mark.full_size
+
+FULL = {"embed_dim": 768, "image_size": 336, "patch": 14, "vwidth": 1024, "vlayers": 24, "twidth": 768, "tlayers": 12}
+SECONDS, BYTES = 300, 12e9  # of one export, on 2 cores
+FLOPS = {"anomalyclip": 1.19e12, "aprilgan": 1.03e12}
+# The command line in a process of its own that says how much memory it held.
+EXPORT = (
+    "import resource, sys; from clipspect.cli import main; status = main(sys.argv[1:]);"
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)"
+)
+
+
+@pytest.fixture(scope="module")
+def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_weights(tmp_path_factory.mktemp("full") / "seeded.safetensors", weights(FULL))
+
+
+def linear_layers(path: Path) -> Path:
+    generator = torch.Generator().manual_seed(0)
+    layers = {}
+    for number in range(4):
+        layers[f"fc.{number}.weight"] = torch.randn(768, 1024, generator=generator) / 32
+        layers[f"fc.{number}.bias"] = torch.randn(768, generator=generator) / 32
+    torch.save({"trainable_linearlayer": layers}, path)
+    return path
+
+
+@pytest.mark.parametrize("method", ["anomalyclip", "aprilgan"])
+def test_the_published_backbone_exports_at_full_size(method: str, weights_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "full.bundle"
+    checkpoint = CRANE if method == "anomalyclip" else linear_layers(tmp_path / "linear.pth")
+    options = ["--weights", str(weights_file), "--checkpoint", str(checkpoint), "--out", str(out)]
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", EXPORT, "export", method, *options], check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert time.monotonic() - start < SECONDS
+    assert int(done.stdout.split()[-1]) * 1024 < BYTES
+    bundle = Bundle.open(out)
+    assert bundle.manifest.graph.flops <= FLOPS[method]
+    assert max(bundle.manifest.parity.score, bundle.manifest.parity.anomaly_map) <= 1e-4
+    trt = pytest.importorskip("tensorrt_rtx", reason="needs NVIDIA's parser: pip install tensorrt-rtx-cu13 (no GPU)")
+    builder = trt.Builder(trt.Logger(trt.Logger.ERROR))
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    assert trt.OnnxParser(network, builder.logger).parse_from_file(str(bundle.graph_path))

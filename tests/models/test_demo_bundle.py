@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import clipspect
+import numpy as np
+import pytest
+from clipspect.bundle import Bundle
+from clipspect_export.clip import build_clip
+from clipspect_export.config import read_backbone
+from clipspect_export.prompts import read_ensemble, text_features
+from clipspect_export.weights import encoder_sha256, load_weights
+from clipspect_models import DEMO_BUNDLE, DEMO_IMAGES
+from demo import defects, surfaces
+from demo.held_out import figures
+from demo.train import CONFIG
+
+COMMITTED_BYTES = 20e6
+PROMISED = 0.80  # image and pixel AUROC on held-out families and kinds
+
+
+def test_the_embedded_bundle_is_what_the_exporter_makes_of_the_embedded_weights() -> None:
+    config = read_backbone(CONFIG)
+    loaded, config = load_weights(CONFIG.with_suffix(".safetensors"), config)
+    bundle = Bundle.open(DEMO_BUNDLE)
+    assert bundle.manifest.backbone.weights.encoder_sha256 == encoder_sha256(loaded.tensors, config.activation)
+    assert bundle.manifest.parity.score <= 1e-5
+    assert bundle.manifest.parity.anomaly_map <= 1e-5
+    recipe = bundle.recipe()
+    features = text_features(read_ensemble("winclip"), recipe.object, build_clip(config, loaded.tensors))
+    np.testing.assert_allclose(recipe.text_features, features, atol=1e-5)
+
+
+def test_the_shipped_pictures_are_of_held_out_families_and_kinds() -> None:
+    index = json.loads((DEMO_IMAGES / "index.json").read_text())
+    assert {row["family"] for row in index} == set(surfaces.HELD_OUT)
+    assert {row["defect"] for row in index} == {None, *defects.HELD_OUT}
+
+
+def test_all_that_is_committed_for_the_demo_is_at_most_20_megabytes() -> None:
+    root = Path(DEMO_BUNDLE).parent
+    assert sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) <= COMMITTED_BYTES
+
+
+def test_the_demo_model_keeps_its_promise_on_held_out_families_and_kinds() -> None:
+    mean = figures("demo", each=2)["mean over families"]
+    assert mean["image_auroc"] >= PROMISED
+    assert mean["pixel_auroc"] >= PROMISED
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_demo_bundle_answers_the_same_alone_and_in_a_batch(frames: int) -> None:
+    paths = sorted(DEMO_IMAGES.glob("*.jpg"))[:frames]
+    with clipspect.load("demo") as inspector:
+        alone = [inspector.inspect(path) for path in paths]
+        together = inspector.inspect_batch(paths)
+    for one, other in zip(alone, together):
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+        np.testing.assert_allclose(one.anomaly_map, other.anomaly_map, atol=1e-5)
