@@ -6,7 +6,7 @@ STAMP := .installed
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests bench demo-model clean
+.PHONY: help demo test test-all lint types tests bench demo-model clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -23,8 +23,11 @@ lint: $(VENV)/$(STAMP)  ## ruff: rules and format
 types: $(VENV)/$(STAMP)  ## mypy --strict on the runtime and the exporter
 	$(BIN)/mypy
 
-tests: $(VENV)/$(STAMP)  ## pytest, the full-size export included
-	$(BIN)/pytest
+tests: $(VENV)/$(STAMP)  ## pytest, WinCLIP's full-size export included
+	$(BIN)/pytest --durations 10
+
+test-all: lint types  ## the same, and the full-size exports of AnomalyCLIP and APRIL-GAN (minutes more)
+	$(BIN)/pytest --durations 10 -m ""
 
 bench: $(VENV)/$(STAMP)  ## pytest-benchmark suites
 	$(BIN)/pytest benchmarks --benchmark-only

@@ -21,11 +21,10 @@ from torch import Tensor, nn
 from clipspect_export.clip import Block, VisionTower
 from clipspect_export.config import ClipConfig
 from clipspect_export.encoder import EncoderBlock, TokenEmbedding, attend
-from clipspect_export.maps import gaussian_matrix, require_sigma
+from clipspect_export.layers import to_heads
+from clipspect_export.maps import bilinear_matrix, gaussian_matrix, require_sigma
 from clipspect_export.positions import Interpolation
 from clipspect_export.scoring import cosine_difference
-from clipspect_export.winclip import to_heads
-from clipspect_export.windows import bilinear_matrix
 
 TEMPERATURE = 0.07  # of the softmax over the two states
 PLAIN_BLOCKS = 5  # before the second path begins: the official code replaces the last 19 of 24

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from clipspect_export.clip import Block, VisionTower
 from clipspect_export.config import ClipConfig
 from clipspect_export.encoder import EncoderBlock, TokenEmbedding
+from clipspect_export.layers import Linear
 from clipspect_export.linear_stages import LinearStage
 from clipspect_export.maps import corner_bilinear_matrix
 from clipspect_export.positions import Interpolation
 from clipspect_export.scoring import cosine_difference
-from clipspect_export.winclip import Linear
 
 LOGIT_SCALE = 100.0  # of the cosines: CLIP's own, and a constant in the official code
 LAYERS = (6, 12, 18, 24)  # the blocks whose patches are read, counted from 1

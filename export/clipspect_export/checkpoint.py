@@ -11,7 +11,7 @@ from clipspect.bundle import sha256_of
 from clipspect.errors import ExportError
 from torch import Tensor
 
-from clipspect_export.weights import _read_checkpoint
+from clipspect_export.weights import read_torch_file
 
 # The section of each method's official checkpoints.
 SECTIONS = {"anomalyclip": "prompt_learner", "aprilgan": "trainable_linearlayer"}
@@ -40,7 +40,7 @@ def read_checkpoint(path: str | Path, method: str) -> Checkpoint:
     path, section = Path(path), SECTIONS[method]
     if not path.is_file():
         raise ExportError(f"{path}: no such checkpoint file")
-    content = _read_checkpoint(path)
+    content = read_torch_file(path)
     if not isinstance(content, Mapping) or not isinstance(content.get(section), Mapping):
         raise ExportError(f"{path}: {_found(content)}; expected {method}'s, with the section {section!r}")
     tensors: dict[str, Tensor] = {}

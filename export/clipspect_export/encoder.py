@@ -1,4 +1,4 @@
-"""The vision tower as a graph computes it when the patches are read: uint8 pixels to tokens, and its blocks.
+"""The vision tower as a graph computes it: uint8 pixels to tokens, and the blocks.
 
 Letters in shapes: N images, L patches, T = 1 + L tokens, W width, h heads, d = W / h.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from clipspect_export.clip import Block, QuickGelu, VisionTower
-from clipspect_export.config import QUICK_GELU, ClipConfig
-from clipspect_export.winclip import PIXEL_MAX, Gelu, Linear, to_heads
+from clipspect_export.clip import Block, VisionTower
+from clipspect_export.config import ClipConfig
+from clipspect_export.layers import Linear, activation, to_heads
+
+PIXEL_MAX = 255.0
 
 
 class TokenEmbedding(nn.Module):
@@ -50,7 +52,7 @@ class EncoderBlock(nn.Module):
         self.query, self.key, self.value = Linear(wq * self.scale, bq * self.scale), Linear(wk, bk), Linear(wv, bv)
         self.out = Linear(block.attn.out_proj.weight, block.attn.out_proj.bias)
         self.fc = Linear(block.mlp.c_fc.weight, block.mlp.c_fc.bias)
-        self.activation = QuickGelu() if activation_name == QUICK_GELU else Gelu()
+        self.activation = activation(activation_name)
         self.proj = Linear(block.mlp.c_proj.weight, block.mlp.c_proj.bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -35,6 +35,19 @@ def gaussian_matrix(pixels: int, sigma: float) -> Tensor:
     return torch.from_numpy(matrix)
 
 
+def bilinear_matrix(pixels: int, grid: int) -> Tensor:
+    """(pixels, grid): linear interpolation along one side, pixel centres (align_corners=False), edges repeated."""
+    position = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * grid / pixels - 0.5).clamp(0, grid - 1)
+    lower = position.floor().long().clamp(max=max(grid - 2, 0))
+    weight = position - lower
+    matrix = torch.zeros(pixels, grid, dtype=torch.float64)
+    row = torch.arange(pixels)
+    matrix[row, lower] = 1 - weight
+    if grid > 1:
+        matrix[row, lower + 1] = weight
+    return matrix.float()
+
+
 def corner_bilinear_matrix(pixels: int, grid: int) -> Tensor:
     """(pixels, grid): linear interpolation along one side, the corners' centres aligned (align_corners=True)."""
     step = (grid - 1) / (pixels - 1) if pixels > 1 else 0.0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from clipspect_export.winclip import unit
+SMALLEST_LENGTH = 1e-12  # torch's normalize() has the same
 
 
 def cosine_difference(embeddings: Tensor, text_features: Tensor) -> Tensor:
@@ -16,3 +17,9 @@ def cosine_difference(embeddings: Tensor, text_features: Tensor) -> Tensor:
     cosines = unit(embeddings).unsqueeze(1) @ unit(text_features).transpose(-1, -2)  # (N, 2, G, P)
     best = cosines.amax(dim=-1)
     return best[:, 1] - best[:, 0]
+
+
+def unit(x: Tensor) -> Tensor:
+    """Each row divided by its length."""
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / length.clamp(min=SMALLEST_LENGTH)

@@ -110,7 +110,7 @@ def _read_state_dict(path: Path) -> dict[str, Any]:
             return dict(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
             raise ExportError(f"{path}: not a readable safetensors file ({error}): fetch it again") from error
-    content = _read_checkpoint(path)
+    content = read_torch_file(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):
@@ -118,7 +118,9 @@ def _read_state_dict(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _read_checkpoint(path: Path) -> Any:
+def read_torch_file(path: Path) -> Any:
+    """What `torch.save` wrote, tensors and plain containers only. Raises ExportError."""
+
     def read(mmap: bool) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong with the file is said once, below
@@ -139,8 +141,8 @@ def _read_checkpoint(path: Path) -> Any:
             ) from error
         if isinstance(error, pickle.UnpicklingError):
             raise ExportError(
-                f"{path}: holds more than tensors, or is damaged; only a state dict is read (weights_only): "
-                "save the state dict alone, or as .safetensors"
+                f"{path}: holds more than tensors, or is damaged; nothing in it is executed (weights_only): "
+                "save the tensors alone"
             ) from error
         raise ExportError(f"{path}: not a readable torch checkpoint ({str(error).splitlines()[0]})") from error
 

@@ -10,7 +10,6 @@ Letters in shapes: N images, L patches, T packed tokens, G groups (windows and t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -18,11 +17,14 @@ import torch
 from clipspect.errors import ExportError
 from torch import Tensor, nn
 
-from clipspect_export.clip import Block, QuickGelu, VisionTower
-from clipspect_export.config import QUICK_GELU, ClipConfig
+from clipspect_export.clip import Block, VisionTower
+from clipspect_export.config import ClipConfig
+from clipspect_export.encoder import EncoderBlock, TokenEmbedding
+from clipspect_export.layers import to_heads
+from clipspect_export.maps import bilinear_matrix
+from clipspect_export.scoring import cosine_difference
 from clipspect_export.windows import (
     Group,
-    bilinear_matrix,
     class_places,
     groups,
     inverse_mean_matrix,
@@ -34,42 +36,14 @@ TEMPERATURE = 0.07  # of the softmax over the two states: CLIP's, and anomalib's
 # Probabilities below it count as it, so that no inverse is infinite and times a zero of the matrix NaN. No pair of
 # cosines gives less than sigmoid(-2 / 0.07) = 4e-13 up to rounding; anomalib answers 0 where a window is exactly 0.
 SMALLEST_PROBABILITY = 1e-20
-SMALLEST_LENGTH = 1e-12  # torch's normalize() has the same
-PIXEL_MAX = 255.0
 
 
-class Linear(nn.Module):
-    """A linear layer whose weight is stored (in, out): one MatMul and one Add in the graph."""
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight.T.contiguous(), requires_grad=False)
-        self.bias = nn.Parameter(bias.contiguous(), requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x @ self.weight + self.bias
-
-
-class Gelu(nn.Module):
-    """Exact GELU in the order of operations that engines recognise and fuse; opset 18 has no operator for it."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * (1 + torch.erf(x / math.sqrt(2))) * 0.5
-
-
-class PackedBlock(nn.Module):
-    """A CLIP block, its q, k and v apart, whose attention stays inside the groups."""
+class PackedBlock(EncoderBlock):
+    """A CLIP block whose attention stays inside the groups."""
 
     def __init__(self, block: Block, layout: Sequence[Group], activation_name: str) -> None:
-        super().__init__()
-        self.layout, self.heads = list(layout), block.attn.heads
-        self.ln_1, self.ln_2 = block.ln_1, block.ln_2
-        weights, biases = block.attn.in_proj_weight.chunk(3), block.attn.in_proj_bias.chunk(3)
-        self.query, self.key, self.value = (Linear(weight, bias) for weight, bias in zip(weights, biases))
-        self.out = Linear(block.attn.out_proj.weight, block.attn.out_proj.bias)
-        self.fc = Linear(block.mlp.c_fc.weight, block.mlp.c_fc.bias)
-        self.activation = QuickGelu() if activation_name == QUICK_GELU else Gelu()
-        self.proj = Linear(block.mlp.c_proj.weight, block.mlp.c_proj.bias)
+        super().__init__(block, activation_name)
+        self.layout = list(layout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Packed tokens (N, T, W) to (N, T, W)."""
@@ -93,22 +67,11 @@ class PackedBlock(nn.Module):
         per_group = q.shape[1] != k.shape[1]
         query_layout = [Group(group.count, 1) for group in self.layout] if per_group else self.layout
         q, k, v = (to_heads(part, self.heads) for part in (q, k, v))  # (N, heads, T, d)
-        scale = q.shape[-1] ** -0.5
         mixed = []
         for qg, kg, vg in zip(split(q, query_layout), split(k, self.layout), split(v, self.layout)):
-            logits = (qg @ kg.transpose(-1, -2)) * scale  # (N, heads, count, size, size)
+            logits = qg @ kg.transpose(-1, -2)  # (N, heads, count, size, size)
             mixed.append((logits.softmax(dim=-1) @ vg).flatten(2, 3))  # (N, heads, count * size, d)
         return torch.cat(mixed, dim=2).transpose(1, 2).flatten(2)
-
-    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
-        """What follows attention, row by row."""
-        x = x + self.out(mixed)
-        return x + self.proj(self.activation(self.fc(self.ln_2(x))))  # type: ignore[no-any-return]
-
-
-def to_heads(x: Tensor, heads: int) -> Tensor:
-    """(N, T, W) to (N, heads, T, W / heads)."""
-    return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
 
 
 def split(x: Tensor, layout: Sequence[Group]) -> list[Tensor]:
@@ -120,10 +83,8 @@ def split(x: Tensor, layout: Sequence[Group]) -> list[Tensor]:
 
 
 class WindowEncoder(nn.Module):
-    """The vision tower over the full image and all windows: normalised pixels to one embedding a group."""
+    """The vision tower over the full image and all windows: uint8 images to one embedding a group."""
 
-    class_token: Tensor
-    positions: Tensor
     packed: Tensor
     classes: Tensor
 
@@ -132,22 +93,18 @@ class WindowEncoder(nn.Module):
         if config.vision.layers < 2:
             raise ExportError(f"{config.name}: {config.vision.layers} layer; the packed graph needs at least 2")
         layout = groups(config.grid, scales)
-        self.conv, self.ln_pre, self.ln_post, self.proj = tower.conv1, tower.ln_pre, tower.ln_post, tower.proj
-        positions = tower.positional_embedding
-        self.register_buffer("class_token", (tower.class_embedding + positions[0])[None, None])  # (1, 1, W)
-        self.register_buffer("positions", positions[1:].clone())  # (L, W)
+        self.embedding = TokenEmbedding(tower, config)
         self.blocks = nn.ModuleList(
             PackedBlock(cast(Block, block), layout, config.activation) for block in tower.transformer.resblocks
         )
+        self.ln_post, self.proj = tower.ln_post, tower.proj
         self.register_buffer("packed", packed_tokens(config.grid, scales))  # (T,)
         self.register_buffer("classes", class_places(layout))  # (G,)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(N, 3, H, W) to unnormalised embeddings (N, G, D): the full image, then each scale's windows, row-major."""
-        patches = self.conv(pixels).flatten(2).transpose(1, 2) + self.positions  # (N, L, W)
-        x = torch.cat([self.class_token.expand(pixels.shape[0], -1, -1), patches], dim=1)
+    def forward(self, image: Tensor) -> Tensor:
+        """uint8 (N, H, W, 3) to unnormalised embeddings (N, G, D): full image, then each scale's windows, row-major."""
         first, *middle, last = (cast(PackedBlock, block) for block in self.blocks)
-        x = first.from_patches(self.ln_pre(x), self.packed)
+        x = first.from_patches(self.embedding(image), self.packed)
         for block in middle:
             x = block(x)
         return self.ln_post(last.to_classes(x, self.classes)) @ self.proj  # type: ignore[no-any-return]
@@ -156,8 +113,6 @@ class WindowEncoder(nn.Module):
 class WinClip(nn.Module):
     """The zero-shot graph: uint8 images and text features to scores and anomaly maps."""
 
-    pixel_mean: Tensor
-    pixel_gain: Tensor
     inverse_mean: Tensor
     upsampling: Tensor
 
@@ -166,31 +121,17 @@ class WinClip(nn.Module):
         scales = require_scales(scales, config.grid)
         self.grid = config.grid
         self.encoder = WindowEncoder(tower, config, scales)
-        self.register_buffer("pixel_mean", torch.tensor(config.mean) * PIXEL_MAX)
-        self.register_buffer("pixel_gain", 1 / (torch.tensor(config.std) * PIXEL_MAX))
         self.register_buffer("inverse_mean", inverse_mean_matrix(config.grid, scales))  # (G, L)
         self.register_buffer("upsampling", bilinear_matrix(config.image_size, config.grid))  # (H, grid)
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1)."""
-        pixels = ((image.float() - self.pixel_mean) * self.pixel_gain).permute(0, 3, 1, 2)
-        probability = anomalous_probability(self.encoder(pixels), text_features)  # (N, G)
+        probability = anomalous_probability(self.encoder(image), text_features)  # (N, G)
         inverse = 1 / probability.clamp(min=SMALLEST_PROBABILITY)
         grid = (1 / (inverse @ self.inverse_mean)).reshape(-1, self.grid, self.grid)
         return probability[:, 0], self.upsampling @ grid @ self.upsampling.T
 
 
 def anomalous_probability(embeddings: Tensor, text_features: Tensor) -> Tensor:
-    """(N, G, D) and (2, P, D), neither normalised, to the anomalous state's probability (N, G).
-
-    Softmax over the two states of the largest cosine / TEMPERATURE, which for two is a sigmoid of the difference.
-    """
-    cosines = unit(embeddings).unsqueeze(1) @ unit(text_features).transpose(-1, -2)  # (N, 2, G, P)
-    best = cosines.amax(dim=-1)
-    return torch.sigmoid((best[:, 1] - best[:, 0]) / TEMPERATURE)
-
-
-def unit(x: Tensor) -> Tensor:
-    """Each row divided by its length."""
-    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return x / length.clamp(min=SMALLEST_LENGTH)
+    """(N, G, D) and (2, P, D), neither normalised, to the anomalous state's probability (N, G)."""
+    return torch.sigmoid(cosine_difference(embeddings, text_features) / TEMPERATURE)

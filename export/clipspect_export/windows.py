@@ -79,16 +79,3 @@ def inverse_mean_matrix(grid: int, scales: Sequence[int]) -> Tensor:
         covers = torch.zeros(len(patches), grid * grid, dtype=torch.float64).scatter_(1, patches, 1.0)
         rows.append(covers / covers.sum(dim=0))
     return (torch.cat(rows) / (len(scales) + 1)).float()
-
-
-def bilinear_matrix(pixels: int, grid: int) -> Tensor:
-    """(pixels, grid): linear interpolation along one side, pixel centres (align_corners=False), edges repeated."""
-    position = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * grid / pixels - 0.5).clamp(0, grid - 1)
-    lower = position.floor().long().clamp(max=max(grid - 2, 0))
-    weight = position - lower
-    matrix = torch.zeros(pixels, grid, dtype=torch.float64)
-    row = torch.arange(pixels)
-    matrix[row, lower] = 1 - weight
-    if grid > 1:
-        matrix[row, lower + 1] = weight
-    return matrix.float()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,10 @@ from clipspect.bundle import Bundle
 from golden_clip import weights, write_weights
 from golden_dense import CRANE
 
-pytestmark = pytest.mark.full_size
+pytestmark = pytest.mark.slow  # minutes and 6 GB for each method: make test-all
 
 FULL = {"embed_dim": 768, "image_size": 336, "patch": 14, "vwidth": 1024, "vlayers": 24, "twidth": 768, "tlayers": 12}
-SECONDS, BYTES = 300, 12e9  # of one export, on 2 cores
+BYTES = 12e9  # of one export
 FLOPS = {"anomalyclip": 1.19e12, "aprilgan": 1.03e12}
 # The command line in a process of its own that says how much memory it held.
 EXPORT = (
@@ -45,11 +44,9 @@ def test_the_published_backbone_exports_at_full_size(method: str, weights_file: 
     out = tmp_path / "full.bundle"
     checkpoint = CRANE if method == "anomalyclip" else linear_layers(tmp_path / "linear.pth")
     options = ["--weights", str(weights_file), "--checkpoint", str(checkpoint), "--out", str(out)]
-    start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", EXPORT, "export", method, *options], check=True, stdout=subprocess.PIPE, text=True
     )
-    assert time.monotonic() - start < SECONDS
     assert int(done.stdout.split()[-1]) * 1024 < BYTES
     bundle = Bundle.open(out)
     assert bundle.manifest.graph.flops <= FLOPS[method]

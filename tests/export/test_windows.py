@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 from clipspect.errors import ExportError
+from clipspect_export.maps import bilinear_matrix
 from clipspect_export.winclip_reference import covered_patches, harmonic_mean_over_windows
 from clipspect_export.windows import (
-    bilinear_matrix,
     class_places,
     groups,
     inverse_mean_matrix,

@@ -1,0 +1,39 @@
+"""What the graphs compute with: layers in the form that engines recognise, sharing the towers' weights."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from clipspect_export.clip import QuickGelu
+from clipspect_export.config import QUICK_GELU
+
+
+class Linear(nn.Module):
+    """A linear layer whose weight is stored (in, out): one MatMul and one Add in the graph."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.T.contiguous(), requires_grad=False)
+        self.bias = nn.Parameter(bias.contiguous(), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+class Gelu(nn.Module):
+    """Exact GELU in the order of operations that engines recognise and fuse; opset 18 has no operator for it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1 + (x / math.sqrt(2)).erf()) * 0.5
+
+
+def activation(name: str) -> nn.Module:
+    """The activation of that name."""
+    return QuickGelu() if name == QUICK_GELU else Gelu()
+
+
+def to_heads(x: Tensor, heads: int) -> Tensor:
+    """(N, T, W) to (N, heads, T, W / heads)."""
+    return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
