@@ -36,8 +36,8 @@ demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (up to t
 	cd models && ../$(BIN)/python -m demo.train --work ../work/demo --out clipspect_models/demo.safetensors
 	cd models && ../$(BIN)/python -m demo.build
 
-clean:  ## remove the environments and everything that was made
-	rm -rf $(VENV) $(DEMO_VENV) work clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+clean:  ## remove the environments and what was made; a training in work/ stays
+	rm -rf $(VENV) $(DEMO_VENV) clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 
 # The demo's environment holds the runtime and one engine, nothing else: no torch.
 $(DEMO_VENV)/$(STAMP): pyproject.toml

@@ -6,14 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "export"))
-
 import golden_clip
+import pytest
 import test_dense_full_size as dense
 from golden_dense import CRANE
+from pytest_benchmark.fixture import BenchmarkFixture
 
 SECONDS = {"winclip": 120, "anomalyclip": 300, "aprilgan": 300}  # promised for 2 cores
 

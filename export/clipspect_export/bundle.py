@@ -54,7 +54,10 @@ def new_bundle(target: Path, *, force: bool = False) -> Iterator[Path]:
         yield folder
     except OSError as error:
         reason = error.strerror or error
-        raise ExportError(f"{target}: cannot be written ({reason}): free space or choose another --out") from error
+        where = error.filename or target
+        raise ExportError(
+            f"{where}: {reason}: nothing was written; check the path, its rights and the space"
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:

@@ -167,6 +167,8 @@ def _open_clip_config(name: str) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ExportError(f"{path}: no such configuration file: give one in open_clip's form, or open_clip's name")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

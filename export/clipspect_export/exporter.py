@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ METHODS = tuple(_METHODS)
 STAGES = ("load weights", "text features", "export graph", "parity", "write")
 GRAPH_FILE = "model.onnx"
 _EXAMPLE_BATCH, _EXAMPLE_PROMPTS = 2, 3  # not 1: torch takes a 1 for a constant
-_PACKAGES = ("torch", "open_clip_torch", "onnx", "onnxscript", "onnxruntime")
+_PACKAGES = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime")  # as they are imported
 
 Progress = Callable[[str], None]
 
@@ -170,6 +170,6 @@ def _manifest(
         versions={
             "clipspect": __version__,
             "python": platform.python_version(),
-            **{package: metadata.version(package) for package in _PACKAGES},
+            **{package: str(importlib.import_module(package).__version__) for package in _PACKAGES},
         },
     )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from clipspect_export.clip import Clip
+from clipspect_export.config import CLIP_MEAN, CLIP_STD
 from clipspect_export.prompts import Ensemble, tokenize
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
@@ -25,9 +26,6 @@ SEEN_IN_PATCH = 40  # ... a patch
 MOST_OF_WINDOW = 0.97  # a window all inside a defect shows no edge of it: nobody could tell
 
 NEGATIVE = 0.1  # the chance of a negative
-
-MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
-STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 
 
 def labels(pixels: npt.NDArray[np.integer], seen: int) -> npt.NDArray[np.int64]:
@@ -100,7 +98,7 @@ def _coloured(pictures: npt.NDArray[np.uint8], rng: np.random.Generator) -> Tens
     planes = torch.from_numpy(pictures).permute(0, 3, 1, 2)  # (N, 3, H, W)
     planes = planes[torch.arange(2 * n)[:, None], torch.from_numpy(order)]
     value = (planes.float() * scale + shift).clamp_(0, 1)
-    return (value - torch.from_numpy(MEAN)[:, None, None]) / torch.from_numpy(STD)[:, None, None]
+    return (value - torch.tensor(CLIP_MEAN)[:, None, None]) / torch.tensor(CLIP_STD)[:, None, None]
 
 
 def _windows(counts: npt.NDArray[np.int64], scale: int, number: int, rng: np.random.Generator) -> Windows:

@@ -1,13 +1,13 @@
 """Pictures of families and defect kinds that training never saw, drawn from fixed seeds.
 
-`python -m demo.held_out images` writes the few that ship with the package; `... figures` draws many more and
-prints what a bundle makes of them.
+`python -m demo.held_out` draws many and prints what a bundle makes of them; `demo.build` writes the few that ship.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +15,6 @@ import clipspect
 import numpy as np
 import numpy.typing as npt
 from clipspect.metrics import auroc
-from clipspect_models import DEMO_IMAGES
 from PIL import Image
 from tqdm import tqdm
 
@@ -41,7 +40,8 @@ def held_out_pairs(seed: int, each: int) -> Iterator[Pair]:
 
 def write_images(folder: Path) -> None:
     """The shipped pictures: a good and a damaged one of every family and kind, masks, and index.json."""
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     index: list[dict[str, str | None]] = []
     for pair in held_out_pairs(SHIPPED_SEED, 1):
         stem = f"{pair.family}-{pair.defect}"
@@ -89,13 +89,9 @@ def figures(bundle: str, each: int, recipe: str | None = None) -> dict[str, dict
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["images", "figures"])
     parser.add_argument("--bundle", default="demo")
     parser.add_argument("--each", type=int, default=10, help="pairs of every family and kind")
     args = parser.parse_args()
-    if args.what == "images":
-        write_images(DEMO_IMAGES)
-        return
     for name, row in figures(args.bundle, args.each).items():
         print(f"{name:20} image AUROC {row['image_auroc']:.3f}  pixel AUROC {row['pixel_auroc']:.3f}")
 

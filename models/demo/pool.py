@@ -5,6 +5,7 @@ A shard is drawn from its own seed, whole or not at all, so that an interrupted 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -66,7 +67,12 @@ def _draw_shard(path: Path, seed: int) -> None:
 
 
 def draw_pool(folder: Path, pairs: int, seed: int, workers: int = 2) -> list[Path]:
-    """Draw what is not yet there; the shards' paths in order."""
+    """Draw what is not yet there; the shards' paths in order.
+
+    They lie in a folder named after the drawing code, so that a change of it draws anew.
+    """
+    code = b"".join(Path(module.__file__).read_bytes() for module in (surfaces, defects))
+    folder = folder / f"pool-{hashlib.sha256(code).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     shards = [folder / f"{seed:04d}-{k:04d}.npy" for k in range(-(-pairs // SHARD))]
     missing = [(path, seed * 100_000 + k) for k, path in enumerate(shards) if not path.exists()]

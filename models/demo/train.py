@@ -14,12 +14,14 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from clipspect_export.clip import Clip
 from clipspect_export.config import read_backbone
 from clipspect_export.prompts import read_ensemble
+from clipspect_export.winclip import TEMPERATURE
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,7 +32,6 @@ from demo.batches import IGNORE, Batch, Vocabulary, draw_batch, draw_prompts
 from demo.pool import Pool, draw_pool
 
 CONFIG = Path(__file__).parent.parent / "clipspect_models" / "demo.json"
-TEMPERATURE = 0.07  # WinCLIP's
 SEED = 1
 PAIRS = 20  # a batch is twice as many pictures
 WINDOWS = {2: 8, 3: 8}  # windows a picture, by scale
@@ -134,15 +135,16 @@ def cosine_basis(clip: Clip, pixels: Tensor) -> None:
         weight.div_((spread**WHITENING)[:, None, None, None])
 
 
-def save_checkpoint(path: Path, step: int, clip: Clip, optimisers: list[torch.optim.Optimizer]) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Whole or not at all."""
     partial = path.with_suffix(".partial")
-    torch.save({"step": step, "clip": clip.state_dict(), "optimisers": [o.state_dict() for o in optimisers]}, partial)
+    torch.save(state, partial)
     os.replace(partial, path)
 
 
 def train(work: Path, out: Path, steps: int, pairs: int) -> None:
     """Draw the pool, train, write the weights as float16 safetensors in open_clip's key names."""
-    pool = Pool(draw_pool(work / "pool", pairs, SEED))
+    pool = Pool(draw_pool(work, pairs, SEED))
     clip = Clip(read_backbone(CONFIG))
     initialise(clip, SEED)
     optimisers = new_optimisers(clip)
@@ -156,15 +158,18 @@ def train(work: Path, out: Path, steps: int, pairs: int) -> None:
 
     cosine_basis(clip, batch_of(0)[0].pixels)
     checkpoint, log = work / "checkpoint.pt", work / "log.jsonl"
+    plan = {"steps": steps, "pairs": pairs, "seed": SEED}
     start = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
+        if state["plan"] != plan:
+            raise SystemExit(f"{checkpoint} is of another plan ({state['plan']}, not {plan}): remove it to begin anew")
         start = state["step"]
         clip.load_state_dict(state["clip"])
         for optimiser, saved in zip(optimisers, state["optimisers"]):
             optimiser.load_state_dict(saved)
 
-    began, sums = time.monotonic(), {}
+    began, sums, counted = time.monotonic(), {}, 0
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(batch_of, start)
         for step in tqdm(range(start, steps), initial=start, total=steps, unit="step"):
@@ -180,14 +185,17 @@ def train(work: Path, out: Path, steps: int, pairs: int) -> None:
             nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
             for optimiser in optimisers:
                 optimiser.step()
+            counted += 1
             sums = {name: sums.get(name, 0.0) + part.item() for name, part in parts.items()}
             if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
                 line = {"step": step + 1, "seconds": round(time.monotonic() - began, 1)}
-                line |= {name: round(value / CHECKPOINT_EVERY, 4) for name, value in sums.items()}
+                line |= {name: round(value / counted, 4) for name, value in sums.items()}
                 with log.open("a") as file:
                     file.write(json.dumps(line) + "\n")
-                sums = {}
-                save_checkpoint(checkpoint, step + 1, clip, optimisers)
+                sums, counted = {}, 0
+                saved = [optimiser.state_dict() for optimiser in optimisers]
+                state = {"plan": plan, "step": step + 1, "clip": clip.state_dict(), "optimisers": saved}
+                save_checkpoint(checkpoint, state)
     save_file({name: value.half().contiguous() for name, value in clip.state_dict().items()}, out)
 
 
@@ -195,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("work/demo"), help="drawn pictures, checkpoint, log")
     parser.add_argument("--out", type=Path, default=Path("work/demo/demo.safetensors"))
-    parser.add_argument("--steps", type=int, default=4200)
+    parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--pairs", type=int, default=10_000, help="pictures drawn, in pairs of good and damaged")
     args = parser.parse_args()
     train(args.work, args.out, args.steps, args.pairs)

@@ -17,6 +17,7 @@ from typing import Any
 
 from clipspect.document import MismatchError, build
 from clipspect.errors import BundleError
+from clipspect.onnx_file import external_locations
 from clipspect.recipe import RECIPE_SUFFIX, Recipe, choose_recipe, is_recipe_name, read_recipe
 
 MANIFEST = "bundle.json"
@@ -149,6 +150,7 @@ class Bundle:
             _check_accounts(root, manifest)
             for name, entry in manifest.files.items():
                 _verify_file(root, name, entry)
+            _check_weights(root, manifest)
         except OSError as error:
             raise BundleError(
                 f"{root}: cannot be read ({error.strerror or error}): check the path and its rights"
@@ -278,9 +280,21 @@ def _check_accounts(root: Path, manifest: Manifest) -> None:
         raise BundleError(f"{root}: {MANIFEST} names the graph {graph!r} but not its hash: export the bundle again")
     if graph.startswith(f"{RECIPES}/"):
         raise BundleError(f"{root}: {MANIFEST} names a recipe as its graph: export the bundle again")
-    data = f"{graph}.data"
-    if data not in manifest.files and "\0" not in data and (root / data).exists():
-        raise BundleError(f"{root}: holds {data!r}, for which {MANIFEST} has no hash: export the bundle again")
+
+
+def _check_weights(root: Path, manifest: Manifest) -> None:
+    """The graph, already verified, names no file for its weights that the manifest does not account for."""
+    graph = PurePosixPath(manifest.graph.file)
+    try:
+        locations = external_locations((root / graph).read_bytes())
+    except ValueError as error:
+        raise BundleError(f"{root / graph}: not an ONNX model ({error}): export the bundle again") from error
+    for location in sorted(locations):
+        if str(graph.parent / location) not in manifest.files:
+            raise BundleError(
+                f"{root / graph}: reads its weights from {location!r:.200}, for which {MANIFEST} has no hash: "
+                "export the bundle again"
+            )
 
 
 def _verify_file(root: Path, name: str, entry: FileEntry) -> None:

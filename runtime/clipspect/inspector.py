@@ -16,7 +16,7 @@ from PIL import Image
 
 from clipspect.backends import Backend, open_backend
 from clipspect.bundle import Bundle
-from clipspect.errors import BackendError, ClipspectError, RecipeError
+from clipspect.errors import BackendError, ClipspectError, ImageError, RecipeError
 from clipspect.image import FrameLike, decode, source_name, to_model_size
 from clipspect.recipe import Recipe
 from clipspect.regions import find_regions
@@ -93,6 +93,8 @@ class Inspector:
 
     def inspect_batch(self, frames: Iterable[FrameLike]) -> list[Result]:
         """Inspect frames of any sizes in one run of the engine, in their order. Raises ImageError, BackendError."""
+        if isinstance(frames, (str, os.PathLike, Image.Image)) or getattr(frames, "ndim", 4) < 4:
+            raise ImageError("inspect_batch takes several frames, as a list; for one frame call inspect")
         return self.score([self.prepare(frame) for frame in frames])
 
     def prepare(self, frame: FrameLike) -> Frame:

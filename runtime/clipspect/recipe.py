@@ -99,9 +99,7 @@ def choose_recipe(names: list[str], wanted: str | None, bundle: Path) -> str:
     """The wanted name if the bundle has it; without one, the only name there is. Raises RecipeError."""
     listing = ", ".join(repr(name) for name in names)
     if not names:
-        raise RecipeError(
-            f"{bundle}: the bundle has no recipe; make one with: clipspect recipe {bundle} NAME --object TEXT"
-        )
+        raise RecipeError(f"{bundle}: the bundle has no recipe; export it again with --object TEXT")
     if wanted is None:
         if len(names) > 1:
             raise RecipeError(f"{bundle}: the bundle has several recipes, name one of: {listing}")

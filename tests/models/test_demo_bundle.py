@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import clipspect
@@ -58,3 +59,14 @@ def test_the_demo_bundle_answers_the_same_alone_and_in_a_batch(frames: int) -> N
     for one, other in zip(alone, together):
         assert one.score == pytest.approx(other.score, abs=1e-5)
         np.testing.assert_allclose(one.anomaly_map, other.anomaly_map, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", [0, 1_000_003, -1])
+def test_a_flipped_byte_of_the_external_weights_is_refused(tmp_path: Path, place: int) -> None:
+    copy = tmp_path / "demo.bundle"
+    shutil.copytree(DEMO_BUNDLE, copy)
+    data = bytearray((copy / "model.onnx.data").read_bytes())
+    data[place] ^= 1
+    (copy / "model.onnx.data").write_bytes(data)
+    with pytest.raises(clipspect.BundleError, match="does not match its hash"):
+        clipspect.load(copy)

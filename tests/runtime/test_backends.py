@@ -45,8 +45,13 @@ def test_a_number_of_threads_that_is_none_is_refused(tiny_graph: Path, threads: 
         open_backend("onnxruntime", tiny_graph, threads=threads)
 
 
+def test_an_engine_that_is_not_driven_yet_says_so(tiny_graph: Path) -> None:
+    with pytest.raises(BackendError, match="does not drive openvino yet; take one of: onnxruntime"):
+        open_backend("openvino", tiny_graph)
+
+
 def test_an_unknown_backend_lists_the_known(tiny_graph: Path) -> None:
-    with pytest.raises(BackendError, match="no backend 'tpu' in this version; there are: onnxruntime"):
+    with pytest.raises(BackendError, match="no backend 'tpu'; there are: onnxruntime"):
         open_backend("tpu", tiny_graph)
 
 

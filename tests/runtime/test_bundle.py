@@ -11,6 +11,7 @@ from typing import Any
 
 import clipspect
 import handmade
+import onnx
 import pytest
 from clipspect.bundle import MANIFEST, Bundle, FileEntry, Manifest, _digest
 from clipspect.errors import BundleError, RecipeError
@@ -134,11 +135,6 @@ def test_a_linked_folder_is_refused(tiny_bundle: Path) -> None:
     assert "is a link" in refusal(tiny_bundle)
 
 
-def test_external_data_without_a_hash_is_refused(tiny_bundle: Path) -> None:
-    (tiny_bundle / "model.onnx.data").write_bytes(b"weights")
-    assert "has no hash" in refusal(tiny_bundle)
-
-
 def test_a_graph_without_a_hash_is_refused(tiny_bundle: Path) -> None:
     edit(tiny_bundle, lambda document: document["files"].pop("model.onnx"))
     assert "but not its hash" in refusal(tiny_bundle)
@@ -214,5 +210,31 @@ def test_a_recipe_that_is_not_there_lists_those_that_are(tiny_bundle: Path) -> N
 
 
 def test_a_bundle_without_recipes_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="clipspect recipe"):
+    with pytest.raises(RecipeError, match="--object TEXT"):
         clipspect.load(handmade.write_bundle(tmp_path / "b", recipes=()))
+
+
+@pytest.mark.parametrize("location", ["other.bin", "../outside.bin", "/etc/passwd"])
+def test_weights_that_the_manifest_does_not_account_for_are_refused_before_an_engine_sees_them(
+    tmp_path: Path, location: str
+) -> None:
+    root = handmade.write_bundle(tmp_path / "tiny.bundle")
+    model = onnx.load(root / "model.onnx")
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    model.graph.initializer.append(tensor)
+    (root / "model.onnx").write_bytes(model.SerializeToString())
+    handmade.write_manifest(root, handmade.make_manifest())
+    for extra in (root / "other.bin", tmp_path / "outside.bin"):
+        extra.write_bytes(bytes(4))
+    with pytest.raises(BundleError, match="reads its weights from"):
+        Bundle.open(root)
+
+
+def test_a_graph_that_is_no_onnx_model_is_refused(tmp_path: Path) -> None:
+    root = handmade.write_bundle(tmp_path / "tiny.bundle")
+    (root / "model.onnx").write_bytes(b"\xff" * 40)
+    handmade.write_manifest(root, handmade.make_manifest())
+    with pytest.raises(BundleError, match="not an ONNX model"):
+        Bundle.open(root)

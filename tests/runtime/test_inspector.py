@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import clipspect
 import handmade
 import numpy as np
 import pytest
+from clipspect.errors import ImageError
 from clipspect.inspector import Inspector
 from clipspect.recipe import Limits, write_recipe
 from PIL import Image
@@ -114,7 +116,7 @@ def test_the_inspector_says_what_it_runs_on(inspector: Inspector) -> None:
 
 
 def test_a_named_backend_that_is_not_there_is_refused(tiny_bundle: Path) -> None:
-    with pytest.raises(clipspect.BackendError, match="no backend 'openvino'"):
+    with pytest.raises(clipspect.BackendError, match="does not drive openvino yet"):
         clipspect.load(tiny_bundle, backend="openvino")
 
 
@@ -151,3 +153,9 @@ def test_an_installation_without_the_embedded_bundle_says_so(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "clipspect_models", None)
     with pytest.raises(clipspect.BundleError, match="embedded demo bundle"):
         clipspect.load("demo")
+
+
+@pytest.mark.parametrize("frame", [np.zeros((3, 5, 3), np.uint8), np.zeros((3, 5), np.uint8), "part.png"])
+def test_one_frame_is_not_taken_for_a_batch(tiny_bundle: Path, frame: Any) -> None:
+    with clipspect.load(tiny_bundle) as inspector, pytest.raises(ImageError, match="for one frame call inspect"):
+        inspector.inspect_batch(frame)

@@ -75,6 +75,7 @@ class Probe:
     detail: str  # the time of the run, or why there was none
 
 
+PLANNED = ("openvino", "tensorrt")  # known by name, which is their package's too, but not driven yet
 ENGINES = (Engine(name="onnxruntime", package="onnxruntime", extra="cpu"),)  # the best first
 
 
@@ -106,7 +107,9 @@ def _engine(name: str) -> Engine:
         if engine.name == name:
             return engine
     known = ", ".join(engine.name for engine in ENGINES)
-    raise BackendError(f"no backend {name!r} in this version; there are: {known}")
+    if name in PLANNED:
+        raise BackendError(f"this version does not drive {name} yet; take one of: {known}")
+    raise BackendError(f"no backend {name!r}; there are: {known}")
 
 
 def _open(engine: Engine, graph: Path, precision: str, probe: Tensors | None, options: dict[str, Any]) -> Backend:

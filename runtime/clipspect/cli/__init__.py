@@ -38,6 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # the reader of our output has left; Python would complain once more when it flushes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or error
+        print(f"clipspect: error: {where}{reason}: check the path, its rights and the space left", file=sys.stderr)
+        return REFUSED
     return status
 
 

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 def examine(root: Path = Path("/")) -> Report:
     """Everything that doctor knows, as a JSON object. Machine facts are read from files under `root`."""
     from clipspect import system
-    from clipspect.backends import ENGINES
+    from clipspect.backends import ENGINES, PLANNED
 
     memory, jetson = system.read_memory(root), system.read_jetson(root)
     report: Report = {
@@ -54,6 +54,7 @@ def examine(root: Path = Path("/")) -> Report:
         "gpus": [dataclasses.asdict(gpu) for gpu in system.read_gpus()],
         "jetson": dataclasses.asdict(jetson) if jetson else None,
         "engines": [_examine_engine(engine) for engine in ENGINES],
+        "planned_engines": _versions(PLANNED),
     }
     report["advice"] = _advice(report)
     return report
@@ -97,6 +98,11 @@ def _advice(report: Report) -> list[str]:
     advice = [f"{engine['name']}: {engine['problem']}" for engine in report["engines"] if engine["problem"]]
     if missing := [name for name, version in report["exporter"].items() if version is None]:
         advice.append(f'to export bundles here ({", ".join(missing)} missing): pip install "clipspect[export]"')
+    advice += [
+        f"{name} {version} is installed; this version does not drive it yet"
+        for name, version in report["planned_engines"].items()
+        if version is not None
+    ]
     if report["gpus"] and not report["jetson"]:
         advice.append("an NVIDIA GPU is here; this version scores on the CPU only")
     if report["jetson"]:

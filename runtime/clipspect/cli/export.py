@@ -18,7 +18,7 @@ DEFAULTS = {  # backbone and weights by method
     "aprilgan": ("ViT-L-14-336", "openai"),
     "winclip": ("ViT-B-16-plus-240", "laion400m_e32"),
 }
-REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime")
+REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnx_ir", "onnxruntime")
 TERMINATED = 128 + signal.SIGTERM
 
 

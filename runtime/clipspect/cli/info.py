@@ -51,7 +51,7 @@ def _page(bundle: Bundle, recipes: list[Recipe]) -> str:
     manifest = bundle.manifest
     weights, image, graph, parity = manifest.backbone.weights, manifest.image, manifest.graph, manifest.parity
     rows = [
-        ("bundle", f"{bundle.path} (every file matches its hash)"),
+        ("bundle", f"{bundle.path} (the files match their hashes, the recipes their own digests)"),
         ("method", ", ".join([manifest.method, *(f"{key} {value}" for key, value in manifest.parameters.items())])),
         ("backbone", f"{manifest.backbone.name}, {manifest.backbone.activation}"),
         ("weights", f"{weights.source} {weights.name}, encoder {weights.encoder_sha256[:12]}"),
@@ -67,7 +67,7 @@ def _page(bundle: Bundle, recipes: list[Recipe]) -> str:
     lines += ["", "recipes"]
     lines += [f"  {recipe.name:24}{_recipe_words(recipe)}" for recipe in recipes] or ["  none"]
     lines += ["", "files"]
-    lines += [f"  {name:40}{_size(entry.size):>10}" for name, entry in manifest.files.items()]
+    lines += [f"  {name:40}{_size((bundle.path / name).stat().st_size):>10}" for name in manifest.files]
     return "\n".join(lines)
 
 

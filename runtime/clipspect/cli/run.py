@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.cli.sources import find_images
     from clipspect.inspector import load
 
-    paths = find_images(args.sources)
+    paths = find_images(args.sources, skip=args.out)
     options = {"threads": args.threads} if args.threads is not None else {}
     with contextlib.ExitStack() as stack:
         inspector = stack.enter_context(

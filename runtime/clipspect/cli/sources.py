@@ -14,15 +14,16 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".t
 _VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 
 
-def find_images(sources: Iterable[str]) -> list[Path]:
+def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
     """Every image of the sources, each once: files as given, folders with their subfolders in natural order.
 
-    In a folder only files with an image's suffix count, and nothing hidden. Raises ImageError for a source that does
+    In a folder only files with an image's suffix count, and nothing hidden; nor what lies in the folder `skip`, where
+    an earlier run wrote its overlays. Raises ImageError for a source that does
     not exist, holds no image, or is a video or a camera.
     """
     found: dict[Path, None] = {}
     for source in sources:
-        images = list(_images_of(source))
+        images = [path for path in _images_of(source) if skip is None or not _inside(path, skip)]
         if not images:
             raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
         found.update(dict.fromkeys(images))
@@ -34,6 +35,10 @@ def natural_key(path: str | os.PathLike[str]) -> list[tuple[bool, int, str]]:
     return [
         (not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", _folded(path))
     ]
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _folded(path: str | os.PathLike[str]) -> str:
