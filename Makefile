@@ -6,7 +6,7 @@ STAMP := .installed
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types tests bench demo-model clean
+.PHONY: help demo test test-all lint types tests bench bench-export demo-model clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -29,10 +29,14 @@ tests: $(VENV)/$(STAMP)  ## pytest, WinCLIP's full-size export included
 test-all: lint types  ## the same, and the full-size exports of AnomalyCLIP and APRIL-GAN (minutes more)
 	$(BIN)/pytest --durations 10 -m ""
 
-bench: $(VENV)/$(STAMP)  ## pytest-benchmark suites
-	$(BIN)/pytest benchmarks --benchmark-only
+bench: $(VENV)/$(STAMP)  ## where an inspection's time goes, on the demo bundle
+	$(BIN)/pytest benchmarks/bench_inspect.py --benchmark-only
+
+bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 7 GB)
+	$(BIN)/pytest benchmarks/bench_export.py --benchmark-only
 
 demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (up to two hours), write its bundle
+	mkdir -p work/demo
 	cd models && ../$(BIN)/python -m demo.train --work ../work/demo --out clipspect_models/demo.safetensors
 	cd models && ../$(BIN)/python -m demo.build
 

@@ -25,7 +25,7 @@ from demo.surfaces import SIZE
 
 SHIPPED_SEED, FIGURES_SEED = 2026, 4052
 INSIDE = np.s_[(SIZE - IMAGE) // 2 : (SIZE + IMAGE) // 2, (SIZE - IMAGE) // 2 : (SIZE + IMAGE) // 2]
-JPEG_QUALITY = 92
+JPEG_QUALITY = 85
 
 
 def held_out_pairs(seed: int, each: int) -> Iterator[Pair]:
