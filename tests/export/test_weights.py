@@ -225,7 +225,7 @@ def test_a_backbone_by_name_and_by_file_is_the_same(tmp_path: Path) -> None:
         ("RN50", "found a ResNet image tower"),
         ("ViT-B-16-SigLIP", "found the timm image tower"),
         ("coca_ViT-B-32", "multimodal_cfg"),
-        ("missing.json", "not readable as a JSON configuration"),
+        ("missing.json", "no such configuration file"),
     ],
 )
 def test_a_backbone_that_is_no_plain_clip_is_refused(backbone: str, message: str) -> None:
