@@ -38,24 +38,22 @@ def gaussian_matrix(pixels: int, sigma: float) -> Tensor:
 def bilinear_matrix(pixels: int, grid: int) -> Tensor:
     """(pixels, grid): linear interpolation along one side, pixel centres (align_corners=False), edges repeated."""
     position = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * grid / pixels - 0.5).clamp(0, grid - 1)
-    lower = position.floor().long().clamp(max=max(grid - 2, 0))
-    weight = position - lower
-    matrix = torch.zeros(pixels, grid, dtype=torch.float64)
-    row = torch.arange(pixels)
-    matrix[row, lower] = 1 - weight
-    if grid > 1:
-        matrix[row, lower + 1] = weight
-    return matrix.float()
+    return _interpolation(position, grid)
 
 
 def corner_bilinear_matrix(pixels: int, grid: int) -> Tensor:
     """(pixels, grid): linear interpolation along one side, the corners' centres aligned (align_corners=True)."""
     step = (grid - 1) / (pixels - 1) if pixels > 1 else 0.0
     position = torch.arange(pixels, dtype=torch.float64) * step
+    return _interpolation(position, grid)
+
+
+def _interpolation(position: Tensor, grid: int) -> Tensor:
+    """(pixels, grid): each pixel's two weights at its place on the grid, float64 (pixels,) within 0 to grid - 1."""
     lower = position.floor().long().clamp(max=max(grid - 2, 0))
     weight = position - lower
-    matrix = torch.zeros(pixels, grid, dtype=torch.float64)
-    row = torch.arange(pixels)
+    row = torch.arange(len(position))
+    matrix = torch.zeros(len(position), grid, dtype=torch.float64)
     matrix[row, lower] = 1 - weight
     if grid > 1:
         matrix[row, lower + 1] = weight

@@ -14,8 +14,9 @@ from clipspect_export.prompts import Ensemble, tokenize
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
+from demo.fields import SIZE
 from demo.pool import Pool
-from demo.surfaces import HELD_OUT, SIZE
+from demo.surfaces import HELD_OUT
 
 IMAGE, PATCH = 240, 16
 GRID = IMAGE // PATCH

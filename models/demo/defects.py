@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from demo.surfaces import SIZE, Array, Rng, Surface, blurred, colour, fractal, noise, ring
+from demo.fields import SIZE, Array, Rng, blurred, colour, fractal, noise, ring
+from demo.surfaces import Surface
 
 Mask = npt.NDArray[np.bool_]
 Kind = Callable[[Rng, Surface, Array], tuple[Array, Array]]  # the picture, and a soft shape in 0..1

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from demo import defects, surfaces
 from demo.batches import IMAGE
+from demo.fields import SIZE
 from demo.pool import Pair, draw_pair
-from demo.surfaces import SIZE
 
 SHIPPED_SEED, FIGURES_SEED = 2026, 4052
 INSIDE = np.s_[(SIZE - IMAGE) // 2 : (SIZE + IMAGE) // 2, (SIZE - IMAGE) // 2 : (SIZE + IMAGE) // 2]

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from demo import defects, surfaces
+from demo import defects, fields, surfaces
 from demo.defects import Kind
-from demo.surfaces import SIZE, Array, Family, Rng
+from demo.fields import SIZE, Array, Rng
+from demo.surfaces import Family
 
 SHARD = 200  # pairs a shard
 
@@ -44,9 +45,9 @@ def draw_pair(rng: Rng, families: dict[str, Family], kinds: dict[str, Kind], for
             break
     defect, damaged, mask = drawn
     state = rng.bit_generator.state  # the same lamp and camera for both
-    good = surfaces.finished(rng, surface.image)
+    good = fields.finished(rng, surface.image)
     rng.bit_generator.state = state
-    return Pair(family, defect, _bytes(good), _bytes(surfaces.finished(rng, damaged)), mask)
+    return Pair(family, defect, _bytes(good), _bytes(fields.finished(rng, damaged)), mask)
 
 
 def _bytes(image: Array) -> npt.NDArray[np.uint8]:
@@ -71,7 +72,7 @@ def draw_pool(folder: Path, pairs: int, seed: int, workers: int = 2) -> list[Pat
 
     They lie in a folder named after the drawing code, so that a change of it draws anew.
     """
-    code = b"".join(Path(module.__file__).read_bytes() for module in (surfaces, defects))
+    code = b"".join(Path(module.__file__).read_bytes() for module in (fields, surfaces, defects))
     folder = folder / f"pool-{hashlib.sha256(code).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     shards = [folder / f"{seed:04d}-{k:04d}.npy" for k in range(-(-pairs // SHARD))]

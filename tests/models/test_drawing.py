@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from demo import defects, surfaces
+from demo.fields import SIZE
 from demo.pool import draw_pair
-from demo.surfaces import SIZE
 
 FAMILIES = {**surfaces.TRAIN, **surfaces.HELD_OUT}
 KINDS = {**defects.TRAIN, **defects.HELD_OUT}
