@@ -325,3 +325,13 @@ def test_ctrl_c_ends_with_130_and_one_line(tiny_bundle: Path, image_folder: Path
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "clipspect: interrupted\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_one_line(tiny_bundle: Path) -> None:
+    command = [sys.executable, "-m", "clipspect", "info", str(tiny_bundle)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "space left" in done.stderr
