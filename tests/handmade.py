@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from clipspect.bundle import (
+from clipspect.bundle import RECIPES, sha256_of
+from clipspect.manifest import (
     MANIFEST,
-    RECIPES,
     Backbone,
     FileEntry,
     Graph,
@@ -19,7 +19,6 @@ from clipspect.bundle import (
     TensorSpec,
     TextSpec,
     Weights,
-    sha256_of,
 )
 from clipspect.recipe import Recipe, write_recipe
 

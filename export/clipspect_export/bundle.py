@@ -12,8 +12,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from clipspect.bundle import MANIFEST, FileEntry, Manifest, sha256_of
+from clipspect.bundle import sha256_of
 from clipspect.errors import ExportError
+from clipspect.manifest import MANIFEST, FileEntry, Manifest
 
 try:
     import fcntl

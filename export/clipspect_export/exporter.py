@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from clipspect import bundle as schema
+from clipspect import manifest as schema
+from clipspect.bundle import RECIPES
 from clipspect.errors import ExportError
 from clipspect.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, write_recipe
 from clipspect.version import __version__
@@ -89,7 +90,7 @@ def export_bundle(
         begin(STAGES[1])
         recipes = _recipes(chosen, source, model, objects)
         for recipe in recipes:
-            write_recipe(folder / schema.RECIPES / f"{recipe.name}{RECIPE_SUFFIX}", recipe)
+            write_recipe(folder / RECIPES / f"{recipe.name}{RECIPE_SUFFIX}", recipe)
         begin(STAGES[2])
         report = _write_graph(model, source.config, folder / GRAPH_FILE, storage)
         begin(STAGES[3])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from clipspect.bundle import TensorSpec
 from clipspect.errors import ExportError
+from clipspect.manifest import TensorSpec
 
 from clipspect_export.graph import OPSET
 

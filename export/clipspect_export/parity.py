@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from clipspect.backends import open_backend
-from clipspect.bundle import Parity
 from clipspect.errors import ExportError
+from clipspect.manifest import Parity
 
 ENGINE = "onnxruntime"
 CHECK_IMAGES = 3

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from clipspect.bundle import ImageSpec
 from clipspect.errors import ImageError
+from clipspect.manifest import ImageSpec
 
 FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8]"
 

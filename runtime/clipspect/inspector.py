@@ -18,11 +18,10 @@ from clipspect.backends import Backend, open_backend
 from clipspect.bundle import Bundle
 from clipspect.errors import BackendError, ClipspectError, ImageError, RecipeError
 from clipspect.image import FrameLike, decode, source_name, to_model_size
+from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE
 from clipspect.recipe import Recipe
 from clipspect.regions import find_regions
 from clipspect.result import Result, Timings, decide, to_source_size
-
-IMAGE, SCORE, ANOMALY_MAP = "image", "score", "anomaly_map"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +51,28 @@ def load(
     engine's, e.g. threads=4. Raises BundleError, RecipeError or BackendError.
     """
     opened = Bundle.open(bundle)
-    chosen = _matching(opened, opened.recipe(recipe))
+    chosen = opened.recipe(recipe)
+    graph, map_range = opened.serving(chosen)
     manifest = opened.manifest
     if map_limit is None:
-        map_limit = sum(manifest.map_range) / 2
+        map_limit = sum(map_range) / 2
     elif not math.isfinite(map_limit):
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
     blank = np.zeros((1, manifest.image.height, manifest.image.width, 3), np.uint8)
     probe: dict[str, npt.NDArray[Any]] = {IMAGE: blank, **chosen.tensors}
-    engine = open_backend(backend, opened.graph_path, precision=manifest.precision, probe=probe, **options)
-    return Inspector(opened, chosen, engine, float(map_limit))
+    engine = open_backend(backend, opened.path / graph.file, precision=manifest.precision, probe=probe, **options)
+    return Inspector(opened, chosen, engine, map_range=map_range, map_limit=float(map_limit))
 
 
 class Inspector:
     """Inspects frames with one recipe. Made by `clipspect.load`; close it, or use it as a context manager."""
 
-    def __init__(self, bundle: Bundle, recipe: Recipe, backend: Backend, map_limit: float) -> None:
+    def __init__(
+        self, bundle: Bundle, recipe: Recipe, backend: Backend, *, map_range: tuple[float, float], map_limit: float
+    ) -> None:
         self.bundle = bundle
         self.recipe = recipe
+        self.map_range = map_range  # that the method's anomaly map can take
         self.map_limit = map_limit
         self._backend = backend
 
@@ -85,7 +88,14 @@ class Inspector:
 
     def use_recipe(self, name: str) -> None:
         """Switch to another recipe of the bundle; the engine stays as it is. Raises RecipeError."""
-        self.recipe = _matching(self.bundle, self.bundle.recipe(name))
+        recipe = self.bundle.recipe(name)
+        if recipe.has_references != self.recipe.has_references:
+            raise RecipeError(
+                f"recipe {name!r} needs the other graph, that of recipes "
+                f"{'with' if recipe.has_references else 'without'} references: load the bundle with it"
+            )
+        self.bundle.serving(recipe)
+        self.recipe = recipe
 
     def inspect(self, frame: FrameLike) -> Result:
         """Inspect a path, PIL image, or uint8 array (H, W, 3) RGB or (H, W) grey. Raises ImageError, BackendError."""
@@ -137,14 +147,3 @@ class Inspector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _matching(bundle: Bundle, recipe: Recipe) -> Recipe:
-    """The recipe, if its tensors are the inputs of the bundle's graph. Raises RecipeError."""
-    expected = {name for name in bundle.manifest.graph.inputs if name != IMAGE}
-    if set(recipe.tensors) != expected:
-        raise RecipeError(
-            f"recipe {recipe.name!r} holds {', '.join(sorted(recipe.tensors))}, but the graph takes "
-            f"{', '.join(sorted(expected))}: make the recipe again for this bundle"
-        )
-    return recipe

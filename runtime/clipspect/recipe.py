@@ -24,6 +24,7 @@ from clipspect.files import atomic_file
 RECIPE_SUFFIX = ".safetensors"
 RECIPE_SCHEMA_VERSION = 1
 TEXT_FEATURES = "text_features"
+REFERENCE = "reference_"  # galleries: rows of length 1 that references have, (R, D*)
 _METADATA, _DIGEST = "clipspect", "sha256"
 _NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
 _MAX_BYTES = 1 << 30
@@ -58,10 +59,16 @@ class Recipe:
     prompts: dict[str, Any] = field(default_factory=dict, repr=False)  # states, templates or prompts, fusion
     limits: Limits | None = None
     calibration: dict[str, Any] | None = None  # what the limits were calibrated on
+    references: dict[str, Any] | None = field(default=None, repr=False)  # the photos, and how their rows were thinned
 
     @property
     def text_features(self) -> npt.NDArray[np.float32]:
         return self.tensors[TEXT_FEATURES]
+
+    @property
+    def has_references(self) -> bool:
+        """Whether it is a few-shot recipe."""
+        return any(name.startswith(REFERENCE) for name in self.tensors)
 
     def require(self, *, method: str, encoder_sha256: str, dim: int) -> None:
         """Refuse a recipe that was made for another bundle. Raises RecipeError."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from clipspect.bundle import ImageSpec
 from clipspect.errors import ImageError
 from clipspect.image import MAX_PIXELS, decode, source_name, to_model_size
+from clipspect.manifest import ImageSpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     with load("demo") as inspector:
         items = _inspect_all(inspector, images, samples)
         device = f"{inspector.backend} on {inspector.device}"
-        low, high = inspector.bundle.manifest.map_range
+        low, high = inspector.map_range
     table = measure(items)
     _write_overlays(args.out, items, low, high)
     page = args.out / "index.html"

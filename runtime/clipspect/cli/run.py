@@ -83,7 +83,7 @@ def _result_folder(args: argparse.Namespace, paths: list[Path], inspector: Inspe
 def _heat_scale(args: argparse.Namespace, inspector: Inspector) -> HeatScale:
     from clipspect.overlay import HeatScale
 
-    scale = HeatScale(*(args.heat_scale or inspector.bundle.manifest.map_range))
+    scale = HeatScale(*(args.heat_scale or inspector.map_range))
     if not scale.low < scale.high:
         raise ClipspectError(f"--heat-scale: {scale.low:g} is not below {scale.high:g}: give the lower value first")
     return scale
