@@ -1,12 +1,13 @@
 # Every verb sets up what it needs and is quick the second time. `make` alone lists them.
 PYTHON ?= python3
 DEMO_VENV := .venv-demo
+PEER_VENV := .venv-peer
 VENV := .venv
 STAMP := .installed
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types tests bench bench-export demo-model clean
+.PHONY: help demo test test-all lint types tests bench bench-methods bench-export demo-model clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -32,6 +33,11 @@ test-all: lint types  ## the same, and the full-size exports of AnomalyCLIP and 
 bench: $(VENV)/$(STAMP)  ## where an inspection's time goes, on the demo bundle
 	$(BIN)/pytest benchmarks/bench_inspect.py --benchmark-only
 
+bench-methods: $(VENV)/$(STAMP) $(PEER_VENV)/$(STAMP)  ## every method at full size beside its peers; writes work/bench/methods.md and .png
+	mkdir -p work/bench
+	$(BIN)/pytest benchmarks/bench_methods.py --benchmark-only --benchmark-json work/bench/methods.json
+	$(BIN)/python benchmarks/report.py work/bench/methods.json work/bench
+
 bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 7 GB)
 	$(BIN)/pytest benchmarks/bench_export.py --benchmark-only
 
@@ -41,7 +47,7 @@ demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (up to t
 	cd models && ../$(BIN)/python -m demo.build
 
 clean:  ## remove the environments and what was made; a training in work/ stays
-	rm -rf $(VENV) $(DEMO_VENV) clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(DEMO_VENV) $(PEER_VENV) clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 
 # The demo's environment holds the runtime and one engine, nothing else: no torch.
 $(DEMO_VENV)/$(STAMP): pyproject.toml
@@ -52,4 +58,10 @@ $(DEMO_VENV)/$(STAMP): pyproject.toml
 $(VENV)/$(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+# What users run instead: anomalib with its own pins (6 GB).
+$(PEER_VENV)/$(STAMP):
+	$(PYTHON) -m venv $(PEER_VENV)
+	$(PEER_VENV)/bin/pip install --quiet --disable-pip-version-check "anomalib[cpu,clip]==2.7.0"
 	touch $@

@@ -25,6 +25,8 @@ def bench_export_at_full_size(benchmark: BenchmarkFixture, method: str, tmp_path
     else:
         trained = CRANE if method == "anomalyclip" else dense.linear_layers(tmp_path / "linear.pth")
         command += ["--checkpoint", str(trained)]
+    if method != "anomalyclip":
+        command += ["--few-shot"]
     command += ["--out", str(tmp_path / "full.bundle")]
     benchmark.pedantic(subprocess.run, args=(command,), kwargs={"check": True}, rounds=1)
     assert benchmark.stats.stats.median < SECONDS[method]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from clipspect_export.clip import expected_shapes
 from clipspect_export.config import QUICK_GELU, ClipConfig
+from clipspect_export.hub import fetch_weights
 
 FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 # In the state dict, but no parameter of a tower. The first three are found in OpenAI's own files only.
@@ -87,14 +88,7 @@ def _fetch_tag(tag: str, config: ClipConfig) -> tuple[Path, ClipConfig]:
     if not record:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(config.name)) or "none"
         raise ExportError(f"{tag!r} is no file and no open_clip tag of {config.name}; its tags: {tags}")
-    try:
-        path = Path(open_clip.download_pretrained(record))
-    except Exception as error:  # the hub's client and urllib raise what they like
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        raise ExportError(
-            f"the weights {tag!r} of {config.name} could not be fetched ({reason[:200]}): "
-            "fetch them where the hub can be reached and give the file: --weights FILE"
-        ) from error
+    path = fetch_weights(record, config.name, tag)
     if record.get("quick_gelu"):
         config = dataclasses.replace(config, activation=QUICK_GELU)
     return path, dataclasses.replace(config, mean=tuple(record["mean"]), std=tuple(record["std"]))

@@ -7,32 +7,57 @@ import importlib.util
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from clipspect.errors import ExportError
+from clipspect.presets import Preset, preset_names, read_preset
 
-DEFAULTS = {  # backbone and weights by method
-    "anomalyclip": ("ViT-L-14-336", "openai"),
-    "aprilgan": ("ViT-L-14-336", "openai"),
-    "winclip": ("ViT-B-16-plus-240", "laion400m_e32"),
-}
-REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnx_ir", "onnxruntime")
+if TYPE_CHECKING:
+    from clipspect.manifest import Graph, Parity
+
+REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnx_ir", "onnxruntime", "tokenizers")
 TERMINATED = 128 + signal.SIGTERM
+
+_DESCRIPTION = """Turn a method and CLIP weights into a bundle, checked against the torch reference.
+METHOD alone exports the published model; every option overrides a part of it.
+Needs the export extra: pip install "clipspect[export]"."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "export",
         help="turn a method and CLIP weights into a bundle",
-        description="Turn a method and CLIP weights into a bundle, checked against the torch reference. "
-        'Needs the export extra: pip install "clipspect[export]"',
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    parser.add_argument("method", choices=sorted(DEFAULTS))
-    parser.add_argument("--out", required=True, metavar="BUNDLE", help="the folder to write")
+    parser.add_argument("-h", "--help", action=_HelpWithPresets, help="show this help, and the methods, and exit")
+    parser.add_argument("method", metavar="METHOD", choices=preset_names(), help="one of those listed below")
+    parser.add_argument("--out", metavar="BUNDLE", help="the folder to write (default: METHOD.bundle)")
+    parser.add_argument("--force", action="store_true", help="replace an existing bundle, its recipes included")
+    _add_model(parser)
+    _add_words(parser)
+    parser.add_argument("--few-shot", action="store_true", help="add the graph that compares with images of good parts")
+    parser.add_argument("--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone", metavar="NAME", help="open_clip's name, or a .json configuration in its form")
     parser.add_argument("--weights", metavar="TAG|FILE", help="open_clip's tag, or a .safetensors or .pt state dict")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="the trained file of the official code: anomalyclip and aprilgan need it"
+    )
+    parser.add_argument("--scales", type=_numbers, metavar="2,3", help="winclip: sides of the windows in patches")
+    parser.add_argument("--layers", type=_numbers, metavar="24", help="anomalyclip: blocks whose patches are read")
+    parser.add_argument(
+        "--sigma", type=float, metavar="4", help="anomalyclip: smoothing of the map in pixels, 0 for none"
+    )
+
+
+def _add_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--object",
         action="extend",
@@ -42,19 +67,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write a recipe for each of these names",
     )
     parser.add_argument(
-        "--checkpoint", metavar="FILE", help="the trained file of the official code: anomalyclip and aprilgan need it"
+        "--ensemble", metavar="NAME|FILE", help="prompts, by name or in a .toml file (default: the method's)"
     )
     parser.add_argument(
-        "--scales", type=_numbers, metavar="2,3", help="winclip: sides of the windows in patches (default: 2,3)"
+        "--prompt-fusion",
+        choices=["mean", "max"],
+        default="mean",
+        help="average the prompts of a state, or keep all and take the closest (default: mean)",
     )
     parser.add_argument(
-        "--layers", type=_numbers, metavar="24", help="anomalyclip: blocks whose patches are read (default: 24)"
+        "--with-text-encoder", action="store_true", help="add the text encoder: recipes from words without torch"
     )
-    parser.add_argument(
-        "--sigma", type=float, metavar="4", help="anomalyclip: smoothing of the map in pixels, 0 for none (default: 4)"
-    )
-    parser.add_argument("--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in")
-    parser.add_argument("--force", action="store_true", help="replace an existing bundle, its recipes included")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,42 +85,88 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
     if missing or importlib.util.find_spec("clipspect_export") is None:
         raise ExportError(f'export needs {", ".join(missing) or "its own package"}: pip install "clipspect[export]"')
-    from tqdm import tqdm
-
-    backbone, weights = DEFAULTS[args.method]
-    if args.backbone and args.backbone != backbone and not args.weights:
-        raise ExportError(f"--backbone {args.backbone} without weights: add --weights TAG or --weights FILE")
-    with (
-        _terminate_as_exception(),
-        tqdm(disable=not sys.stderr.isatty(), leave=False, bar_format="{bar:20} {desc} {elapsed}") as bar,
-    ):
-        bar.set_description_str("start torch")
-        from clipspect_export import STAGES, export_bundle
-
-        def progress(stage: str) -> None:
-            bar.total, bar.n = len(STAGES), STAGES.index(stage)
-            bar.set_description_str(stage)
+    preset = read_preset(args.method)
+    _require_files(args, preset)
+    out, options = args.out or f"{args.method}.bundle", preset.options
+    with _terminate_as_exception(), _bar() as progress:
+        from clipspect_export import export_bundle
 
         manifest = export_bundle(
-            args.method,
-            args.out,
-            backbone=args.backbone or backbone,
-            weights=args.weights or weights,
-            objects=args.object,
-            scales=args.scales,
-            layers=args.layers,
-            sigma=args.sigma,
+            preset.method,
+            out,
+            backbone=args.backbone or preset.backbone.name,
+            weights=args.weights or preset.backbone.weights,
             checkpoint=args.checkpoint,
+            objects=args.object,
+            ensemble=args.ensemble,
+            prompt_fusion=args.prompt_fusion,
+            scales=options.scales if args.scales is None else args.scales,
+            layers=options.layers if args.layers is None else args.layers,
+            sigma=options.sigma if args.sigma is None else args.sigma,
+            few_shot=args.few_shot,
+            with_text_encoder=args.with_text_encoder,
             precision=args.precision,
             force=args.force,
             progress=progress,
         )
-    parity = manifest.parity
-    print(
-        f"{args.out}: {args.method}, {manifest.graph.flops / 1e9:.1f} GFLOP an image; "
-        f"parity with torch: score {parity.score:.1e}, map {parity.anomaly_map:.1e} (tolerance {parity.tolerance:.0e})"
-    )
+    print(f"{out}: {args.method}, {_figures(manifest.graph, manifest.parity)}")
+    if manifest.few_shot is not None:
+        print(f"{out}: few-shot, {_figures(manifest.few_shot.graph, manifest.few_shot.parity)}")
     return 0
+
+
+class _HelpWithPresets(argparse._HelpAction):
+    """The presets' files are read only when somebody asks for them."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
+        parser.epilog = _preset_table()
+        super().__call__(parser, *args)
+
+
+def _preset_table() -> str:
+    lines = ["methods, and the image and pixel AUROC on MVTec AD that their papers report, zero-shot:"]
+    for name in preset_names():
+        preset = read_preset(name)
+        found = preset.published.find("MVTec AD", shots=0)
+        figures = f"{found.image.auroc:.1f}  {found.pixel.auroc:.1f}" if found else f"{'-':>4}  {'-':>4}"
+        needs = "; needs --checkpoint" if preset.checkpoint else ""
+        lines.append(f"  {name:<12}  {figures}  {preset.summary}{needs}")
+    return "\n".join(lines)
+
+
+def _require_files(args: argparse.Namespace, preset: Preset) -> None:
+    """What no preset can give: weights for another backbone, and a trained file. Raises ExportError."""
+    if args.backbone and args.backbone != preset.backbone.name and not args.weights:
+        raise ExportError(f"--backbone {args.backbone} without weights: add --weights TAG or --weights FILE")
+    if preset.checkpoint and not args.checkpoint:
+        files = " or ".join(f"{file.path} (trained on {file.trained_on})" for file in preset.checkpoint.files)
+        raise ExportError(
+            f"{args.method} needs a file that its official code trained: fetch {files} from "
+            f"{preset.checkpoint.repository} and add --checkpoint FILE"
+        )
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str], None]]:
+    """A bar of stages on a terminal, and what moves it to a stage. Torch is imported under it: that takes seconds."""
+    from tqdm import tqdm
+
+    with tqdm(disable=not sys.stderr.isatty(), leave=False, bar_format="{bar:20} {desc} {elapsed}") as bar:
+        bar.set_description_str("start torch")
+        from clipspect_export import STAGES
+
+        def move(stage: str) -> None:
+            bar.total, bar.n = len(STAGES), STAGES.index(stage)
+            bar.set_description_str(stage)
+
+        yield move
+
+
+def _figures(graph: Graph, parity: Parity) -> str:
+    return (
+        f"{graph.flops / 1e9:.1f} GFLOP an image; parity with torch: "
+        f"score {parity.score:.1e}, map {parity.anomaly_map:.1e} (tolerance {parity.tolerance:.0e})"
+    )
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -1,0 +1,113 @@
+"""Each method at full size on seeded weights, beside what a user would run instead: `make bench-methods` (half an hour).
+
+Contenders stand in their own environments and take turns on one image; all that compute in fp32 must agree.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import contest
+import golden_clip
+import numpy as np
+import pytest
+import test_dense_full_size as dense
+import torch
+from clipspect.bundle import Bundle
+from clipspect_export.check import check_images
+from contest import Contender, here
+from golden_dense import CRANE
+from pytest_benchmark.fixture import BenchmarkFixture
+
+WORK = Path(__file__).parents[1] / "work" / "bench"
+PEER = Path(__file__).parents[1] / ".venv-peer" / "bin" / "python"  # anomalib with its own pins: make bench installs it
+OBJECT = "metal nut"
+ROUNDS = {"winclip": 7, "anomalyclip": 5, "aprilgan": 5}
+ENGINES = {  # our rows: the name, the backend and its options
+    "onnxruntime fp32": ("onnxruntime",),
+    "openvino fp32": ("openvino",),
+    "openvino bf16": ("openvino", "precision=bf16"),
+}
+# Of onnxruntime and OpenVINO in fp32 against the eager peer: what is promised for two threads.
+TIMES_AS_FAST = {"winclip": {"onnxruntime fp32": 1.8, "openvino fp32": 2.5}, "anomalyclip": {"openvino fp32": 2.0}}
+
+
+def seeded_weights(method: str) -> Path:
+    """Weights of the published size, drawn once."""
+    sizes = golden_clip.FULL if method == "winclip" else dense.FULL
+    path = WORK / f"{'winclip' if method == 'winclip' else 'dense'}.safetensors"
+    if not path.exists():
+        WORK.mkdir(parents=True, exist_ok=True)
+        golden_clip.write_weights(path, golden_clip.weights(sizes))
+    return path
+
+
+def checkpoint(method: str) -> Path | None:
+    if method == "aprilgan":
+        return dense.linear_layers(WORK / "linear.pth")
+    return CRANE if method == "anomalyclip" else None
+
+
+def exported(method: str) -> Bundle:
+    """The method's bundle, exported once by the command line."""
+    out = WORK / f"{method}.bundle"
+    if not out.exists():
+        command = [sys.executable, "-m", "clipspect", "export", method, "--out", str(out)]
+        command += ["--weights", str(seeded_weights(method))]
+        if (trained := checkpoint(method)) is not None:
+            command += ["--checkpoint", str(trained)]
+        if method != "anomalyclip":
+            command += ["--object", OBJECT, "--few-shot"]
+        subprocess.run(command, check=True)
+    return Bundle.open(out)
+
+
+def contenders(method: str, bundle: Bundle, image: Path) -> list[Contender]:
+    """The peer first: it is what the others are compared with."""
+    weights = seeded_weights(method)
+    trained = checkpoint(method)
+    arguments = [method, bundle.path, weights, image, contest.THREADS, *([trained] if trained else [])]
+    peers = [Contender("eager torch", here(), "eager.py", arguments)]
+    if method == "winclip":
+        if not PEER.exists():
+            pytest.fail(f"{PEER} is missing: run `make bench-methods`, which installs anomalib with its own pins there")
+        saved = WORK / "winclip.pt"
+        if not saved.exists():
+            arrays = golden_clip.weights(golden_clip.FULL)
+            torch.save({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}, saved)
+        peer = [saved, image, OBJECT, contest.THREADS]
+        peers = [
+            Contender("anomalib eager", PEER, "anomalib_winclip.py", peer),
+            Contender("anomalib torch.compile", PEER, "anomalib_winclip.py", [*peer, "--compile"]),
+        ]
+    ours = [
+        Contender(
+            name, here(), "ours.py", [bundle.path, image, *engine, f"threads={contest.THREADS}"], exact="fp32" in name
+        )
+        for name, engine in ENGINES.items()
+    ]
+    return peers + ours
+
+
+@pytest.mark.parametrize("method", ROUNDS)
+def bench_method_beside_its_peer(benchmark: BenchmarkFixture, method: str) -> None:
+    bundle = exported(method)
+    image = WORK / f"{method}.npy"
+    np.save(image, check_images(bundle.manifest.image.height)[0])
+    with ExitStack() as stack:
+        running = [stack.enter_context(item) for item in contenders(method, bundle, image)]
+        contest.require_agreement(running)
+        benchmark.pedantic(contest.one_round, args=(running,), rounds=ROUNDS[method])
+        rows = [item.row() for item in running]
+    peer = rows[0]["p50_ms"]
+    for row in rows:
+        row["times_as_fast"] = peer / row["p50_ms"]
+    benchmark.extra_info.update(
+        method=method, gflop=bundle.manifest.graph.flops / 1e9, threads=contest.THREADS, rows=rows
+    )
+    for row in rows:
+        promised = TIMES_AS_FAST.get(method, {}).get(row["name"], 0.0)
+        assert row["times_as_fast"] >= promised, f"{row['name']}: {row['times_as_fast']:.2f} times as fast"

@@ -1,0 +1,37 @@
+"""A method in eager torch, written as its paper has it: METHOD BUNDLE WEIGHTS IMAGE.npy THREADS [CHECKPOINT]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from clipspect.bundle import Bundle
+from clipspect_export.clip import build_clip
+from clipspect_export.config import read_backbone
+from clipspect_export.methods import METHODS, Options
+from clipspect_export.weights import load_weights
+from protocol import serve
+
+
+def main(method: str, bundle_path: str, weights: str, image_file: str, threads: str, checkpoint: str = "") -> None:
+    torch.set_num_threads(int(threads))
+    bundle = Bundle.open(bundle_path)
+    config = read_backbone(bundle.manifest.backbone.name)
+    objects = [bundle.recipe().object]
+    build = METHODS[method].prepare(config, Options(checkpoint=checkpoint or None), objects)
+    loaded, config = load_weights(Path(weights), config)
+    tensors, config = METHODS[method].at_size(loaded.tensors, config)
+    reference = build(build_clip(config, tensors)).reference
+    text = torch.from_numpy(bundle.recipe().text_features)
+
+    def inspect(image: Any) -> tuple[float, Any]:
+        score, anomaly_map = reference(torch.from_numpy(image)[None], text)
+        return float(score[0]), anomaly_map[0].numpy()
+
+    serve(inspect, image_file, f"torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
