@@ -1,81 +1,63 @@
-"""From an object's name to text features: a prompt ensemble, the tokenizer, and the text tower."""
+"""An object's words through the text tower in torch: text features as the exporter makes them."""
 
 from __future__ import annotations
 
-import importlib
-import sys
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from clipspect.errors import ExportError
+from clipspect.prompts import MEAN, Ensemble, read_ensemble, require_fusion, text_features
 
 from clipspect_export.clip import Clip
-
-tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+from clipspect_export.tokenizer import clip_tokenizer
 
 BATCH = 64  # prompts through the text tower at once
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """States of an object and the templates around them; `{}` is the place of what goes inside."""
+class Words:
+    """How a method turns an object's name into text features."""
 
-    normal: tuple[str, ...]
-    anomalous: tuple[str, ...]
-    templates: tuple[str, ...]
+    own: str  # the method's ensemble by name
+    mean: str  # what fusion "mean" averages
+    ensemble: Ensemble  # the one that was asked for
+    fusion: str
 
-    def prompts(self, object_name: str) -> tuple[list[str], list[str]]:
-        """All normal and all anomalous prompts: every template filled with every state, states outermost."""
-        return self._fill(self.normal, object_name), self._fill(self.anomalous, object_name)
+    def features(self, object_name: str, clip: Clip) -> npt.NDArray[np.float32]:
+        """(2, P, D), normal first. Raises as `tokenize` does."""
+        return text_features(
+            self.ensemble,
+            object_name,
+            lambda prompts: embed_prompts(prompts, clip),
+            fusion=self.fusion,
+            mean=self.mean,
+        )
 
-    def _fill(self, states: tuple[str, ...], object_name: str) -> list[str]:
-        named = [state.replace("{}", object_name) for state in states]
-        return [template.replace("{}", state) for state in named for template in self.templates]
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What a recipe says of them."""
+        return self.ensemble.words(self.fusion)
 
 
-def read_ensemble(name: str) -> Ensemble:
-    """The ensemble of `data/<name>.toml`."""
-    document = tomllib.loads((files("clipspect_export") / "data" / f"{name}.toml").read_text(encoding="utf-8"))
-    return Ensemble(*(tuple(document[key]) for key in ("normal", "anomalous", "templates")))
+def method_words(own: str, mean: str, ensemble: str | Path | None, fusion: str | None) -> Words:
+    """A method's words; `ensemble`, by name or as a TOML file, in place of its own. Raises RecipeError."""
+    return Words(own, mean, read_ensemble(ensemble or own), require_fusion(fusion or MEAN))
 
 
 def tokenize(prompts: list[str], clip: Clip) -> torch.Tensor:
     """CLIP's token ids (len(prompts), T), zero after the end of text; T is the longest prompt's length.
 
     Attention is causal and the embedding is read at the end of text, so that what follows it need not be computed.
-    Raises ExportError for a prompt that is longer than the context.
+    Raises RecipeError for a prompt that is longer than the context, ExportError for a vocabulary that is not CLIP's.
     """
-    from open_clip.tokenizer import SimpleTokenizer
-
-    context, vocabulary = clip.config.context_length, clip.config.vocab_size
-    tokenizer = SimpleTokenizer(context_length=context)
-    if tokenizer.vocab_size != vocabulary:
-        raise ExportError(
-            f"the vocabulary has {vocabulary} tokens, CLIP's tokenizer {tokenizer.vocab_size}: not supported"
-        )
-    lengths = [len(tokenizer.encode(prompt)) + 2 for prompt in prompts]  # with start and end of text
-    if max(lengths) > context:
-        longest = prompts[lengths.index(max(lengths))]
-        raise ExportError(
-            f"{max(lengths)} tokens in {longest!r:.120}, the text tower reads {context}: shorten the object"
-        )
-    tokens: torch.Tensor = tokenizer(prompts)
-    return tokens[:, : max(lengths)]
+    return torch.from_numpy(clip_tokenizer(clip.config.vocab_size).encode(prompts, clip.config.context_length))
 
 
 @torch.inference_mode()
-def embed_prompts(prompts: list[str], clip: Clip) -> torch.Tensor:
-    """Unnormalised text embeddings (len(prompts), D), float32."""
+def embed_prompts(prompts: list[str], clip: Clip) -> npt.NDArray[np.float32]:
+    """Unnormalised text embeddings (len(prompts), D). Raises as `tokenize` does."""
     tokens = tokenize(prompts, clip)
-    return torch.cat([clip.encode_text(tokens[at : at + BATCH]) for at in range(0, len(tokens), BATCH)])
-
-
-def text_features(ensemble: Ensemble, object_name: str, clip: Clip) -> npt.NDArray[np.float32]:
-    """(2, 1, D): per state, normal first, the mean of its prompts' unnormalised embeddings, as anomalib takes it."""
-    normal, anomalous = ensemble.prompts(object_name)
-    embeddings = embed_prompts(normal + anomalous, clip)
-    means = [part.mean(dim=0, keepdim=True) for part in (embeddings[: len(normal)], embeddings[len(normal) :])]
-    return torch.stack(means).numpy()
+    return torch.cat([clip.encode_text(tokens[at : at + BATCH]) for at in range(0, len(tokens), BATCH)]).numpy()

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from clipspect.prompts import read_ensemble
 from clipspect_export.clip import Clip
 from clipspect_export.config import read_backbone
-from clipspect_export.prompts import read_ensemble
 from clipspect_export.winclip import TEMPERATURE
 from safetensors.torch import save_file
 from torch import Tensor, nn
