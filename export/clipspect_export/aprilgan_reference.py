@@ -1,7 +1,7 @@
-"""APRIL-GAN, zero-shot, written as its code has it, for the parity record.
+"""APRIL-GAN written as its code has it, for the parity record.
 
-It shares nothing with the graph but the weights: the plain tower, torch's interpolation of both states' logits, and
-the softmax over them.
+It shares nothing with the graphs but the weights: the plain tower, torch's interpolation of both states' logits, the
+softmax over them, and distances from the references' patches.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ class AprilGanReference:
     @torch.inference_mode()
     def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W)."""
+        return self.by_text(*self.features(self.normalise(image)), text_features)
+
+    def by_text(self, cls: Tensor, tokens: list[Tensor], text_features: Tensor) -> tuple[Tensor, Tensor]:
+        """What `features` gives, and (2, P, D), to score (N,) and anomaly map (N, H, W)."""
         size, grid = self.config.image_size, self.config.grid
-        cls, tokens = self.features(self.normalise(image))
         score = self.logits(self.tower.project(cls), text_features).softmax(dim=-1)[:, 1]
-        anomaly_map = torch.zeros(len(image), size, size)
+        anomaly_map = torch.zeros(len(cls), size, size)
         for stage, patches in zip(self.stages, tokens):
             embedded = functional.linear(patches, stage.weight, stage.bias)  # (N, L, D)
             logits = self.logits(embedded, text_features).mT.reshape(-1, 2, grid, grid)
@@ -60,3 +63,36 @@ class AprilGanReference:
         embeddings = functional.normalize(embeddings, dim=-1)
         cosines = [(embeddings @ functional.normalize(prompts, dim=-1).T).amax(dim=-1) for prompts in text_features]
         return LOGIT_SCALE * torch.stack(cosines, dim=-1)
+
+
+class FewShotAprilGanReference(AprilGanReference):
+    """Eager few-shot APRIL-GAN, its references given as images."""
+
+    @torch.inference_mode()
+    def __call__(  # type: ignore[override]
+        self, image: Tensor, references: Tensor, text_features: Tensor, map_limits: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """uint8 RGB images and references (R, H, W, 3), float32 (2, P, D) and [low, high] (2,).
+
+        Returns score (N,), anomaly map (N, H, W), and the images' own rows (N, L, W) of each stage, of length 1.
+        """
+        size, grid = self.config.image_size, self.config.grid
+        cls, tokens = self.features(self.normalise(image))
+        text_score, anomaly_map = self.by_text(cls, tokens, text_features)
+        _, remembered = self.features(self.normalise(references))
+        for own, known in zip(tokens, remembered):
+            distances = torch.stack([self.nearest(patches, known.flatten(0, 1)) for patches in own])  # (N, L)
+            distances = distances.reshape(-1, 1, grid, grid)
+            anomaly_map += functional.interpolate(distances, size=(size, size), mode="bilinear", align_corners=True)[
+                :, 0
+            ]
+        low, high = map_limits.tolist()
+        largest = anomaly_map.flatten(1).max(dim=1).values
+        score = 0.5 * (text_score + (largest - low) / (high - low))
+        return score, anomaly_map, [functional.normalize(own, dim=-1) for own in tokens]
+
+    @staticmethod
+    def nearest(patches: Tensor, known: Tensor) -> Tensor:
+        """(L, W) and (R, W) to 1 minus the cosine of the closest (L,)."""
+        cosines = functional.normalize(patches, dim=-1) @ functional.normalize(known, dim=-1).T
+        return (1 - cosines).min(dim=-1).values

@@ -36,7 +36,8 @@ class TokenEmbedding(nn.Module):
         """uint8 RGB (N, H, W, 3) to normalised tokens (N, T, W), the class token first."""
         pixels = ((image.float() - self.pixel_mean) * self.pixel_gain).permute(0, 3, 1, 2)
         patches = self.conv(pixels).flatten(2).transpose(1, 2) + self.positions  # (N, L, W)
-        x = torch.cat([self.class_token.expand(image.shape[0], -1, -1), patches], dim=1)
+        # not expand(): the batch size as a value is a node on the CPU, which a session that must be all CUDA refuses
+        x = torch.cat([patches[:, :1] * 0 + self.class_token, patches], dim=1)
         return self.ln_pre(x)  # type: ignore[no-any-return]
 
 

@@ -9,28 +9,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from clipspect import manifest as schema
 from clipspect.bundle import RECIPES
 from clipspect.errors import ExportError
+from clipspect.prompts import MEAN
 from clipspect.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, write_recipe
 from clipspect.version import __version__
 
 from clipspect_export.bundle import finish_bundle, new_bundle, require_free
+from clipspect_export.check import CHECK_FILE
 from clipspect_export.clip import Clip, build_clip
 from clipspect_export.config import QUICK_GELU, ClipConfig, read_backbone
-from clipspect_export.graph import OPSET, GraphInput, write_graph
-from clipspect_export.graph_check import GraphReport, check_graph
+from clipspect_export.inspection import compare_graphs, write_graphs
 from clipspect_export.methods import DEFAULT_OBJECT, Method, Model, Options
 from clipspect_export.methods import METHODS as _METHODS
-from clipspect_export.parity import measure_parity
+from clipspect_export.text_encoder import write_text_encoder
 from clipspect_export.weights import encoder_sha256, load_weights
 
 METHODS = tuple(_METHODS)
 STAGES = ("load weights", "text features", "export graph", "parity", "write")
-GRAPH_FILE = "model.onnx"
-_EXAMPLE_BATCH, _EXAMPLE_PROMPTS = 2, 3  # not 1: torch takes a 1 for a constant
-_PACKAGES = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime")  # as they are imported
+_PACKAGES = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime", "tokenizers")  # as they are imported
 
 Progress = Callable[[str], None]
 
@@ -58,6 +56,10 @@ def export_bundle(
     layers: Sequence[int] | None = None,
     sigma: float | None = None,
     checkpoint: str | Path | None = None,
+    ensemble: str | Path | None = None,
+    prompt_fusion: str = MEAN,
+    with_text_encoder: bool = False,
+    few_shot: bool = False,
     precision: str = "fp32",
     storage: str = "fp32",
     force: bool = False,
@@ -69,18 +71,31 @@ def export_bundle(
     becomes a recipe of that name; without any, there is one recipe, `object`. WinCLIP's `scales` are window sides in
     patches, (2, 3) by default. AnomalyCLIP's `layers` are the blocks whose patches are read, (24,) by default, and
     `sigma` is its map's smoothing in pixels, 4 by default and 0 for none. `checkpoint` is the file that the official
-    code of AnomalyCLIP or APRIL-GAN wrote. `storage="fp16"` halves the file where that loses nothing; it computes in
-    fp32 all the same. `progress` is called with each of STAGES as it begins. Raises ExportError, or RecipeError for a
-    name that no recipe can have; then, and whenever it is interrupted, nothing is left at `out` that was not there.
+    code of AnomalyCLIP or APRIL-GAN wrote. Recipes take the method's own prompts, or those of `ensemble`, a shipped
+    one's name or a TOML file; `prompt_fusion` is "mean" or "max". `with_text_encoder` adds what the box needs to make
+    recipes of words itself. AnomalyCLIP, whose prompts are learned, takes none of these three. `few_shot` adds the
+    graph that also compares with images of good parts; AnomalyCLIP has none. `storage="fp16"` halves the file where
+    that loses nothing; it computes in fp32 all the same. `progress` is called with each of STAGES as it begins.
+    Raises ExportError, or RecipeError for a name that no recipe can have and for words that do not fit; then, and
+    whenever it is interrupted, nothing is left at `out` that was not there.
     """
     target = Path(out)
     objects = list(dict.fromkeys(objects)) or [DEFAULT_OBJECT]
-    chosen = _require_options(method, precision, storage)
+    chosen = _require_options(method, precision, storage, few_shot)
     require_free(target, force)
     for name in objects:
         check_recipe_name(name)
     config = read_backbone(backbone)
-    build = chosen.prepare(config, Options(scales, layers, sigma, checkpoint), objects)
+    options = Options(
+        scales=scales,
+        layers=layers,
+        sigma=sigma,
+        checkpoint=checkpoint,
+        ensemble=ensemble,
+        prompt_fusion=None if prompt_fusion == MEAN else prompt_fusion,
+        with_text_encoder=with_text_encoder or None,
+    )
+    build = chosen.prepare(config, options, objects)
     begin = progress or (lambda stage: None)
 
     with new_bundle(target, force=force) as folder:
@@ -92,22 +107,35 @@ def export_bundle(
         for recipe in recipes:
             write_recipe(folder / RECIPES / f"{recipe.name}{RECIPE_SUFFIX}", recipe)
         begin(STAGES[2])
-        report = _write_graph(model, source.config, folder / GRAPH_FILE, storage)
+        graph, few_shot_graph = write_graphs(model, source.config, folder, storage=storage, few_shot=few_shot)
+        text_encoder = write_text_encoder(source.clip, folder, storage=storage) if with_text_encoder else None
         begin(STAGES[3])
         size, features = source.config.image_size, recipes[0].text_features
-        parity = measure_parity(folder / GRAPH_FILE, model.reference, size, features, model.tolerance)
+        parity, few_shot_record = compare_graphs(model, few_shot_graph, size, features, folder)
         begin(STAGES[4])
-        manifest = _manifest(method, source, model, report=report, parity=parity, storage=storage)
+        manifest = _manifest(
+            method,
+            source,
+            model,
+            storage,
+            graph=graph,
+            parity=parity,
+            few_shot=few_shot_record,
+            text_encoder=text_encoder,
+        )
         return finish_bundle(folder, target, manifest, force=force)
 
 
-def _require_options(method: str, precision: str, storage: str) -> Method:
+def _require_options(method: str, precision: str, storage: str, few_shot: bool) -> Method:
     if method not in _METHODS:
         raise ExportError(f"method {method!r} is not in this version; there are: {', '.join(METHODS)}")
     if precision != "fp32":
         raise ExportError(f"precision {precision!r} is not yet in this version; there is: fp32")
     if storage not in {"fp32", "fp16"}:
         raise ExportError(f"storage {storage!r}: expected fp32 or fp16")
+    if few_shot and not _METHODS[method].few_shot:
+        able = " and ".join(row.name for row in _METHODS.values() if row.few_shot)
+        raise ExportError(f"{method} has no few-shot form ({able} have): leave --few-shot out")
     return _METHODS[method]
 
 
@@ -131,29 +159,22 @@ def _recipes(method: Method, source: _Source, model: Model, objects: Sequence[st
             encoder_sha256=source.described.weights.encoder_sha256,
             tensors={"text_features": model.features(name)},
             prompts=model.prompts,
+            parameters=model.parameters,
         )
         for name in objects
     ]
-
-
-def _write_graph(model: Model, config: ClipConfig, path: Path, storage: str) -> GraphReport:
-    side = config.image_size
-    inputs = {
-        "image": GraphInput(torch.zeros(_EXAMPLE_BATCH, side, side, 3, dtype=torch.uint8), {0: "N"}),
-        "text_features": GraphInput(torch.randn(2, _EXAMPLE_PROMPTS, config.embed_dim), {1: "P"}),
-    }
-    write_graph(model.graph(), inputs, ["score", "anomaly_map"], path, storage=storage)
-    return check_graph(path, {name: item.dynamic for name, item in inputs.items()})
 
 
 def _manifest(
     method: str,
     source: _Source,
     model: Model,
-    *,
-    report: GraphReport,
-    parity: schema.Parity,
     storage: str,
+    *,
+    graph: schema.Graph,
+    parity: schema.Parity,
+    few_shot: schema.FewShot | None,
+    text_encoder: schema.TextEncoder | None,
 ) -> schema.Manifest:
     config = source.config
     return schema.Manifest(
@@ -161,12 +182,15 @@ def _manifest(
         method=method,
         backbone=source.described,
         image=schema.ImageSpec(config.image_size, config.image_size),
-        graph=schema.Graph(GRAPH_FILE, OPSET, report.inputs, report.outputs, report.flops),
+        graph=graph,
         precision="fp32",
         storage=storage,
-        text=schema.TextSpec(config.embed_dim),
+        text=schema.TextSpec(config.embed_dim, ensemble=model.ensemble, mean=model.mean),
         map_range=model.map_range,
         parity=parity,
+        few_shot=few_shot,
+        text_encoder=text_encoder,
+        check=CHECK_FILE,
         parameters=model.parameters,
         versions={
             "clipspect": __version__,

@@ -1,23 +1,25 @@
-"""A torch module to one plain ONNX file with its weights beside it."""
+"""A torch module to one plain ONNX file with its weights in a file beside it."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx_ir as ir
 import torch
 from onnx_ir.passes import common as passes
 from torch import Tensor, nn
 
+from clipspect_export.data_file import DataFile
+from clipspect_export.half_storage import store_halves
+
 OPSET = 18  # the newest whose operators TensorRT 10.3 (JetPack 6) parses; 20 and 23 gain nothing here
 DATA_SUFFIX = ".data"
-HALF_STORED_FROM = 4096  # elements; smaller tensors are not worth a Cast node
 DEDUPLICATED_UP_TO = 1 << 16  # elements; no two weights are equal, index tables are
 _CHATTY = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 
@@ -34,13 +36,23 @@ class GraphInput:
 
 
 def write_graph(
-    module: nn.Module, inputs: dict[str, GraphInput], outputs: list[str], path: Path, *, storage: str = "fp32"
+    module: nn.Module,
+    inputs: dict[str, GraphInput],
+    outputs: list[str],
+    path: Path,
+    *,
+    storage: str = "fp32",
+    data: DataFile | None = None,
 ) -> None:
-    """Write `path` and, beside it, `path` + ".data" with the weights.
+    """Write `path`, and its weights into `data`, by default the file `path` + ".data".
 
     `storage="fp16"` stores the large tensors that lose nothing by it as float16 and casts them to float32 in the
-    graph: the file is half the size and the values are the same. The names of `inputs` are the module's arguments.
+    graph: the file is half the size and the values are the same. The `inputs` are the module's arguments in order,
+    and those that it takes as *args.
     """
+    dimensions = [
+        {axis: torch.export.Dim(symbol, min=1) for axis, symbol in item.dynamic.items()} for item in inputs.values()
+    ]
     with _quiet():
         program = torch.onnx.export(
             module.eval(),
@@ -49,10 +61,7 @@ def write_graph(
             opset_version=OPSET,
             input_names=list(inputs),
             output_names=outputs,
-            dynamic_shapes={
-                name: {axis: torch.export.Dim(symbol, min=1) for axis, symbol in item.dynamic.items()}
-                for name, item in inputs.items()
-            },
+            dynamic_shapes=inspect.signature(module.forward).bind(*dimensions).arguments,
             verbose=False,
         )
     if program is None:
@@ -60,8 +69,11 @@ def write_graph(
     model: ir.Model = program.model
     _tidy(model)
     if storage == "fp16":
-        _store_halves(model.graph)
-    ir.save(model, path, external_data=path.name + DATA_SUFFIX)
+        store_halves(model.graph)
+    if data is None:
+        data = DataFile(path.with_name(path.name + DATA_SUFFIX))
+    data.take_weights(model.graph)
+    ir.save(model, path)
 
 
 def _tidy(model: ir.Model) -> None:
@@ -78,31 +90,6 @@ def _tidy(model: ir.Model) -> None:
     outputs = (output for node in graph for output in node.outputs)
     for value in (*graph.inputs, *graph.initializers.values(), *outputs):
         value.metadata_props.clear()
-
-
-def _store_halves(graph: ir.Graph) -> None:
-    first = graph[0]
-    for name, value in list(graph.initializers.items()):
-        constant = value.const_value
-        if constant is None or constant.dtype != ir.DataType.FLOAT or constant.size < HALF_STORED_FROM:
-            continue
-        exact = constant.numpy()
-        with np.errstate(over="ignore"):
-            half = exact.astype(np.float16)
-        if not np.array_equal(half.astype(np.float32), exact):
-            continue
-        stored = ir.Value(
-            name=f"{name}.fp16", shape=value.shape, type=ir.TensorType(ir.DataType.FLOAT16), const_value=ir.Tensor(half)
-        )
-        widen = ir.Node(
-            "", "Cast", [stored], [ir.AttrInt64("to", int(ir.DataType.FLOAT))], name=f"{name}.widen", num_outputs=1
-        )
-        widen.outputs[0].shape, widen.outputs[0].type = value.shape, value.type
-        value.replace_all_uses_with(widen.outputs[0])
-        del graph.initializers[name]
-        widen.outputs[0].name = name
-        graph.register_initializer(stored)
-        graph.insert_before(first, widen)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,23 @@ class GraphReport:
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
     operators: Counter[str]
-    flops: int  # of MatMul and Gemm for one image and one prompt, two an element of each product's sum
+    # Of MatMul and Gemm for one image, one prompt a state and one row a gallery: two an element of each product's sum
+    flops: int
     conv_flops: int  # of the patch embedding, counted apart
 
 
-def check_graph(path: Path, dynamic: dict[str, dict[int, str]]) -> GraphReport:
-    """Check a graph on disk; `dynamic` names the inputs' dynamic dimensions. Raises ExportError."""
+def check_graph(
+    path: Path,
+    dynamic: dict[str, dict[int, str]],
+    *,
+    patch_embedding: bool = True,
+    lengths: Mapping[str, int] | None = None,
+) -> GraphReport:
+    """Check a graph on disk; `dynamic` names the inputs' dynamic dimensions. Raises ExportError.
+
+    The one convolution of a vision tower is its patch embedding; a text tower has none. Operations are counted with
+    the dynamic dimensions of these `lengths`, and 1 where they name none.
+    """
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -41,7 +53,7 @@ def check_graph(path: Path, dynamic: dict[str, dict[int, str]]) -> GraphReport:
         ) from error
     model = onnx.load(path, load_external_data=False)
     operators = Counter(node.op_type for node in model.graph.node)
-    _require_plain(model, operators)
+    _require_plain(model, operators, patch_embedding)
     inputs, outputs = (
         {value.name: _spec(value) for value in values} for values in (model.graph.input, model.graph.output)
     )
@@ -49,22 +61,21 @@ def check_graph(path: Path, dynamic: dict[str, dict[int, str]]) -> GraphReport:
         for axis, symbol in axes.items():
             if inputs[name].shape[axis] != symbol:
                 raise ExportError(f"the exported graph fixes dimension {axis} of {name} to {inputs[name].shape[axis]}")
-    flops, conv_flops = _count_flops(model)
+    flops, conv_flops = _count_flops(model, lengths or {})
     return GraphReport(inputs, outputs, operators, flops, conv_flops)
 
 
-def _require_plain(model: onnx.ModelProto, operators: Counter[str]) -> None:
+def _require_plain(model: onnx.ModelProto, operators: Counter[str], patch_embedding: bool) -> None:
     opsets = {item.domain: item.version for item in model.opset_import}
     domains = {node.domain for node in model.graph.node}
     if domains - {"", "ai.onnx"} or opsets.get("") != OPSET or model.functions:
         raise ExportError(f"the exported graph is not plain ONNX of opset {OPSET}: opsets {opsets}, domains {domains}")
     if found := sorted(FORBIDDEN & operators.keys()):
         raise ExportError(f"the exported graph holds {', '.join(found)}, which not every engine runs")
-    convolutions = [node for node in model.graph.node if node.op_type in CONVOLUTIONS]
-    if len(convolutions) != 1:
-        raise ExportError(
-            f"the exported graph holds {len(convolutions)} convolutions, expected the patch embedding alone"
-        )
+    convolutions = sum(operators[name] for name in CONVOLUTIONS)
+    if convolutions != patch_embedding:
+        expected = "the patch embedding alone" if patch_embedding else "none"
+        raise ExportError(f"the exported graph holds {convolutions} convolutions, expected {expected}")
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
@@ -73,8 +84,8 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     return TensorSpec(dtype, tuple(dim.dim_param or dim.dim_value for dim in tensor.shape.dim))
 
 
-def _count_flops(model: onnx.ModelProto) -> tuple[int, int]:
-    shapes = _static_shapes(model)
+def _count_flops(model: onnx.ModelProto, lengths: Mapping[str, int]) -> tuple[int, int]:
+    shapes = _static_shapes(model, lengths)
     flops = conv_flops = 0
     for node in model.graph.node:
         if node.op_type == "MatMul":
@@ -87,15 +98,15 @@ def _count_flops(model: onnx.ModelProto) -> tuple[int, int]:
     return flops, conv_flops
 
 
-def _static_shapes(model: onnx.ModelProto) -> Shapes:
-    """Every tensor's shape when all dynamic dimensions are 1."""
+def _static_shapes(model: onnx.ModelProto, lengths: Mapping[str, int]) -> Shapes:
+    """Every tensor's shape when the dynamic dimensions have these lengths, and those without one 1."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     del fixed.graph.value_info[:]
     for value in (*fixed.graph.input, *fixed.graph.output):
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
-                dim.dim_value = 1
+                dim.dim_value = lengths.get(dim.dim_param, 1)
     fixed = onnx.shape_inference.infer_shapes(fixed, strict_mode=True, data_prop=True)
     shapes = {item.name: list(item.dims) for item in fixed.graph.initializer}
     for value in (*fixed.graph.input, *fixed.graph.value_info, *fixed.graph.output):

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from clipspect.errors import ExportError
+from clipspect.prompts import EMBEDDINGS, UNIT_EMBEDDINGS
 from torch import Tensor, nn
 
 from clipspect_export import anomalyclip, aprilgan, winclip
 from clipspect_export.anomalyclip import AnomalyClip
 from clipspect_export.anomalyclip_reference import AnomalyClipReference
-from clipspect_export.aprilgan import AprilGan
-from clipspect_export.aprilgan_reference import AprilGanReference
+from clipspect_export.aprilgan import AprilGan, FewShotAprilGan
+from clipspect_export.aprilgan_reference import AprilGanReference, FewShotAprilGanReference
+from clipspect_export.check import Features, Reference
 from clipspect_export.checkpoint import Checkpoint, read_checkpoint
 from clipspect_export.clip import Clip
 from clipspect_export.config import GELU, QUICK_GELU, ClipConfig
-from clipspect_export.fusion import unit_mean
+from clipspect_export.fewshot import FewShotModel
 from clipspect_export.learned_prompts import learned_prompts, learned_text_features
 from clipspect_export.linear_stages import linear_stages
 from clipspect_export.maps import require_sigma
-from clipspect_export.parity import Reference
 from clipspect_export.positions import Interpolation, at_image_size
-from clipspect_export.prompts import Ensemble, embed_prompts, read_ensemble, text_features
-from clipspect_export.winclip import WinClip
-from clipspect_export.winclip_reference import WinClipReference
+from clipspect_export.prompts import method_words
+from clipspect_export.winclip import FewShotWinClip, WinClip
+from clipspect_export.winclip_reference import FewShotWinClipReference, WinClipReference
 from clipspect_export.windows import require_scales
 
-Features = npt.NDArray[np.float32]
-
 DEFAULT_OBJECT = "object"
+WORDS = ("ensemble", "prompt_fusion", "with_text_encoder")  # options of the methods that take an object's name
 SCALES = (2, 3)  # of WinCLIP's windows, in patches
 PARITY_WINCLIP, PARITY_DENSE = 1e-5, 1e-4  # a ViT-L at 518 pixels sums more, and its maps are sums over layers
 
@@ -48,6 +44,9 @@ class Options:
     layers: Sequence[int] | None = None
     sigma: float | None = None
     checkpoint: str | Path | None = None
+    ensemble: str | Path | None = None
+    prompt_fusion: str | None = None
+    with_text_encoder: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,12 @@ class Model:
     reference: Reference
     features: Callable[[str], Features]  # an object's text features, (2, P, D)
     prompts: dict[str, Any]  # what a recipe says of them
+    ensemble: str | None  # the method's own prompts by name; None: learned ones
+    mean: str  # what fusion "mean" averages
     tolerance: float  # between graph and reference, on scores and maps
     map_range: tuple[float, float]
     parameters: dict[str, Any]  # for the manifest
+    few_shot: FewShotModel | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Method:
     plan: Callable[[ClipConfig, Options], Callable[[Clip], Model]]  # checks everything but the weights first
     takes: frozenset[str]  # the options that mean something to it
     object_agnostic: bool = False
+    few_shot: bool = False  # whether its models have a few-shot form
     activation: str | None = None  # None: the backbone's own
     image_size: int | None = None  # pixels; None: the backbone's own
     positions: Interpolation | None = None  # how the position embedding comes to that size
@@ -79,7 +82,8 @@ class Method:
         """What makes the model once CLIP is loaded; what cannot be exported is refused here. Raises ExportError."""
         for option, value in vars(options).items():
             if value is not None and option not in self.takes:
-                raise ExportError(f"{self.name} has no {option}: leave --{option} out")
+                why = "has learned prompts and reads no words" if option in WORDS else f"has no {option}"
+                raise ExportError(f"{self.name} {why}: leave --{option.replace('_', '-')} out")
         if "checkpoint" in self.takes and options.checkpoint is None:
             raise ExportError(f"{self.name} needs the trained file of its official code: add --checkpoint FILE")
         if self.object_agnostic and list(objects) != [DEFAULT_OBJECT]:
@@ -98,17 +102,25 @@ class Method:
 
 def _plan_winclip(config: ClipConfig, options: Options) -> Callable[[Clip], Model]:
     scales = require_scales(SCALES if options.scales is None else options.scales, config.grid)
-    ensemble = read_ensemble("winclip")
+    words = method_words("winclip", EMBEDDINGS, options.ensemble, options.prompt_fusion)
 
     def model(clip: Clip) -> Model:
         return Model(
             graph=lambda: WinClip(clip.visual, clip.config, scales),
             reference=WinClipReference(clip.visual, clip.config, scales),
-            features=lambda name: text_features(ensemble, name, clip),
-            prompts=_words(ensemble),
+            features=lambda name: words.features(name, clip),
+            prompts=words.recorded,
+            ensemble=words.own,
+            mean=words.mean,
             tolerance=PARITY_WINCLIP,
             map_range=(0.0, 1.0),  # scores and maps are probabilities and means of them
             parameters={"scales": list(scales), "temperature": winclip.TEMPERATURE},
+            few_shot=FewShotModel(
+                graph=lambda: FewShotWinClip(clip.visual, clip.config, scales),
+                reference=FewShotWinClipReference(clip.visual, clip.config, scales),
+                galleries=winclip.galleries(clip.config, scales),
+                map_range=winclip.FEW_SHOT_RANGE,
+            ),
         )
 
     return model
@@ -126,6 +138,8 @@ def _plan_anomalyclip(config: ClipConfig, options: Options) -> Callable[[Clip], 
             reference=AnomalyClipReference(clip.visual, clip.config, layers=layers, sigma=sigma),
             features=lambda name: learned_text_features(prompts, clip),
             prompts={"learned": _described(checkpoint)},
+            ensemble=None,
+            mean=EMBEDDINGS,
             tolerance=PARITY_DENSE,
             map_range=(0.0, float(len(layers))),  # a sum of probabilities
             parameters={
@@ -143,14 +157,16 @@ def _plan_aprilgan(config: ClipConfig, options: Options) -> Callable[[Clip], Mod
     aprilgan.require_depth(config)
     checkpoint = _checkpoint("aprilgan", options)
     stages = linear_stages(checkpoint, config)
-    ensemble = read_ensemble("aprilgan")
+    words = method_words("aprilgan", UNIT_EMBEDDINGS, options.ensemble, options.prompt_fusion)
 
     def model(clip: Clip) -> Model:
         return Model(
             graph=lambda: AprilGan(clip.visual, clip.config, stages),
             reference=AprilGanReference(clip.visual, clip.config, stages),
-            features=lambda name: _averaged(ensemble, name, clip),
-            prompts=_words(ensemble),
+            features=lambda name: words.features(name, clip),
+            prompts=words.recorded,
+            ensemble=words.own,
+            mean=words.mean,
             tolerance=PARITY_DENSE,
             map_range=(0.0, float(len(aprilgan.LAYERS))),  # a sum of probabilities
             parameters={
@@ -158,14 +174,16 @@ def _plan_aprilgan(config: ClipConfig, options: Options) -> Callable[[Clip], Mod
                 "logit_scale": aprilgan.LOGIT_SCALE,
                 "checkpoint": _described(checkpoint),
             },
+            few_shot=FewShotModel(
+                graph=lambda: FewShotAprilGan(clip.visual, clip.config, stages),
+                reference=FewShotAprilGanReference(clip.visual, clip.config, stages),
+                galleries=aprilgan.galleries(clip.config),
+                map_range=aprilgan.FEW_SHOT_RANGE,
+                takes_map_limits=True,
+            ),
         )
 
     return model
-
-
-def _averaged(ensemble: Ensemble, object_name: str, clip: Clip) -> Features:
-    states = ensemble.prompts(object_name)
-    return torch.stack([unit_mean(embed_prompts(prompts, clip)) for prompts in states]).numpy()
 
 
 def _checkpoint(method: str, options: Options) -> Checkpoint:
@@ -178,14 +196,10 @@ def _described(checkpoint: Checkpoint) -> dict[str, str]:
     return {"name": checkpoint.path.name, "sha256": checkpoint.sha256}
 
 
-def _words(ensemble: Ensemble) -> dict[str, Any]:
-    return {**{key: list(words) for key, words in dataclasses.asdict(ensemble).items()}, "fusion": "mean"}
-
-
 METHODS = {
     method.name: method
     for method in (
-        Method("winclip", _plan_winclip, frozenset({"scales"})),
+        Method("winclip", _plan_winclip, frozenset({"scales", *WORDS}), few_shot=True),
         Method(
             "anomalyclip",
             _plan_anomalyclip,
@@ -198,7 +212,8 @@ METHODS = {
         Method(
             "aprilgan",
             _plan_aprilgan,
-            frozenset({"checkpoint"}),
+            frozenset({"checkpoint", *WORDS}),
+            few_shot=True,
             activation=GELU,  # although OpenAI's weights have QuickGELU: the linear layers were trained so
             image_size=aprilgan.IMAGE_SIZE,
             positions=aprilgan.POSITION_RESIZE,

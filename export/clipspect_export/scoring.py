@@ -1,4 +1,4 @@
-"""What the methods share of scoring: the largest cosine of each state, and the difference of the two."""
+"""What the methods share of scoring: closeness to the prompts of each state, and distance from references."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def cosine_difference(embeddings: Tensor, text_features: Tensor) -> Tensor:
     cosines = unit(embeddings).unsqueeze(1) @ unit(text_features).transpose(-1, -2)  # (N, 2, G, P)
     best = cosines.amax(dim=-1)
     return best[:, 1] - best[:, 0]
+
+
+def distance(rows: Tensor, gallery: Tensor) -> Tensor:
+    """Unit rows (N, L, W) and a gallery of them (R, W) to 1 minus each row's largest cosine, (N, L) from 0 to 2."""
+    return 1 - (rows @ gallery.T).amax(dim=-1)
 
 
 def unit(x: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 Every linear layer runs once over all tokens; only attention is split per group. Three things are not computed
 because the exact mathematics does not need them: block 0's q, k and v of a token are the same in every window that
 holds it, so they are made once a patch and gathered; the last block makes q, and everything after attention, for the
-class tokens alone; and nothing but class tokens is normalised and projected at the end.
+class tokens alone; and nothing but class tokens is normalised and projected at the end. The few-shot graph reads the
+full image's patches besides, as the last block leaves them.
 
 Letters in shapes: N images, L patches, T packed tokens, G groups (windows and the full image), W width, D embedding.
 """
@@ -22,20 +23,25 @@ from clipspect_export.config import ClipConfig
 from clipspect_export.encoder import EncoderBlock, TokenEmbedding
 from clipspect_export.layers import to_heads
 from clipspect_export.maps import bilinear_matrix
-from clipspect_export.scoring import cosine_difference
+from clipspect_export.scoring import cosine_difference, distance, unit
 from clipspect_export.windows import (
     Group,
     class_places,
     groups,
-    inverse_mean_matrix,
     packed_tokens,
     require_scales,
+    side_mean_matrix,
 )
 
 TEMPERATURE = 0.07  # of the softmax over the two states: CLIP's, and anomalib's
-# Probabilities below it count as it, so that no inverse is infinite and times a zero of the matrix NaN. No pair of
-# cosines gives less than sigmoid(-2 / 0.07) = 4e-13 up to rounding; anomalib answers 0 where a window is exactly 0.
-SMALLEST_PROBABILITY = 1e-20
+# Values below it count as it, so that no inverse is infinite and times a zero of the matrix NaN. No pair of cosines
+# gives a probability under sigmoid(-2 / 0.07) = 4e-13 up to rounding; a window that a reference has, too, has the
+# distance 0, and anomalib's mean over it is 0.
+SMALLEST = 1e-20
+# The few-shot map is the mean of a probability and of half a cosine distance. Distances of parts of one kind are a few
+# tenths at most, so that values over 0.5 are rare; the map can reach 1, which is then drawn in the hottest colour.
+FEW_SHOT_RANGE = (0.0, 0.5)
+PATCHES, WINDOWS = "patches", "windows_"  # galleries: of the full image, and of each scale
 
 
 class PackedBlock(EncoderBlock):
@@ -48,24 +54,22 @@ class PackedBlock(EncoderBlock):
     def forward(self, x: Tensor) -> Tensor:
         """Packed tokens (N, T, W) to (N, T, W)."""
         y = self.ln_1(x)
-        return self.finish(x, self.attend(self.query(y), self.key(y), self.value(y)))
+        return self.finish(x, self.attend(self.query(y), self.key(y), self.value(y), self.layout))
 
     def from_patches(self, x: Tensor, packed: Tensor) -> Tensor:
         """The first block: tokens of the full image (N, 1 + L, W), gathered by `packed` (T,), to (N, T, W)."""
         y = self.ln_1(x)
         q, k, v = (layer(y).index_select(1, packed) for layer in (self.query, self.key, self.value))
-        return self.finish(x.index_select(1, packed), self.attend(q, k, v))
+        return self.finish(x.index_select(1, packed), self.attend(q, k, v, self.layout))
 
-    def to_classes(self, x: Tensor, classes: Tensor) -> Tensor:
-        """The last block: packed tokens (N, T, W) to the class tokens (N, G, W), whose places are `classes` (G,)."""
+    def to_read(self, x: Tensor, places: Tensor, read: Sequence[Group]) -> Tensor:
+        """The last block: packed tokens (N, T, W) to those at `places` (Q,) that are read, `read` of each group."""
         y = self.ln_1(x)
-        q = self.query(y.index_select(1, classes))  # (N, G, W)
-        return self.finish(x.index_select(1, classes), self.attend(q, self.key(y), self.value(y)))
+        q = self.query(y.index_select(1, places))  # (N, Q, W)
+        return self.finish(x.index_select(1, places), self.attend(q, self.key(y), self.value(y), read))
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """k, v: (N, T, W); q and the result: (N, T, W), or (N, G, W) for the class tokens alone."""
-        per_group = q.shape[1] != k.shape[1]
-        query_layout = [Group(group.count, 1) for group in self.layout] if per_group else self.layout
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, query_layout: Sequence[Group]) -> Tensor:
+        """k, v: (N, T, W); q and the result: (N, Q, W), whose groups are `query_layout`."""
         q, k, v = (to_heads(part, self.heads) for part in (q, k, v))  # (N, heads, T, d)
         mixed = []
         for qg, kg, vg in zip(split(q, query_layout), split(k, self.layout), split(v, self.layout)):
@@ -87,6 +91,7 @@ class WindowEncoder(nn.Module):
 
     packed: Tensor
     classes: Tensor
+    image_and_classes: Tensor
 
     def __init__(self, tower: VisionTower, config: ClipConfig, scales: Sequence[int]) -> None:
         super().__init__()
@@ -98,38 +103,114 @@ class WindowEncoder(nn.Module):
             PackedBlock(cast(Block, block), layout, config.activation) for block in tower.transformer.resblocks
         )
         self.ln_post, self.proj = tower.ln_post, tower.proj
+        classes = class_places(layout)
+        self.read_classes = [Group(group.count, 1) for group in layout]
+        self.read_image = [layout[0], *self.read_classes[1:]]
         self.register_buffer("packed", packed_tokens(config.grid, scales))  # (T,)
-        self.register_buffer("classes", class_places(layout))  # (G,)
+        self.register_buffer("classes", classes)  # (G,)
+        self.register_buffer("image_and_classes", torch.cat([torch.arange(layout[0].tokens), classes[1:]]))  # (L + G,)
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) to unnormalised embeddings (N, G, D): full image, then each scale's windows, row-major."""
+        return self.encode(image, self.classes, self.read_classes) @ self.proj
+
+    def with_patches(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The same embeddings, and the full image's patches (N, L, W), not projected."""
+        x = self.encode(image, self.image_and_classes, self.read_image)  # (N, L + G, W)
+        size = self.read_image[0].size
+        classes = torch.cat([x[:, :1], x[:, size:]], dim=1)  # (N, G, W)
+        return classes @ self.proj, x[:, 1:size]
+
+    def encode(self, image: Tensor, places: Tensor, read: Sequence[Group]) -> Tensor:
+        """uint8 (N, H, W, 3) to the last block's tokens at `places` (Q,), after `ln_post`: (N, Q, W)."""
         first, *middle, last = (cast(PackedBlock, block) for block in self.blocks)
         x = first.from_patches(self.embedding(image), self.packed)
         for block in middle:
             x = block(x)
-        return self.ln_post(last.to_classes(x, self.classes)) @ self.proj  # type: ignore[no-any-return]
+        return self.ln_post(last.to_read(x, places, read))  # type: ignore[no-any-return]
 
 
 class WinClip(nn.Module):
     """The zero-shot graph: uint8 images and text features to scores and anomaly maps."""
 
-    inverse_mean: Tensor
     upsampling: Tensor
 
     def __init__(self, tower: VisionTower, config: ClipConfig, scales: Sequence[int]) -> None:
         super().__init__()
-        scales = require_scales(scales, config.grid)
+        self.scales = require_scales(scales, config.grid)
         self.grid = config.grid
-        self.encoder = WindowEncoder(tower, config, scales)
-        self.register_buffer("inverse_mean", inverse_mean_matrix(config.grid, scales))  # (G, L)
+        self.encoder = WindowEncoder(tower, config, self.scales)
+        self.windows = [group.count for group in self.encoder.read_classes[1:]]
+        self.means = nn.ModuleList(WindowMean(config.grid, scale) for scale in self.scales)
         self.register_buffer("upsampling", bilinear_matrix(config.image_size, config.grid))  # (H, grid)
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1)."""
-        probability = anomalous_probability(self.encoder(image), text_features)  # (N, G)
-        inverse = 1 / probability.clamp(min=SMALLEST_PROBABILITY)
-        grid = (1 / (inverse @ self.inverse_mean)).reshape(-1, self.grid, self.grid)
-        return probability[:, 0], self.upsampling @ grid @ self.upsampling.T
+        score, patches = self.compare_with_text(self.encoder(image), text_features)
+        return score, self.upsample(patches)
+
+    def compare_with_text(self, embeddings: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, G, D) and (2, P, D) to score (N,) and a value for each patch (N, L).
+
+        Per scale a patch is the harmonic mean of the windows that cover it; the scales, and the full image as one
+        more, are combined by the harmonic mean again (Jeong et al. 2023, equation 3). Of inverses it is a plain mean.
+        """
+        probability = anomalous_probability(embeddings, text_features)  # (N, G)
+        image, *windows = torch.split(1 / probability.clamp(min=SMALLEST), [1, *self.windows], dim=1)
+        means = [mean(inverse) for mean, inverse in zip(self.means, windows)]  # of (N, L)
+        return probability[:, 0], (len(means) + 1) / torch.stack(means).sum(dim=0).add(image)
+
+    def upsample(self, patches: Tensor) -> Tensor:
+        """(N, L) to (N, H, W)."""
+        return self.upsampling @ patches.reshape(-1, self.grid, self.grid) @ self.upsampling.T
+
+
+class FewShotWinClip(WinClip):
+    """The few-shot graph, WinCLIP+: the zero-shot one, and how far patches and windows are from those of references."""
+
+    def forward(  # type: ignore[override]
+        self, image: Tensor, text_features: Tensor, *references: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Besides the zero-shot graph's inputs galleries of unit rows, (R, W) of patches and (R, D) of each scale.
+
+        Returns score (N,), anomaly map (N, H, W), and the image's own rows (N, rows, W or D) for each gallery. Map
+        and score are the means of what the text says and what the references say: of the latter the score takes
+        the largest value on the patch grid.
+        """
+        embeddings, patches = self.encoder.with_patches(image)
+        rows = [unit(patches), *torch.split(unit(embeddings[:, 1:]), self.windows, dim=1)]
+        score, by_text = self.compare_with_text(embeddings, text_features)
+        by_references = self.compare_with_references(rows, references)
+        score = (score + by_references.amax(dim=1)) / 2
+        return score, self.upsample((by_text + by_references) / 2), *rows
+
+    def compare_with_references(self, rows: Sequence[Tensor], references: Sequence[Tensor]) -> Tensor:
+        """Rows (N, rows, W) and gallery (R, W), of the patches and each scale, to a value for each patch (N, L)."""
+        patches, *windows = (
+            (distance(own, gallery) / 2).clamp(min=SMALLEST) for own, gallery in zip(rows, references)
+        )  # (N, rows), in (0, 1)
+        maps = [patches, *(1 / mean(1 / values) for mean, values in zip(self.means, windows))]
+        return torch.stack(maps).mean(dim=0)
+
+
+class WindowMean(nn.Module):
+    """Values of one scale's windows to patches, each the mean of the windows that cover it."""
+
+    along_side: Tensor
+
+    def __init__(self, grid: int, scale: int) -> None:
+        super().__init__()
+        self.register_buffer("along_side", side_mean_matrix(grid, scale))  # (grid, windows a side)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, windows), row-major, to (N, L)."""
+        side = self.along_side.shape[1]
+        return (self.along_side @ values.reshape(-1, side, side) @ self.along_side.T).flatten(1)
+
+
+def galleries(config: ClipConfig, scales: Sequence[int]) -> dict[str, int]:
+    """The few-shot graph's galleries in its order, and the width of their rows."""
+    return {PATCHES: config.vision.width, **{f"{WINDOWS}{scale}": config.embed_dim for scale in scales}}
 
 
 def anomalous_probability(embeddings: Tensor, text_features: Tensor) -> Tensor:

@@ -67,15 +67,12 @@ def class_places(layout: Sequence[Group]) -> Tensor:
     return torch.tensor(places)
 
 
-def inverse_mean_matrix(grid: int, scales: Sequence[int]) -> Tensor:
-    """(G, grid ** 2): from the inverse values of all groups to the inverse of the map.
+def side_mean_matrix(grid: int, scale: int) -> Tensor:
+    """(grid, windows a side): from a row of windows to a row of patches, each the mean of the windows that cover it.
 
-    Per scale a patch is the harmonic mean of the windows that cover it; the scales, and the full image as one more,
-    are combined by the harmonic mean again (Jeong et al. 2023, equation 3). Inverses make both means linear.
+    Windows stand in a square, and a patch is covered by those of its rows times those of its columns: the mean over
+    them is this matrix on both sides.
     """
-    rows = [torch.ones(1, grid * grid, dtype=torch.float64)]
-    for scale in scales:
-        patches = window_patches(grid, scale)
-        covers = torch.zeros(len(patches), grid * grid, dtype=torch.float64).scatter_(1, patches, 1.0)
-        rows.append(covers / covers.sum(dim=0))
-    return (torch.cat(rows) / (len(scales) + 1)).float()
+    row, window = torch.arange(grid)[:, None], torch.arange(grid - scale + 1)
+    covers = ((window <= row) & (row < window + scale)).double()
+    return (covers / covers.sum(dim=1, keepdim=True)).float()

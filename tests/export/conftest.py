@@ -1,11 +1,18 @@
-"""The golden CLIP, exported once for every test that reads a bundle."""
+"""The golden CLIPs, each exported once for every test that reads a bundle."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import golden_dense
+import numpy as np
 import pytest
+import torch
 from clipspect.bundle import Bundle
+from clipspect.cli import main
 from clipspect_export import export_bundle
 from clipspect_export.clip import Clip, build_clip
 from clipspect_export.config import ClipConfig, config_from_document
@@ -30,12 +37,59 @@ def clip(files: tuple[Path, Path], config: ClipConfig) -> Clip:
     return build_clip(config, load_weights(files[1], config)[0].tensors)
 
 
-@pytest.fixture(scope="session", params=[(2, 3), (2, 3, 5)], ids=["23", "235"])
+@pytest.fixture(scope="session")
+def winclip_bundle(
+    files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[tuple[int, ...]], Bundle]:
+    """By scales, the golden WinCLIP as a bundle, few-shot graph included."""
+
+    @cache
+    def exported(scales: tuple[int, ...]) -> Bundle:
+        out = tmp_path_factory.mktemp("bundles") / "metal nut.bundle"
+        source: dict[str, Any] = {"backbone": files[0], "weights": files[1], "objects": ["metal nut"]}
+        export_bundle("winclip", out, **source, scales=scales, few_shot=True)
+        return Bundle.open(out)
+
+    return exported
+
+
+@pytest.fixture(params=[(2, 3), (2, 3, 5)], ids=["23", "235"])
 def golden_bundle(
-    request: pytest.FixtureRequest, files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, winclip_bundle: Callable[[tuple[int, ...]], Bundle]
 ) -> tuple[str, Bundle]:
     """The scales as the golden file names them, and the exported bundle."""
+    return "".join(map(str, request.param)), winclip_bundle(request.param)
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> golden_dense.Files:
+    """By method, what an export reads; APRIL-GAN's weights as OpenAI's own files have them."""
+    folder = tmp_path_factory.mktemp("dense")
+    openai = folder / "openai.pt"
+    marks = {"input_resolution": 336, "context_length": 77, "vocab_size": 49408}
+    state = weights(golden_dense.APRILGAN, golden_dense.SEEDS["aprilgan"])
+    state.update({name: np.array(value) for name, value in marks.items()})
+    torch.save({name: torch.from_numpy(np.asarray(value)) for name, value in state.items()}, openai)
+    plain = write_weights(
+        folder / "plain.safetensors", weights(golden_dense.ANOMALYCLIP, golden_dense.SEEDS["anomalyclip"])
+    )
+    return {
+        method: {
+            "backbone": golden_dense.write_config(folder / f"{method}.json", method),
+            "weights": file,
+            "checkpoint": checkpoint,
+        }
+        for method, file, checkpoint in (
+            ("anomalyclip", plain, golden_dense.PROMPTS),
+            ("aprilgan", openai, golden_dense.LINEAR),
+        )
+    }
+
+
+@pytest.fixture(scope="session")
+def aprilgan_bundle(sources: golden_dense.Files, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The golden APRIL-GAN from the command line, few-shot graph included."""
     out = tmp_path_factory.mktemp("bundles") / "metal nut.bundle"
-    backbone, weights_file = files
-    export_bundle("winclip", out, backbone=backbone, weights=weights_file, objects=["metal nut"], scales=request.param)
-    return "".join(map(str, request.param)), Bundle.open(out)
+    command = golden_dense.command("aprilgan", sources["aprilgan"], out)
+    assert main([*command, "--object", "metal nut", "--few-shot"]) == 0
+    return Bundle.open(out)

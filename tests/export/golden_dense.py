@@ -35,6 +35,9 @@ SMALL: dict[str, Any] = {  # a 4 x 4 grid
 }
 
 
+Files = dict[str, dict[str, Path]]  # by method, what an export reads
+
+
 @cache
 def golden(method: str) -> Arrays:
     """The reference's outputs."""
@@ -58,6 +61,12 @@ def write_config(path: Path, method: str) -> Path:
     """A JSON configuration of the golden CLIP, as its backbone was trained: 336 pixels."""
     path.write_text(json.dumps(document(ANOMALYCLIP if method == "anomalyclip" else APRILGAN)), encoding="utf-8")
     return path
+
+
+def command(method: str, source: dict[str, Path], out: Path) -> list[str]:
+    """The arguments of an export from these files."""
+    options = [part for name, path in source.items() for part in (f"--{name}", str(path))]
+    return ["export", method, "--out", str(out), *options]
 
 
 def learned_features() -> torch.Tensor:

@@ -11,33 +11,40 @@ import pytest
 from clipspect.backends import open_backend
 from clipspect.bundle import Bundle
 from clipspect.cli import main
-from clipspect_export.parity import check_images
+from clipspect_export.check import check_images
 from golden_clip import FULL, weights, write_weights
 
 FULL_SIZE_BYTES = 6e9
 
 
-def test_export_writes_a_bundle_with_a_recipe_for_each_object(
+ENSEMBLE = """normal = ["good {}", "{}"]
+anomalous = ["bad {}"]
+templates = ["a photo of a {}."]
+"""
+
+
+def test_export_writes_what_its_options_say(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "nuts.bundle"
+    out, prompts = tmp_path / "nuts.bundle", tmp_path / "mine.toml"
+    prompts.write_text(ENSEMBLE)
     arguments = ["export", "winclip", "--out", str(out), "--backbone", str(files[0]), "--weights", str(files[1])]
-    assert main([*arguments, "--object", "hex nut", "--object", "wing nut", "--scales", "3"]) == 0
+    words = ["--object", "hex nut", "--object", "wing nut", "--ensemble", str(prompts), "--prompt-fusion", "max"]
+    assert main([*arguments, *words, "--scales", "3", "--few-shot", "--with-text-encoder"]) == 0
     bundle = Bundle.open(out)
     assert bundle.recipe_names() == ["hex nut", "wing nut"]
-    assert bundle.recipe("wing nut").object == "wing nut"
+    recipe = bundle.recipe("wing nut")
+    assert recipe.object == "wing nut"
+    assert recipe.text_features.shape == (2, 2, 64)
+    assert recipe.prompts["normal"] == ["good {}", "{}"]
     assert bundle.manifest.parameters["scales"] == [3]
+    assert bundle.manifest.few_shot is not None
+    assert bundle.manifest.text_encoder is not None
     written = capsys.readouterr()
-    assert "parity with torch" in written.out
+    assert written.out.count("parity with torch") == 2
     assert written.err == ""
     assert main(arguments) == 1
     assert "--force" in capsys.readouterr().err
-
-
-def test_export_without_an_object_writes_the_recipe_object(files: tuple[Path, Path], tmp_path: Path) -> None:
-    arguments = ["--backbone", str(files[0]), "--weights", str(files[1]), "--scales", "15"]
-    assert main(["export", "winclip", "--out", str(tmp_path / "x"), *arguments]) == 0
-    assert Bundle.open(tmp_path / "x").recipe().object == "object"
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,34 @@ def test_what_export_refuses_is_said_in_one_line(
     assert message in error
     assert status == 2 or error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["anomalyclip", "--few-shot"], "anomalyclip has no few-shot form (winclip and aprilgan have)"),
+        (["anomalyclip", "--with-text-encoder"], "learned prompts and reads no words: leave --with-text-encoder out"),
+        (["anomalyclip", "--prompt-fusion", "max"], "learned prompts and reads no words: leave --prompt-fusion out"),
+        (["anomalyclip", "--ensemble", "winclip"], "learned prompts and reads no words: leave --ensemble out"),
+        (["winclip", "--ensemble", "mine.toml"], "normal: 'a good part' has no place for the object: write {} there"),
+        (["winclip", "--ensemble", "none"], "none: no such ensemble; there are: "),
+    ],
+)
+def test_words_and_references_that_a_method_does_not_take_are_refused_in_one_line(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(ENSEMBLE.replace("good {}", "a good part"))
+    trained = ["--checkpoint", "epoch_15.pth"] if arguments[0] == "anomalyclip" else []
+    assert main(["export", *arguments, *trained]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
 
 
 def test_without_the_export_extra_the_error_names_it(tmp_path: Path) -> None:

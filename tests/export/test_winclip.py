@@ -6,8 +6,8 @@ import torch
 from clipspect.errors import ExportError
 from clipspect_export.clip import Clip, build_clip, expected_shapes
 from clipspect_export.config import ClipConfig, config_from_document
-from clipspect_export.winclip import WinClip, anomalous_probability
-from clipspect_export.winclip_reference import WinClipReference
+from clipspect_export.winclip import SMALLEST, FewShotWinClip, WinClip, anomalous_probability, galleries
+from clipspect_export.winclip_reference import FewShotWinClipReference, WinClipReference
 from golden_clip import golden, golden_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +75,25 @@ def test_packed_and_eager_agree_for_any_scales(scales: list[int], images: int, p
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
+@given(
+    scales=st.lists(st.integers(1, 4), min_size=1, max_size=4, unique=True),
+    images=st.integers(1, 3),
+    references=st.integers(1, 3),
+)
+@settings(deadline=None, max_examples=20)
+def test_packed_and_eager_agree_for_any_references(scales: list[int], images: int, references: int) -> None:
+    clip = seeded(SMALL)
+    pixels, text = images_and_text(clip, images, 1)
+    photos, _ = images_and_text(clip, references, 2)
+    model = FewShotWinClip(clip.visual, clip.config, scales)
+    with torch.inference_mode():
+        blank = [torch.zeros(1, width) for width in galleries(clip.config, scales).values()]
+        remembered = [rows.flatten(0, 1) for rows in model(photos, text, *blank)[2:]]
+        score, anomaly_map, *rows = model(pixels, text, *remembered)
+    expected = FewShotWinClipReference(clip.visual, clip.config, scales)(pixels, photos, text)
+    torch.testing.assert_close((score, anomaly_map, rows), expected, atol=1e-5, rtol=0)
+
+
 def test_a_state_has_the_cosine_of_its_closest_prompt() -> None:
     embeddings = torch.tensor([[[3.0, 0.0]]])
     close, far = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 5.0])
@@ -95,9 +114,8 @@ def test_text_features_of_any_length_give_the_same_answer() -> None:
 def test_a_certainly_normal_window_gives_zero_and_no_nan() -> None:
     clip = seeded(SMALL)
     model = WinClip(clip.visual, clip.config, (2,))
-    probability = torch.zeros(1, len(model.inverse_mean))
-    inverse = 1 / probability.clamp(min=1e-20)
-    grid = 1 / (inverse @ model.inverse_mean)
+    probability = torch.zeros(1, model.windows[0])
+    grid = 1 / model.means[0](1 / probability.clamp(min=SMALLEST))
     assert torch.isfinite(grid).all()
     assert grid.max() < 1e-12
     pixels, text = images_and_text(clip, 1, 1)
