@@ -19,6 +19,12 @@ def tiny_bundle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def full_bundle(tmp_path: Path) -> Path:
+    """With a few-shot graph, a text encoder and check images."""
+    return handmade.write_full_bundle(tmp_path / "full.bundle")
+
+
+@pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
     """part9.png, part10.png and a same-named image in a subfolder."""
     folder = tmp_path / "images"

@@ -88,11 +88,15 @@ class Bundle:
     def recipe(self, name: str | None = None) -> Recipe:
         """The recipe of that name; without a name, the only one. Raises RecipeError."""
         chosen = choose_recipe(self.recipe_names(), name, self.path)
-        recipe = read_recipe(self.path / RECIPES / f"{chosen}{RECIPE_SUFFIX}")
+        return self.own(read_recipe(self.path / RECIPES / f"{chosen}{RECIPE_SUFFIX}"))
+
+    def own(self, recipe: Recipe) -> Recipe:
+        """The recipe itself, if it was made for this bundle. Raises RecipeError."""
         recipe.require(
             method=self.manifest.method,
             encoder_sha256=self.manifest.backbone.weights.encoder_sha256,
             dim=self.manifest.text.dim,
+            parameters=self.manifest.parameters,
         )
         return recipe
 

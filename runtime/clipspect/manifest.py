@@ -76,7 +76,7 @@ class Graph:
     opset: int
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
-    flops: int  # floating-point operations of the MatMuls for one image
+    flops: int  # of the MatMuls for one image, with one prompt a state and one row a gallery
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class FewShot:
     """
 
     graph: Graph
-    map_range: tuple[float, float]
+    map_range: tuple[float, float]  # what overlays and the default limit of regions go by; a map can exceed it
     parity: Parity
 
 

@@ -25,9 +25,11 @@ RECIPE_SUFFIX = ".safetensors"
 RECIPE_SCHEMA_VERSION = 1
 TEXT_FEATURES = "text_features"
 REFERENCE = "reference_"  # galleries: rows of length 1 that references have, (R, D*)
+_MAX_NAME_BYTES = 200  # leaves room for suffixes in the 255 of a file system
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{digit}" for port in ("COM", "LPT") for digit in "123456789")}
 _METADATA, _DIGEST = "clipspect", "sha256"
 _NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
-_MAX_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 _AGAIN = "make the recipe again, or copy it again"
 
 Tensors = dict[str, npt.NDArray[np.float32]]
@@ -60,6 +62,7 @@ class Recipe:
     limits: Limits | None = None
     calibration: dict[str, Any] | None = None  # what the limits were calibrated on
     references: dict[str, Any] | None = field(default=None, repr=False)  # the photos, and how their rows were thinned
+    parameters: dict[str, Any] = field(default_factory=dict, repr=False)  # of the bundle's method: its manifest's
 
     @property
     def text_features(self) -> npt.NDArray[np.float32]:
@@ -70,7 +73,7 @@ class Recipe:
         """Whether it is a few-shot recipe."""
         return any(name.startswith(REFERENCE) for name in self.tensors)
 
-    def require(self, *, method: str, encoder_sha256: str, dim: int) -> None:
+    def require(self, *, method: str, encoder_sha256: str, dim: int, parameters: dict[str, Any]) -> None:
         """Refuse a recipe that was made for another bundle. Raises RecipeError."""
         if self.method != method:
             raise RecipeError(
@@ -81,15 +84,31 @@ class Recipe:
                 f"recipe {self.name!r} was made for other encoder weights ({self.encoder_sha256[:12]}) "
                 f"than this bundle's ({encoder_sha256[:12]}): make it again for this bundle"
             )
+        for name in sorted(parameters.keys() | self.parameters.keys()):
+            own, expected = self.parameters.get(name), parameters.get(name)
+            if own != expected:
+                raise RecipeError(
+                    f"recipe {self.name!r} was made for a bundle with {name} {_short(own)}, this one has "
+                    f"{_short(expected)}: make it again for this bundle"
+                )
         if self.text_features.shape[-1] != dim:
             raise RecipeError(
                 f"recipe {self.name!r}: text features of width {self.text_features.shape[-1]}, expected {dim}"
             )
 
 
+def _short(value: Any) -> str:
+    """A parameter as an error names it; of a checkpoint the name and the start of the hash."""
+    if isinstance(value, dict):
+        return " ".join(str(part)[:32] for part in value.values())
+    return f"{value!r:.40}"
+
+
 def is_recipe_name(name: str) -> bool:
     """Whether a recipe can have this name: it is also its file's name, on every file system."""
-    return _NAME.fullmatch(name) is not None and name == name.strip() and not name.endswith(".")
+    fits = len(name.encode("utf-8", "surrogatepass")) <= _MAX_NAME_BYTES
+    reserved = name.split(".", maxsplit=1)[0].strip().upper() in _RESERVED
+    return fits and not reserved and _NAME.fullmatch(name) is not None and name == name.strip() and name[-1] != "."
 
 
 def check_recipe_name(name: str) -> str:
@@ -106,7 +125,10 @@ def choose_recipe(names: list[str], wanted: str | None, bundle: Path) -> str:
     """The wanted name if the bundle has it; without one, the only name there is. Raises RecipeError."""
     listing = ", ".join(repr(name) for name in names)
     if not names:
-        raise RecipeError(f"{bundle}: the bundle has no recipe; export it again with --object TEXT")
+        raise RecipeError(
+            f"{bundle}: the bundle has no recipe; make one with: clipspect recipe {bundle} NAME, "
+            "or export it again with --object TEXT"
+        )
     if wanted is None:
         if len(names) > 1:
             raise RecipeError(f"{bundle}: the bundle has several recipes, name one of: {listing}")
@@ -156,7 +178,7 @@ def _read_verified(path: Path) -> tuple[dict[str, Any], Tensors]:
 
     if path.is_symlink() or not path.is_file():
         raise RecipeError(f"{path}: no such recipe file (a link does not count): copy the recipe into the bundle")
-    if path.stat().st_size > _MAX_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         raise RecipeError(f"{path}: {path.stat().st_size} bytes is too large for a recipe: {_AGAIN}")
     try:
         with safe_open(path, framework="numpy") as file:
@@ -171,6 +193,8 @@ def _read_verified(path: Path) -> tuple[dict[str, Any], Tensors]:
         raise RecipeError(f"{path}: not a readable recipe ({error}): {_AGAIN}") from error
     if not isinstance(document, dict) or document.pop(_DIGEST, None) != _digest(document, tensors):
         raise RecipeError(f"{path}: the content does not match its digest, the file was changed: {_AGAIN}")
+    for value in tensors.values():
+        value.flags.writeable = False  # constants to a backend, which need not travel to its device with every frame
     return document, tensors
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 @pytest.fixture
 def inspector(tiny_bundle: Path) -> Inspector:
-    return clipspect.load(tiny_bundle, threads=1)
+    return clipspect.load(tiny_bundle, backend="onnxruntime", threads=1)
 
 
 def test_a_bright_spot_is_found_where_it_is(inspector: Inspector) -> None:
@@ -102,22 +102,74 @@ def test_a_recipe_is_switched_without_a_new_engine(tmp_path: Path) -> None:
     assert inspector.inspect(grey).score == pytest.approx(0.4)
 
 
-def test_a_recipe_with_other_inputs_than_the_graph_is_refused(tiny_bundle: Path) -> None:
+def test_a_recipe_with_references_needs_the_few_shot_graph(tiny_bundle: Path) -> None:
     tensors = {"text_features": np.ones((2, 1, 4), np.float32), "reference_2": np.ones((1, 4), np.float32)}
     write_recipe(tiny_bundle / "recipes/few.safetensors", handmade.make_recipe("few", tensors=tensors))
-    with pytest.raises(clipspect.RecipeError, match="but the graph takes text_features"):
+    with pytest.raises(clipspect.RecipeError, match="has references, the bundle has no few-shot graph"):
         clipspect.load(tiny_bundle, recipe="few")
 
 
+@pytest.mark.parametrize(
+    ("references", "reason"),
+    [
+        ({"fine": (1, 3)}, "but the graph takes reference_coarse, reference_fine, text_features"),
+        (
+            {"fine": (1, 3), "coarse": (2, 4)},
+            r"reference_coarse has the shape \(2, 4\), the graph takes \(R_coarse, 3\)",
+        ),
+    ],
+)
+def test_a_recipe_with_other_inputs_than_the_graph_is_refused(
+    full_bundle: Path, references: dict[str, tuple[int, int]], reason: str
+) -> None:
+    galleries = {f"reference_{name}": np.ones(shape, np.float32) for name, shape in references.items()}
+    few = handmade.make_recipe("few", tensors={"text_features": np.ones((2, 1, 4), np.float32), **galleries})
+    with pytest.raises(clipspect.RecipeError, match=reason):
+        clipspect.load(full_bundle, recipe=few)
+
+
+def test_a_recipe_in_memory_is_loaded_and_switched_to(tiny_bundle: Path) -> None:
+    grey = np.full((8, 8), 51, np.uint8)
+    inspector = clipspect.load(tiny_bundle, recipe=handmade.make_recipe("unwritten"))
+    assert inspector.recipe.name == "unwritten"
+    assert inspector.inspect(grey).score == pytest.approx(0.2)
+    inspector.use_recipe(handmade.make_recipe("twice", tensors={"text_features": np.full((2, 3, 4), 2, np.float32)}))
+    assert inspector.inspect(grey).score == pytest.approx(0.4)
+
+
+def test_a_recipe_in_memory_of_other_weights_is_refused(inspector: Inspector, tiny_bundle: Path) -> None:
+    stranger = handmade.make_recipe("stranger", encoder_sha256="0" * 64)
+    with pytest.raises(clipspect.RecipeError, match="made for other encoder weights"):
+        clipspect.load(tiny_bundle, recipe=stranger)
+    with pytest.raises(clipspect.RecipeError, match="made for other encoder weights"):
+        inspector.use_recipe(stranger)
+
+
+def test_a_recipe_of_the_other_graph_needs_a_new_engine(full_bundle: Path) -> None:
+    inspector = clipspect.load(full_bundle)
+    rows = {f"reference_{name}": np.ones((2, 3), np.float32) for name in ("fine", "coarse")}
+    few = handmade.make_recipe("few", tensors={"text_features": np.ones((2, 1, 4), np.float32), **rows})
+    with pytest.raises(clipspect.RecipeError, match="'few' needs the other graph, that of recipes with references"):
+        inspector.use_recipe(few)
+    assert inspector.recipe.name == "object"
+
+
 def test_the_inspector_says_what_it_runs_on(inspector: Inspector) -> None:
-    assert (inspector.backend, inspector.device) == ("onnxruntime", "cpu")
+    assert (inspector.backend, inspector.device, inspector.precision) == ("onnxruntime", "cpu", "fp32")
+    assert inspector.reason == ""
     assert inspector.recipe.name == "object"
     assert inspector.bundle.manifest.method == "winclip"
 
 
 def test_a_named_backend_that_is_not_there_is_refused(tiny_bundle: Path) -> None:
-    with pytest.raises(clipspect.BackendError, match="does not drive openvino yet"):
-        clipspect.load(tiny_bundle, backend="openvino")
+    with pytest.raises(clipspect.BackendError, match="does not drive tensorrt yet"):
+        clipspect.load(tiny_bundle, backend="tensorrt")
+
+
+def test_without_a_backend_the_inspector_says_what_it_took_and_why(tiny_bundle: Path) -> None:
+    with clipspect.load(tiny_bundle) as inspector:
+        assert inspector.backend in ("onnxruntime", "openvino")
+        assert inspector.reason
 
 
 def test_an_fp16_bundle_is_refused_on_the_cpu(tmp_path: Path) -> None:

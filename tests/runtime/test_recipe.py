@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from clipspect.bundle import Bundle
 from clipspect.errors import RecipeError
-from clipspect.recipe import Limits, _digest, read_recipe, write_recipe
+from clipspect.recipe import Limits, _digest, check_recipe_name, read_recipe, write_recipe
 from safetensors.numpy import save_file
 
 
@@ -134,3 +134,16 @@ def test_a_link_is_no_recipe(tmp_path: Path) -> None:
     write_recipe(tmp_path / "a.safetensors", handmade.make_recipe("a"))
     (tmp_path / "b.safetensors").symlink_to(tmp_path / "a.safetensors")
     assert "a link does not count" in refusal(tmp_path / "b.safetensors")
+
+
+def test_a_recipe_of_a_bundle_with_other_parameters_is_refused(tiny_bundle: Path) -> None:
+    other = handmade.make_recipe("nut", parameters={"scales": [2, 3, 5]})
+    write_recipe(tiny_bundle / "recipes/nut.safetensors", other)
+    with pytest.raises(RecipeError, match=r"made for a bundle with scales \[2, 3, 5\], this one has \[2, 3\]"):
+        Bundle.open(tiny_bundle).recipe("nut")
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.txt", "com1", "𝒏" * 60])
+def test_a_name_that_some_file_system_cannot_have_is_refused(name: str) -> None:
+    with pytest.raises(RecipeError, match="cannot be a recipe's name"):
+        check_recipe_name(name)

@@ -9,11 +9,22 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from clipspect.cli import demo, doctor, export, info, run
+from clipspect.cli import bench, demo, doctor, export, info, recipe, run, verify
+from clipspect.cli import eval as evaluate
 from clipspect.errors import ClipspectError
 from clipspect.version import __version__
 
-COMMANDS = {"export": export, "run": run, "info": info, "doctor": doctor, "demo": demo}
+COMMANDS = {
+    "export": export,
+    "recipe": recipe,
+    "run": run,
+    "eval": evaluate,
+    "info": info,
+    "verify": verify,
+    "bench": bench,
+    "doctor": doctor,
+    "demo": demo,
+}
 
 DONE, REFUSED, USAGE, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 

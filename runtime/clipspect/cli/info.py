@@ -7,8 +7,11 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from clipspect.cli.recipe import in_bytes, prompt_words
+
 if TYPE_CHECKING:
     from clipspect.bundle import Bundle
+    from clipspect.manifest import Graph, Manifest, Parity
     from clipspect.recipe import Recipe
 
 
@@ -40,6 +43,7 @@ def _document(bundle: Bundle, recipes: list[Recipe]) -> dict[str, Any]:
                 "prompts": recipe.prompts,
                 "limits": dataclasses.asdict(recipe.limits) if recipe.limits else None,
                 "calibration": recipe.calibration,
+                "references": recipe.references,
                 "tensors": {name: list(tensor.shape) for name, tensor in recipe.tensors.items()},
             }
             for recipe in recipes
@@ -57,30 +61,57 @@ def _page(bundle: Bundle, recipes: list[Recipe]) -> str:
         ("weights", f"{weights.source} {weights.name}, encoder {weights.encoder_sha256[:12]}"),
         ("image", f"{image.width} x {image.height}, {image.interpolation} {image.resize}"),
         ("precision", f"computes in {manifest.precision}, weights stored in {manifest.storage}"),
-        ("graph", f"{graph.file}, opset {graph.opset}, {graph.flops / 1e9:.2f} GFLOP an image"),
-        ("map range", f"{manifest.map_range[0]:g} to {manifest.map_range[1]:g}"),
-        ("parity", f"score {parity.score:.1e}, map {parity.anomaly_map:.1e}, tolerance {parity.tolerance:.0e} "
-                   f"({parity.images} images, {parity.engine})"),
+        ("graph", _graph_words(graph, manifest.map_range)),
+        ("parity", _parity_words(parity)),
+        *_optional_rows(manifest),
         ("written by", ", ".join(f"{name} {version}" for name, version in manifest.versions.items()) or "unknown"),
     ]  # fmt: skip
-    lines = [f"{name:11}{value}" for name, value in rows]
+    lines = [f"{name:14}{value}" for name, value in rows]
     lines += ["", "recipes"]
     lines += [f"  {recipe.name:24}{_recipe_words(recipe)}" for recipe in recipes] or ["  none"]
     lines += ["", "files"]
-    lines += [f"  {name:40}{_size((bundle.path / name).stat().st_size):>10}" for name in manifest.files]
+    lines += [f"  {name:40}{in_bytes((bundle.path / name).stat().st_size):>10}" for name in manifest.files]
     return "\n".join(lines)
+
+
+def _optional_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    rows = []
+    if (few_shot := manifest.few_shot) is not None:
+        rows.append(("few-shot", _graph_words(few_shot.graph, few_shot.map_range)))
+        rows.append(("", f"parity {_parity_words(few_shot.parity)}"))
+    if (encoder := manifest.text_encoder) is not None:
+        rows.append(
+            ("text encoder", f"{encoder.graph.file} with {encoder.tokenizer}, up to {encoder.context_length} tokens, "
+                             f"parity {encoder.parity:.1e}")
+        )  # fmt: skip
+    rows.append(("check images", manifest.check or "none: clipspect verify needs a newer export"))
+    return rows
+
+
+def _graph_words(graph: Graph, map_range: tuple[float, float]) -> str:
+    low, high = map_range
+    return f"{graph.file}, opset {graph.opset}, {graph.flops / 1e9:.2f} GFLOP an image, map {low:g} to {high:g}"
+
+
+def _parity_words(parity: Parity) -> str:
+    return (
+        f"score {parity.score:.1e}, map {parity.anomaly_map:.1e}, tolerance {parity.tolerance:.0e} "
+        f"({parity.images} images, {parity.engine})"
+    )
 
 
 def _recipe_words(recipe: Recipe) -> str:
     limits = "no limits: scores without a verdict"
     if recipe.limits:
         limits = f"review from {recipe.limits.review:g}, reject from {recipe.limits.reject:g}"
-    return f"object {recipe.object!r}, {recipe.text_features.shape[1]} prompt(s) a state, {limits}"
+    return f"{prompt_words(recipe)}, {_reference_words(recipe)}{limits}"
 
 
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+def _reference_words(recipe: Recipe) -> str:
+    if not recipe.has_references:
+        return ""
+    from clipspect.recipe import REFERENCE
+
+    rows = [len(tensor) for name, tensor in recipe.tensors.items() if name.startswith(REFERENCE)]
+    photos = (recipe.references or {}).get("count", "unknown")
+    return f"{photos} references ({sum(rows)} rows in {len(rows)} galleries), "

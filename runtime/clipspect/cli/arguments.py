@@ -1,0 +1,46 @@
+"""What several commands ask for in the same words."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """--backend, --device, --precision and --threads."""
+    parser.add_argument(
+        "--backend", metavar="NAME", help="inference engine (default: the fastest here, by timing those installed)"
+    )
+    add_engine_options(parser)
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """--device, --precision and --threads, for one engine or several."""
+    parser.add_argument("--device", metavar="NAME", help="of the engine: cpu, cuda, ... (default: as for the engine)")
+    parser.add_argument("--precision", metavar="NAME", help="that the engine computes in, e.g. bf16 (default: fp32)")
+    parser.add_argument("--threads", metavar="N", type=count, help="threads of the engine (default: the engine's)")
+
+
+def engine_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that `open_backend` takes."""
+    given = {"device": args.device, "precision": args.precision, "threads": args.threads}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
+    return value

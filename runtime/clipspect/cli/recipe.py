@@ -1,0 +1,184 @@
+"""`clipspect recipe`: make a recipe on the box, from words, from photos of good parts, or both."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipspect.cli.arguments import add_engine, count, engine_options
+from clipspect.errors import RecipeError
+
+if TYPE_CHECKING:
+    from clipspect.bundle import Bundle
+    from clipspect.recipe import Recipe
+
+_DESCRIPTION = """Make a recipe on the box, without torch: from words, with the bundle's text encoder, or from photos of
+good parts, with its few-shot graph, or both. Photos without words take those of a recipe that is there: the one called
+NAME, else the bundle's only one."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "recipe", help="make a recipe from words and photos of good parts", description=_DESCRIPTION
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder")
+    parser.add_argument("name", metavar="NAME", help="of the recipe")
+    words = parser.add_argument_group("words", "need a bundle that was exported with --with-text-encoder")
+    words.add_argument(
+        "--object",
+        metavar="TEXT",
+        help="what is inspected (default: NAME; with references alone, the words of a recipe that is there)",
+    )
+    words.add_argument("--normal", metavar="PROMPT", nargs="+", default=[], help="complete prompts of a good part")
+    words.add_argument("--anomalous", metavar="PROMPT", nargs="+", default=[], help="and of a defective one")
+    words.add_argument("--ensemble", metavar="NAME|FILE", help="prompts, by name or in a .toml file")
+    words.add_argument("--prompt-fusion", choices=["mean", "max"], help="average them, or count by the closest")
+    words.add_argument("--like", metavar="RECIPE", help="take the words of this recipe (needs no text encoder)")
+    photos = parser.add_argument_group("references", "need a bundle that was exported with --few-shot")
+    photos.add_argument("--references", metavar="PATH", nargs="+", default=[], help="images, folders, globs")
+    photos.add_argument("--gallery-size", metavar="N", type=count, help="rows to keep of a gallery (default: all)")
+    add_engine(parser)
+    parser.add_argument("--force", action="store_true", help="replace the recipe NAME; its limits go with it")
+
+
+def run(args: argparse.Namespace) -> int:
+    from clipspect.bundle import RECIPES, Bundle
+    from clipspect.cli.sources import find_images
+    from clipspect.recipe import RECIPE_SUFFIX, check_recipe_name, write_recipe
+    from clipspect.recipe_maker import make_recipe
+
+    bundle = Bundle.open(args.bundle)
+    path = bundle.path / RECIPES / f"{check_recipe_name(args.name)}{RECIPE_SUFFIX}"
+    replaces = _require_place(args, bundle, path)
+    paths = find_images(args.references)
+    lender = _lender(args, bundle)
+    with _Bars() as bars:
+        recipe = make_recipe(
+            bundle,
+            args.name,
+            object=args.object,
+            normal=args.normal,
+            anomalous=args.anomalous,
+            ensemble=args.ensemble,
+            fusion=args.prompt_fusion,
+            like=args.like,
+            references=paths,
+            gallery_size=args.gallery_size,
+            backend=args.backend,
+            progress=bars,
+            **engine_options(args),
+        )
+    write_recipe(path, recipe)
+    print(_page(recipe, path, lender, replaces))
+    return 0
+
+
+def _require_place(args: argparse.Namespace, bundle: Bundle, path: Path) -> bool:
+    """Whether a recipe is replaced. Raises RecipeError where none may be written."""
+    from clipspect.bundle import DEMO
+
+    if args.bundle == DEMO:
+        raise RecipeError(
+            f"the demo bundle is part of the installation and takes no recipes: copy the folder {bundle.path} "
+            "and make the recipe in the copy"
+        )
+    exists = os.path.lexists(path)
+    if exists and not args.force:
+        raise RecipeError(f"{path} exists: choose another name, or replace it with --force")
+    return exists
+
+
+def _lender(args: argparse.Namespace, bundle: Bundle) -> str | None:
+    """The recipe whose words are taken, if any is."""
+    from clipspect.words import Asked, word_lender
+
+    asked = Asked(args.object, args.normal, args.anomalous, args.ensemble, args.prompt_fusion)
+    if asked or not (args.like or args.references):
+        return None
+    return word_lender(bundle, args.name, args.like)
+
+
+def _page(recipe: Recipe, path: Path, lender: str | None, replaces: bool) -> str:
+    lent = f", those of recipe {lender!r}" if lender is not None else ""
+    rows = [
+        ("recipe", f"{path}{', replaced; limits that it had are gone' if replaces else ''}"),
+        ("words", f"{prompt_words(recipe)}{lent}"),
+    ]
+    if recipe.references is not None:
+        rows += _reference_rows(recipe, recipe.references)
+    return "\n".join(f"{name:18}{value}" for name, value in rows)
+
+
+def _reference_rows(recipe: Recipe, references: dict[str, Any]) -> list[tuple[str, str]]:
+    from clipspect.recipe import REFERENCE
+
+    width, height = references["size"]
+    rows = [("references", f"{references['count']} of {width} x {height} pixels")]
+    for name, gallery in references["galleries"].items():
+        rows.append((f"gallery {name}", _gallery_words(gallery, dim=recipe.tensors[REFERENCE + name].shape[1])))
+    if effect := references.get("thinning"):
+        change = f"{effect['largest']:.2g} at most, {effect['mean']:.2g} on average"
+        rows.append(("thinning", f"changes the references' own maps by {change} ({effect['images']} images)"))
+    if limits := references.get("map_limits"):
+        hint = " (one photo and its mirror images: more photos say more)" if references["count"] == 1 else ""
+        rows.append(("map limits", f"{limits[0]:.4g} to {limits[1]:.4g}, of the map's maximum on good parts{hint}"))
+    return rows
+
+
+def _gallery_words(gallery: dict[str, Any], dim: int) -> str:
+    rows, of, size = gallery["rows"], gallery["of"], 4 * dim  # bytes of a row
+    if rows == of:
+        return f"{rows} rows, {in_bytes(rows * size)}"
+    farthest, average = gallery["largest_distance"], gallery["mean_distance"]
+    return (
+        f"{rows} of {of} rows, {in_bytes(rows * size)} of {in_bytes(of * size)}; cosine distance of a dropped row to "
+        f"the nearest kept one {farthest:.2g} at most, {average:.2g} on average"
+    )
+
+
+def in_bytes(count: float) -> str:
+    """A size in the unit that suits it."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def prompt_words(recipe: Recipe) -> str:
+    """What a recipe's text features were made of."""
+    prompts = recipe.prompts
+    if not {"normal", "anomalous", "templates", "fusion"} <= prompts.keys():
+        return f"object {recipe.object!r}, {recipe.text_features.shape[1]} prompt(s) a state"
+    counts = [len(prompts[state]) * len(prompts["templates"]) for state in ("normal", "anomalous")]
+    return f"object {recipe.object!r}, {counts[0]} normal and {counts[1]} anomalous prompts, {prompts['fusion']}"
+
+
+class _Bars:
+    """A progress bar a step, on a terminal."""
+
+    def __init__(self) -> None:
+        self._step: str | None = None
+        self._bar: Any = None
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if step != self._step:
+            self._close()
+            self._step = step
+            self._bar = tqdm(total=total, desc=step, disable=None, file=sys.stderr, leave=False)
+        self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
