@@ -14,7 +14,8 @@ from pathlib import Path
 import clipspect
 import numpy as np
 import numpy.typing as npt
-from clipspect.metrics import auroc
+from clipspect.evaluation.metrics import auroc
+from clipspect.evaluation.pixels import pixel_figures
 from PIL import Image
 from tqdm import tqdm
 
@@ -54,7 +55,7 @@ def write_images(folder: Path) -> None:
 
 
 def figures(bundle: str, each: int, recipe: str | None = None) -> dict[str, dict[str, float]]:
-    """Image and pixel AUROC of a bundle on drawn held-out pictures: by family, by defect kind, and their mean.
+    """Image and pixel AUROC and exact AUPRO of a bundle on drawn held-out pictures: by family, kind, and their mean.
 
     As the field does it, a figure is made per family over its good and damaged pictures, then averaged.
     """
@@ -68,21 +69,19 @@ def figures(bundle: str, each: int, recipe: str | None = None) -> dict[str, dict
                 result = inspector.inspect(image)
                 scores.append(result.score)
                 maps.append(result.anomaly_map)
-                masks.append(mask)
+                masks.append(mask > 0)
                 families.append(pair.family)
                 kinds.append(pair.defect)
                 bar.update()
     score, anomaly, truth = np.array(scores), np.stack(maps), np.stack(masks)
 
     def measured(chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
-        bad = truth[chosen].any((1, 2))
-        return {
-            "image_auroc": auroc(bad, score[chosen]),
-            "pixel_auroc": auroc(truth[chosen].ravel(), anomaly[chosen].ravel()),
-        }
+        image = auroc(truth[chosen].any((1, 2)), score[chosen])
+        pixel = pixel_figures(lambda: zip(anomaly[chosen], truth[chosen])).figures
+        return {"image_auroc": image, "pixel_auroc": pixel.auroc, "aupro": pixel.aupro_exact}
 
     rows = {name: measured(np.array(families) == name) for name in surfaces.HELD_OUT}
-    mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in ("image_auroc", "pixel_auroc")}
+    mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}
     by_kind = {name: measured(np.array(kinds) == name) for name in defects.HELD_OUT}
     return rows | by_kind | {"mean over families": mean}
 
@@ -93,7 +92,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=10, help="pairs of every family and kind")
     args = parser.parse_args()
     for name, row in figures(args.bundle, args.each).items():
-        print(f"{name:20} image AUROC {row['image_auroc']:.3f}  pixel AUROC {row['pixel_auroc']:.3f}")
+        print("  ".join([f"{name:20}", *(f"{key} {value:.3f}" for key, value in row.items())]))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import argparse
 import clipspect
 import conformal_clip_data as textiles
 import numpy as np
-from clipspect.metrics import auroc
+from clipspect.evaluation.metrics import auroc
 from tqdm import tqdm
 
 BATCH = 8

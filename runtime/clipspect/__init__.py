@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clipspect.errors import BackendError as BackendError
     from clipspect.errors import BundleError as BundleError
     from clipspect.errors import ClipspectError as ClipspectError
+    from clipspect.errors import DatasetError as DatasetError
     from clipspect.errors import ExportError as ExportError
     from clipspect.errors import ImageError as ImageError
     from clipspect.errors import RecipeError as RecipeError
@@ -33,6 +34,7 @@ _HOME = {
     "BackendError": "errors",
     "BundleError": "errors",
     "ClipspectError": "errors",
+    "DatasetError": "errors",
     "ExportError": "errors",
     "ImageError": "errors",
     "RecipeError": "errors",

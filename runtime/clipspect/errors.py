@@ -23,3 +23,7 @@ class BackendError(ClipspectError):
 
 class ExportError(ClipspectError):
     """The exporter was given weights, a configuration or an option that it cannot turn into a bundle."""
+
+
+class DatasetError(ClipspectError):
+    """A data set is not laid out as was said, or one of its files is missing or does not fit."""

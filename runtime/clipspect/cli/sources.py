@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from clipspect.errors import ImageError
+from clipspect.image_files import IMAGE_SUFFIXES, natural_key
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 
 
@@ -30,19 +29,8 @@ def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
     return list(found)
 
 
-def natural_key(path: str | os.PathLike[str]) -> list[tuple[bool, int, str]]:
-    """Sorts part 9 before part 10."""
-    return [
-        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", _folded(path))
-    ]
-
-
 def _inside(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
-
-
-def _folded(path: str | os.PathLike[str]) -> str:
-    return os.fspath(path).casefold()
 
 
 def _images_of(source: str) -> Iterator[Path]:

@@ -1,0 +1,98 @@
+"""`clipspect eval`: a bundle's accuracy on a labelled data set, class by class, as the papers' tables have it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from clipspect.cli.arguments import add_engine, count, engine_options
+
+_DESCRIPTION = """Measure a bundle on labelled images: image AUROC, AP and F1max, pixel AUROC, AP and F1max, and AUPRO
+by both conventions, per class and their mean. What is done is kept in --out; the same command goes on from there."""
+# Those of clipspect.evaluation, which need NumPy and are not imported for the help alone.
+_LAYOUTS = ("mvtec", "visa", "folder")
+_RESOLUTIONS = ("model", "256", "original")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("eval", help="measure accuracy on a labelled data set", description=_DESCRIPTION)
+    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="the data set's folder")
+    parser.add_argument("--layout", choices=_LAYOUTS, required=True, help="how the data set is laid out")
+    parser.add_argument("--classes", metavar="CLASS", nargs="+", default=[], help="only these (default: all)")
+    parser.add_argument("--recipe", metavar="NAME", help="recipe for every class (default: each class's own)")
+    parser.add_argument("--names", metavar="FILE", type=Path, help="JSON object: class to what prompts call it")
+    parser.add_argument(
+        "--resolution", choices=_RESOLUTIONS, default="model", help="where maps meet masks (default: the model's size)"
+    )
+    parser.add_argument("--shots", metavar="K", type=count, default=0, help="good training images to compare with")
+    parser.add_argument("--seed", metavar="S", type=_seed, default=0, help="of drawing them (default: 0)")
+    add_engine(parser)
+    parser.add_argument("--out", metavar="DIR", type=Path, help="keep what is done, and write results.json, .csv, .md")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else there")
+
+
+def run(args: argparse.Namespace) -> int:
+    from clipspect.evaluation.evaluate import evaluate
+    from clipspect.evaluation.recipes import read_names
+    from clipspect.evaluation.report import document
+    from clipspect.evaluation.request import Request
+    from clipspect.evaluation.tables import table, write
+
+    request = Request(
+        bundle=args.bundle,
+        dataset=args.dataset,
+        layout=args.layout,
+        classes=tuple(args.classes),
+        recipe=args.recipe,
+        backend=args.backend,
+        options=engine_options(args),
+        resolution=args.resolution,
+        shots=args.shots,
+        seed=args.seed,
+        names=read_names(args.names) if args.names is not None else {},
+    )
+    with _Bar() as bar:
+        evaluation = evaluate(request, args.out, bar)
+    found = document(evaluation)
+    if args.out is not None:
+        write(found, args.out)
+    print(json.dumps(found, indent=2) if args.json else table(found))
+    if args.out is not None:
+        print(f"clipspect: written to {args.out}", file=sys.stderr)
+    return 0
+
+
+class _Bar:
+    """A progress bar with the time left, on a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def begin(self, total: int, done: int) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, initial=done, unit=" images", disable=None, file=sys.stderr, leave=False)
+
+    def step(self, class_name: str) -> None:
+        self._bar.set_description(class_name, refresh=False)
+        self._bar.update()
+
+    def measure(self, class_name: str) -> None:
+        self._bar.set_description(f"{class_name}, figures")
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, found {text!r}")
+    return int(text)

@@ -1,0 +1,139 @@
+"""One class of an evaluation: what is done of it, the inspection of the rest, and its figures."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from clipspect.bundle import Bundle
+from clipspect.errors import ImageError
+from clipspect.evaluation.datasets import ProductClass, Sample
+from clipspect.evaluation.metrics import image_figures
+from clipspect.evaluation.pixels import Map, Mask, PixelFigures, pixel_figures
+from clipspect.evaluation.recipes import Words, make
+from clipspect.evaluation.request import Progress, Request
+from clipspect.evaluation.store import ClassRow, ImageRow, Store, stamp_of
+from clipspect.evaluation.truth import evaluation_size, map_at, truth_at
+from clipspect.inspector import Inspector, load
+from clipspect.recipe import Recipe
+from clipspect.result import Result
+
+_NO_REGIONS = float(np.finfo(np.float32).max)  # a map limit that nothing exceeds: regions are not asked for
+
+
+class Engine:
+    """One inspector for all classes, loaded when it is first needed; a context manager."""
+
+    def __init__(self, request: Request, bundle: Bundle, store: Store) -> None:
+        self._request, self._bundle, self._store = request, bundle, store
+        self._inspector: Inspector | None = None
+
+    def inspector(self, recipe: Recipe) -> Inspector:
+        loaded = self._inspector
+        if loaded is not None and loaded.recipe.has_references == recipe.has_references:
+            loaded.use_recipe(recipe)
+            return loaded
+        self.close()
+        # An evaluation that goes on takes the engine that it began with, whichever would be taken today.
+        backend = self._request.backend or self._store.backend
+        loaded = load(self._bundle.path, recipe, backend, map_limit=_NO_REGIONS, **self._request.options)
+        self._inspector = loaded
+        self._store.require_engine(loaded.backend, f"{loaded.backend} on {loaded.device} in {loaded.precision}")
+        return loaded
+
+    def close(self) -> None:
+        if self._inspector is not None:
+            self._inspector.close()
+            self._inspector = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ClassRun:
+    """One class: what is done of it, and the rest."""
+
+    def __init__(self, request: Request, bundle: Bundle, store: Store, item: ProductClass, words: Words) -> None:
+        self._request, self._bundle, self._store, self._item, self._words = request, bundle, store, item, words
+        self._stamps = {sample.path: stamp_of(sample.path) for sample in item.test}
+        self._digest = self._digest_of_files()
+        self._finished = store.finished(item.name, self._digest)
+        self.done = len(item.test) if self._finished else sum(self._row(s) is not None for s in item.test)
+
+    def figures(self, engine: Engine, progress: Progress | None) -> ClassRow:
+        if self._finished is not None:
+            return self._finished
+        item, words = self._item, self._words
+        rows = self._inspect(engine, progress)
+        if progress is not None:
+            progress.measure(item.name)
+        defective = [sample.defect is not None for sample in item.test]
+        row = ClassRow(
+            name=item.name,
+            digest=self._digest,
+            object=words.object,
+            recipe=words.lender,
+            note=words.note,
+            references=tuple(self._relative(path) for path in item.references),
+            good=defective.count(False),
+            defective=defective.count(True),
+            image=image_figures(defective, [row.score for row in rows]),
+            pixel=self._pixel(rows) if item.masks else None,
+        )
+        self._store.add_class(row)
+        return row
+
+    def _inspect(self, engine: Engine, progress: Progress | None) -> list[ImageRow]:
+        """The rows of all images, in their order; what is not there yet is inspected."""
+        rows = {sample.path: self._row(sample) for sample in self._item.test}
+        missing = [sample for sample in self._item.test if rows[sample.path] is None]
+        if missing:
+            inspector = engine.inspector(self._recipe())
+            with contextlib.closing(inspector.stream(sample.path for sample in missing)) as results:
+                for sample, result in zip(missing, results):
+                    if isinstance(result, ImageError):
+                        raise result
+                    rows[sample.path] = self._kept(sample, result)
+                    if progress is not None:
+                        progress.step(self._item.name)
+        return [row for row in rows.values() if row is not None]
+
+    def _kept(self, sample: Sample, result: Result) -> ImageRow:
+        image, stamp = self._relative(sample.path), self._stamps[sample.path]
+        row = ImageRow(self._item.name, image, stamp, sample.defect, result.score, *result.size)
+        self._store.add_image(row, result.model_map)
+        return row
+
+    def _pixel(self, rows: list[ImageRow]) -> PixelFigures:
+        def pairs() -> Iterator[tuple[Map, Mask]]:
+            for sample, row in zip(self._item.test, rows):
+                original = (row.width, row.height)
+                size = evaluation_size(self._request.resolution, self._bundle.manifest.image, original)
+                yield map_at(self._store.map_of(row), size), truth_at(sample, original, size)
+
+        return pixel_figures(pairs)
+
+    def _recipe(self) -> Recipe:
+        return make(self._bundle, self._words, self._item.references, self._request.backend, self._request.options)
+
+    def _row(self, sample: Sample) -> ImageRow | None:
+        return self._store.inspected(self._item.name, self._relative(sample.path), self._stamps[sample.path])
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._request.dataset).as_posix()
+
+    def _digest_of_files(self) -> str:
+        """Of the names and stamps of all files that the figures are made of."""
+        item = self._item
+        files = [(self._relative(s.path), self._stamps[s.path], s.defect) for s in item.test]
+        others = [sample.mask for sample in item.test if sample.mask is not None] + list(item.references)
+        files += [(self._relative(path), stamp_of(path), None) for path in others]
+        return hashlib.sha256(json.dumps(files).encode()).hexdigest()
