@@ -70,7 +70,7 @@ def read_cpu(root: Path = Path("/")) -> Cpu:
     part = fields.get("cpu part", "")
     model = fields.get("model name") or _ARM_PARTS.get(part) or platform.processor() or "unknown"
     features = tuple(label for flag, label in _FEATURES.items() if flag in flags)
-    return Cpu(model, platform.machine(), _usable_cores(), features)
+    return Cpu(model, platform.machine(), usable_cores(), features)
 
 
 def read_memory(root: Path = Path("/")) -> Memory | None:
@@ -114,7 +114,8 @@ def read_gpus() -> tuple[Gpu, ...]:
     return tuple(Gpu(*row) for row in rows if len(row) == 4)
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from clipspect.system import Jetson, read_cpu, read_jetson, read_memory
+import pytest
+from clipspect.system import Gpu, Jetson, read_cpu, read_gpus, read_jetson, read_memory
 
 ORIN_RELEASE = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"
 DPKG = """Package: nvidia-l4t-core
@@ -91,3 +93,35 @@ def test_a_machine_without_proc_is_still_described(tmp_path: Path) -> None:
     cpu = read_cpu(tmp_path)
     assert cpu.cores >= 1
     assert cpu.features == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("echo 'NVIDIA H100, 570.10, 81559 MiB, 9.0'", (Gpu("NVIDIA H100", "570.10", "81559 MiB", "9.0"),)),
+        ("echo 'No devices were found'", ()),
+        ("exit 9", ()),
+    ],
+)
+def test_gpus_are_what_nvidia_smi_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, found: tuple[Gpu, ...]
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{answer}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert read_gpus() == found
+
+
+def test_doctor_says_when_a_gpu_is_left_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clipspect.backends.onnxruntime import devices
+    from clipspect.cli import doctor
+
+    if "cuda" in devices():
+        pytest.skip("needs an onnxruntime without CUDA: pip install onnxruntime")
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'NVIDIA H100, 570.10, 81559 MiB, 9.0'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    advice = doctor.examine(tmp_path)["advice"]
+    assert any("no engine scores on it" in line and 'pip install "clipspect[gpu]"' in line for line in advice)

@@ -72,8 +72,9 @@ def _examine_engine(engine: Engine) -> Report:
         graph.write_bytes(TINY_GRAPH)
         try:
             module = engine.module()
-            report["version"] = sys.modules[engine.package].__version__
-            with open_backend(engine.name, graph, probe=TINY_INPUTS) as backend:
+            report["version"] = sys.modules[engine.package].__version__.partition("-")[0]  # OpenVINO adds a commit
+            with open_backend(engine.name, graph) as backend:
+                backend.run(TINY_INPUTS)
                 report["scores"] = True
                 report["scores_on"] = backend.device
         except BackendError as error:
@@ -96,6 +97,7 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
 
 def _advice(report: Report) -> list[str]:
     advice = [f"{engine['name']}: {engine['problem']}" for engine in report["engines"] if engine["problem"]]
+    working = {device["device"] for engine in report["engines"] for device in engine["devices"] if device["works"]}
     if missing := [name for name, version in report["exporter"].items() if version is None]:
         advice.append(f'to export bundles here ({", ".join(missing)} missing): pip install "clipspect[export]"')
     advice += [
@@ -103,11 +105,14 @@ def _advice(report: Report) -> list[str]:
         for name, version in report["planned_engines"].items()
         if version is not None
     ]
-    if report["gpus"] and not report["jetson"]:
-        advice.append("an NVIDIA GPU is here; this version scores on the CPU only")
-    if report["jetson"]:
+    if report["gpus"] and not report["jetson"] and "cuda" not in working:
         advice.append(
-            "this is a Jetson; this version scores on its CPU. onnxruntime-gpu for Jetson is not on PyPI: "
+            "an NVIDIA GPU is here and no engine scores on it: pip uninstall onnxruntime, then "
+            'pip install "clipspect[gpu]"'
+        )
+    if report["jetson"] and "cuda" not in working:
+        advice.append(
+            "this is a Jetson and no engine scores on its GPU: onnxruntime-gpu for Jetson is not on PyPI, "
             "its wheels come from NVIDIA's index for your JetPack"
         )
     return advice
