@@ -35,8 +35,8 @@ bench: $(VENV)/$(STAMP)  ## where an inspection's time goes, on the demo bundle
 
 bench-methods: $(VENV)/$(STAMP) $(PEER_VENV)/$(STAMP)  ## every method at full size beside its peers; writes work/bench/methods.md and .png
 	mkdir -p work/bench
-	$(BIN)/pytest benchmarks/bench_methods.py --benchmark-only --benchmark-json work/bench/methods.json
-	$(BIN)/python benchmarks/report.py work/bench/methods.json work/bench
+	$(BIN)/pytest benchmarks/bench_methods.py --benchmark-only --benchmark-json work/bench/methods.json; status=$$?; \
+	$(BIN)/python benchmarks/report.py work/bench/methods.json work/bench && exit $$status
 
 bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 7 GB)
 	$(BIN)/pytest benchmarks/bench_export.py --benchmark-only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def main(method: str, bundle_path: str, weights: str, image_file: str, threads: 
     objects = [bundle.recipe().object]
     build = METHODS[method].prepare(config, Options(checkpoint=checkpoint or None), objects)
     loaded, config = load_weights(Path(weights), config)
+    config = dataclasses.replace(config, activation=bundle.manifest.backbone.activation)
     tensors, config = METHODS[method].at_size(loaded.tensors, config)
     reference = build(build_clip(config, tensors)).reference
     text = torch.from_numpy(bundle.recipe().text_features)

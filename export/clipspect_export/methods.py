@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clipspect.errors import ExportError
-from clipspect.prompts import EMBEDDINGS, UNIT_EMBEDDINGS
+from clipspect.prompts import MEAN_OF_EMBEDDINGS, MEAN_OF_UNIT_EMBEDDINGS
 from torch import Tensor, nn
 
 from clipspect_export import anomalyclip, aprilgan, winclip
@@ -102,7 +102,7 @@ class Method:
 
 def _plan_winclip(config: ClipConfig, options: Options) -> Callable[[Clip], Model]:
     scales = require_scales(SCALES if options.scales is None else options.scales, config.grid)
-    words = method_words("winclip", EMBEDDINGS, options.ensemble, options.prompt_fusion)
+    words = method_words("winclip", MEAN_OF_EMBEDDINGS, options.ensemble, options.prompt_fusion)
 
     def model(clip: Clip) -> Model:
         return Model(
@@ -139,7 +139,7 @@ def _plan_anomalyclip(config: ClipConfig, options: Options) -> Callable[[Clip], 
             features=lambda name: learned_text_features(prompts, clip),
             prompts={"learned": _described(checkpoint)},
             ensemble=None,
-            mean=EMBEDDINGS,
+            mean=MEAN_OF_EMBEDDINGS,
             tolerance=PARITY_DENSE,
             map_range=(0.0, float(len(layers))),  # a sum of probabilities
             parameters={
@@ -157,7 +157,7 @@ def _plan_aprilgan(config: ClipConfig, options: Options) -> Callable[[Clip], Mod
     aprilgan.require_depth(config)
     checkpoint = _checkpoint("aprilgan", options)
     stages = linear_stages(checkpoint, config)
-    words = method_words("aprilgan", UNIT_EMBEDDINGS, options.ensemble, options.prompt_fusion)
+    words = method_words("aprilgan", MEAN_OF_UNIT_EMBEDDINGS, options.ensemble, options.prompt_fusion)
 
     def model(clip: Clip) -> Model:
         return Model(

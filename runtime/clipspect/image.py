@@ -1,4 +1,4 @@
-"""A frame, whatever it came as, becomes RGB; RGB becomes the model's input.
+"""A frame, whatever it came as, becomes a picture; a picture becomes the model's input.
 
 What is not plain 8-bit RGB is converted the way a viewer would show it: EXIF orientation is
 applied, transparency is laid over white, 16-bit grey is scaled from its full range (never
@@ -8,6 +8,8 @@ stretched per image), an animation gives its first picture.
 from __future__ import annotations
 
 import os
+from concurrent.futures import Executor
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +20,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from clipspect.errors import ImageError
 from clipspect.manifest import ImageSpec
 
-FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8]"
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels"
+Picture: TypeAlias = "Image.Image | Pixels"  # checked and decoded: RGB or grey, uint8, the caller's own where it was so
 
 MAX_PIXELS = 80_000_000  # below the size at which Pillow warns of a decompression bomb; 8000 x 6000 is 48 million
 _BACKGROUND = (255, 255, 255)
@@ -26,6 +30,7 @@ _WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 _EXIF_ORIENTATION = 0x0112
 _FULL_SCALE = 65535
+_PART_PIXELS = 200_000  # source pixels that are worth a hand-over to another thread: about a millisecond
 
 
 def source_name(frame: FrameLike) -> str | None:
@@ -35,13 +40,14 @@ def source_name(frame: FrameLike) -> str | None:
     return getattr(frame, "filename", None) or None
 
 
-def decode(frame: FrameLike) -> Image.Image:
-    """A path, PIL image, or uint8 array (H, W, 3) RGB or (H, W) grey as a PIL image of mode RGB.
+def read(frame: FrameLike) -> Picture:
+    """A path or PIL image as a PIL image of mode RGB or L; a uint8 array (H, W, 3) RGB or (H, W) grey as it is.
 
-    OpenCV's frames are BGR: pass `frame[..., ::-1]`. Raises ImageError that names the file.
+    Nothing is copied that need not be: the picture can share its pixels with the caller's image or array. OpenCV's
+    frames are BGR: pass `frame[..., ::-1]`, a view. Raises ImageError that names the file.
     """
     if isinstance(frame, np.ndarray):
-        return _from_array(frame)
+        return _checked(frame)
     if isinstance(frame, Image.Image):
         return _guarded(frame, source_name(frame) or "image")
     if isinstance(frame, (str, os.PathLike)):
@@ -49,12 +55,62 @@ def decode(frame: FrameLike) -> Image.Image:
     raise ImageError(f"cannot inspect {type(frame).__name__}: pass a path, a PIL image or a uint8 NumPy array")
 
 
-def to_model_size(image: Image.Image, spec: ImageSpec) -> npt.NDArray[np.uint8]:
-    """RGB squashed to the model's size with PIL's bicubic filter: uint8 (H, W, 3), as the reference preprocessing."""
-    return np.asarray(image.resize((spec.width, spec.height), Image.Resampling.BICUBIC))
+def decode(frame: FrameLike) -> Image.Image:
+    """The frame that `read` takes as a PIL image of mode RGB that is the caller's to change. Raises ImageError."""
+    return to_rgb(read(frame))
 
 
-def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
+def to_rgb(picture: Picture) -> Image.Image:
+    """A picture as a PIL image of mode RGB, a copy."""
+    return _as_image(picture).convert("RGB")
+
+
+def size_of(picture: Picture) -> tuple[int, int]:
+    """Width and height."""
+    return picture.size if isinstance(picture, Image.Image) else (picture.shape[1], picture.shape[0])
+
+
+def to_model_size(picture: Picture, spec: ImageSpec, pool: Executor | None = None, parts: int = 1) -> Pixels:
+    """Squashed to the model's size with PIL's bicubic filter: uint8 (H, W, 3), as the reference preprocessing.
+
+    The columns are squashed before the rows, rounded in between: so did Pillow before 12.2, with which the methods
+    were published; newer ones turn the order round for tall pictures. An RGB array of the model's size in C order is
+    returned itself. With a pool, a large picture is squashed in so many parts at once; the pixels are the same.
+    """
+    if isinstance(picture, np.ndarray):
+        if picture.ndim == 3 and picture.strides[2] < 0:  # BGR turned round: the channels are turned after the resize
+            return np.ascontiguousarray(to_model_size(picture[..., ::-1], spec, pool, parts)[..., ::-1])
+        if picture.shape == (spec.height, spec.width, 3):
+            return np.ascontiguousarray(picture)
+    width, height = size_of(picture)
+    if spec.width * height > MAX_PIXELS:  # hardly a picture: a line of pixels, which has no room for that
+        narrow = _resized(picture, (width, spec.height))
+    elif pool is None or (parts := min(parts, height, width * height // _PART_PIXELS)) < 2:
+        narrow = _resized(picture, (spec.width, height))
+    else:
+        edges = [height * part // parts for part in range(parts + 1)]
+        bands = pool.map(lambda rows: _narrowed(picture, spec.width, *rows), pairwise(edges))
+        narrow = Image.fromarray(np.concatenate([np.asarray(band) for band in bands]))
+    small = np.asarray(_resized(narrow, (spec.width, spec.height)))
+    return small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2)
+
+
+def _narrowed(picture: Picture, width: int, top: int, bottom: int) -> Image.Image:
+    """Rows top to bottom (exclusive), their columns squashed."""
+    if isinstance(picture, np.ndarray):
+        return _resized(picture[top:bottom], (width, bottom - top))
+    return _resized(picture.crop((0, top, picture.width, bottom)), (width, bottom - top))
+
+
+def _resized(picture: Picture, size: tuple[int, int]) -> Image.Image:
+    return _as_image(picture).resize(size, Image.Resampling.BICUBIC)
+
+
+def _as_image(picture: Picture) -> Image.Image:
+    return picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
+
+
+def _checked(array: Pixels) -> Pixels:
     found = f"array of {array.dtype} {array.shape}"
     if array.dtype != np.uint8:
         raise ImageError(f"{found}: expected uint8 with values 0 to 255; scale and convert it first")
@@ -63,7 +119,7 @@ def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
     if array.size == 0:
         raise ImageError(f"{found}: the image has no pixels")
     _check_size((array.shape[1], array.shape[0]), found)
-    return Image.fromarray(np.ascontiguousarray(array)).convert("RGB")
+    return array
 
 
 def _from_file(path: Path) -> Image.Image:
@@ -91,7 +147,7 @@ def _guarded(image: Image.Image, name: str) -> Image.Image:
         image.load()
         if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
-        return _to_rgb(image, name)
+        return _converted(image, name)
     except ImageError:
         raise
     except (
@@ -110,8 +166,8 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         )
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    """By mode; always a new image, so that the caller's stays as it is."""
+def _converted(image: Image.Image, name: str) -> Image.Image:
+    """To RGB or L, by mode."""
     if image.mode in _SIXTEEN_BIT:
         return _from_sixteen_bit(np.asarray(image), name)
     if image.mode == "F":
@@ -121,15 +177,15 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
         opaque = Image.new("RGB", rgba.size, _BACKGROUND)
         opaque.paste(rgba, mask=rgba.getchannel("A"))
         return opaque
-    return image.convert("RGB")
+    return image if image.mode in {"RGB", "L"} else image.convert("RGB")
 
 
 def _from_sixteen_bit(pixels: npt.NDArray[np.generic], name: str) -> Image.Image:
-    """16-bit grey to RGB: 0 to 65535 becomes 0 to 255, rounded. (PIL's own conversion clips at 255.)"""
+    """16-bit grey to L: 0 to 65535 becomes 0 to 255, rounded. (PIL's own conversion clips at 255.)"""
     wide = pixels.astype(np.int64)
     if wide.min() < 0 or wide.max() > _FULL_SCALE:
         raise ImageError(
             f"{name}: 32-bit pixels beyond 0 to {_FULL_SCALE} have no known range: save it as 8-bit or 16-bit"
         )
     grey = (wide * 255 + _FULL_SCALE // 2) // _FULL_SCALE
-    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    return Image.fromarray(grey.astype(np.uint8))

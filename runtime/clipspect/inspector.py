@@ -38,6 +38,7 @@ class Answer:
     score: float
     model_map: npt.NDArray[np.float32] = field(repr=False)  # (H, W), in the model's size
     infer_ms: float
+    recipe: Recipe = field(repr=False)  # whose tensors it was scored with, and whose limits judge it
 
 
 def load(
@@ -115,7 +116,11 @@ class Inspector:
         return self._backend.reason
 
     def use_recipe(self, name: str | Recipe) -> None:
-        """Switch to another recipe of the bundle, or one in memory; the engine stays as it is. Raises RecipeError."""
+        """Switch to another recipe of the bundle, or one in memory; the engine stays as it is.
+
+        A frame is scored and judged by one recipe: the one in use when its batch comes to the engine. A `stream` works
+        ahead, so that the first results after the switch can still be the old recipe's. Raises RecipeError.
+        """
         recipe = _chosen(self.bundle, name)
         if recipe.has_references != self.recipe.has_references:
             raise RecipeError(
@@ -140,8 +145,10 @@ class Inspector:
 
         Frames are read, decoded and resized by other threads while the engine runs, `batch` frames at once; as many as
         that takes are fetched ahead, no more. A frame's array must stay as it is until its result is there: a camera's
-        buffer that is filled again has to be copied. What `frames` raises is raised after the results of the frames
-        before it. To stop early, leave the loop: what is under way is waited for, and no thread stays.
+        buffer that is filled again has to be copied. After `use_recipe`, frames that the engine has taken already keep
+        the recipe that scored them, limits included; all others, fetched or not, get the new one. What `frames` raises
+        is raised after the results of the frames before it. To stop early, leave the loop: what is under way is waited
+        for, and no thread stays.
         Raises BackendError, and ClipspectError for a batch below 1.
         """
         self._refuse_one(frames, "stream")
@@ -163,20 +170,21 @@ class Inspector:
         if not pixels.flags.writeable:  # to an engine a read-only array is a constant
             pixels = pixels.copy()
         with self._engine_free:
+            recipe = self.recipe  # another thread may switch it while the engine runs
             start = perf_counter()
-            outputs = self._backend.run({IMAGE: pixels, **self.recipe.tensors})
+            outputs = self._backend.run({IMAGE: pixels, **recipe.tensors})
             infer_ms = (perf_counter() - start) * 1e3 / len(frames)
         scores, maps = outputs[SCORE], outputs[ANOMALY_MAP]
         if not (np.isfinite(scores).all() and np.isfinite(maps).all()):
             raise BackendError(f"{self.backend} on {self.device} answered NaN or infinity: run clipspect doctor")
         # a map of its own: a result that is kept must not keep its whole batch
-        return [Answer(float(score), np.array(answered), infer_ms) for score, answered in zip(scores, maps)]
+        return [Answer(float(score), np.array(answered), infer_ms, recipe) for score, answered in zip(scores, maps)]
 
     def finish(self, frame: Frame, answer: Answer) -> Result:
-        """Regions and verdict of what the engine answered."""
+        """Regions, and the verdict by the limits of the recipe that scored the frame."""
         start = perf_counter()
         regions = regions_in_source(answer.model_map, *frame.size, self.map_limit)
-        verdict = decide(answer.score, self.recipe.limits)
+        verdict = decide(answer.score, answer.recipe.limits)
         post_ms = (perf_counter() - start) * 1e3
         timings = Timings(frame.decode_ms, frame.preprocess_ms, answer.infer_ms, post_ms)
         return Result(

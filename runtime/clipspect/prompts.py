@@ -30,7 +30,7 @@ Embed = Callable[[list[str]], Embeddings]  # n prompts to their unnormalised emb
 
 PLACE = "{}"  # of a state in a template, and of the object in a state
 MEAN, MAX = "mean", "max"  # prompt fusion
-EMBEDDINGS, UNIT_EMBEDDINGS = "embeddings", "unit embeddings"  # what fusion "mean" averages
+MEAN_OF_EMBEDDINGS, MEAN_OF_UNIT_EMBEDDINGS = "embeddings", "unit embeddings"  # what fusion "mean" averages
 SUFFIX = ".toml"
 _DATA = files("clipspect") / "ensembles"
 ENSEMBLES = tuple(sorted(item.name.removesuffix(SUFFIX) for item in _DATA.iterdir() if item.name.endswith(SUFFIX)))
@@ -91,7 +91,7 @@ def read_ensemble(name_or_path: str | os.PathLike[str]) -> Ensemble:
 def own_prompts(normal: Sequence[str], anomalous: Sequence[str], object_name: str) -> Ensemble:
     """A user's own complete prompts as an ensemble whose one template is `{}`.
 
-    Each holds `{}` or the object's name, in capitals or not. Raises RecipeError.
+    Each holds `{}` or the object's name, in capitals or not, as a word of its own. Raises RecipeError.
     """
     _require_object(object_name)
     states = [tuple(_with_place(prompt, object_name) for prompt in prompts) for prompts in (normal, anomalous)]
@@ -99,7 +99,7 @@ def own_prompts(normal: Sequence[str], anomalous: Sequence[str], object_name: st
 
 
 def text_features(
-    ensemble: Ensemble, object_name: str, embed: Embed, *, fusion: str = MEAN, mean: str = EMBEDDINGS
+    ensemble: Ensemble, object_name: str, embed: Embed, *, fusion: str = MEAN, mean: str = MEAN_OF_EMBEDDINGS
 ) -> Embeddings:
     """An object's text features, float32 (2, P, D), normal first.
 
@@ -109,7 +109,7 @@ def text_features(
     cosine; the shorter state repeats its first prompt, which changes no maximum. Raises RecipeError.
     """
     require_fusion(fusion)
-    if mean not in (EMBEDDINGS, UNIT_EMBEDDINGS):
+    if mean not in (MEAN_OF_EMBEDDINGS, MEAN_OF_UNIT_EMBEDDINGS):
         raise RecipeError(f"mean {mean!r} is not known to this clipspect: upgrade it, or export the bundle again")
     normal, anomalous = ensemble.prompts(object_name)
     embeddings = embed(normal + anomalous)
@@ -117,7 +117,7 @@ def text_features(
     if fusion == MAX:
         longest = max(map(len, states))
         return np.stack([state[[*range(len(state)), *[0] * (longest - len(state))]] for state in states])
-    average = _plain_mean if mean == EMBEDDINGS else _unit_mean
+    average = _plain_mean if mean == MEAN_OF_EMBEDDINGS else _unit_mean
     return np.stack([average(state) for state in states])
 
 
@@ -135,7 +135,8 @@ def _require_object(object_name: str) -> None:
 
 def _with_place(prompt: str, object_name: str) -> str:
     if PLACE not in prompt:
-        prompt, found = re.subn(re.escape(object_name), lambda match: PLACE, prompt, flags=re.IGNORECASE)
+        whole = rf"(?<!\w){re.escape(object_name.strip())}(?!\w)"  # no nut in a minute
+        prompt, found = re.subn(whole, lambda match: PLACE, prompt, flags=re.IGNORECASE)
         if not found:
             raise RecipeError(
                 f"{prompt!r:.120} has no place for the object: write {PLACE} where {object_name!r:.80} belongs"

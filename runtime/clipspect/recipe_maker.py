@@ -18,6 +18,7 @@ from clipspect.image import FrameLike
 from clipspect.manifest import IMAGE, FewShot
 from clipspect.recipe import MAX_BYTES, REFERENCE, TEXT_FEATURES, Recipe, check_recipe_name
 from clipspect.references import References, read_references
+from clipspect.text import refuse_fixed_shapes
 from clipspect.words import Asked, embedded_words, lent_words, word_lender
 
 
@@ -44,8 +45,10 @@ def make_recipe(
     takes the words of that recipe instead; where there are references and no words at all, `word_lender` says whose.
     `references` are photos of good parts, of one size: paths, PIL images or uint8 arrays. Each gallery keeps at most
     `gallery_size` rows of them; the default is all. `progress(step, done, total)` is called as the work goes on;
-    `backend` and `options` are those of `clipspect.load`. Raises BundleError, RecipeError, ImageError, BackendError.
+    `backend` and `options` are those of `clipspect.load`, but for the device tensorrt, whose engines have fixed shapes;
+    a `precision` is not for the words. Raises BundleError, RecipeError, ImageError, BackendError.
     """
+    refuse_fixed_shapes(options)
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     check_recipe_name(name)
     asked = Asked(object, normal, anomalous, ensemble, fusion)

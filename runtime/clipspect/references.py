@@ -33,14 +33,17 @@ class References:
 def read_references(frames: Iterable[FrameLike], spec: ImageSpec) -> References | None:
     """Decode and squash every photo; None when there are none. Raises ImageError that names the photo.
 
-    All must have one size: parts from another camera, or cut otherwise, are not what will be inspected.
+    All must have one size: parts from another camera, or cut otherwise, are not what will be inspected. No two may be
+    the same file or pixels: a photo that is left out to be compared with the others would find itself among them.
     """
     if isinstance(frames, (str, os.PathLike, Image.Image)) or getattr(frames, "ndim", 4) < 4:
         raise ImageError("references are several photos: pass them as a list")
     pixels, files, size = [], [], None
+    given: dict[str, str] = {}  # by SHA-256, the photo as it was named
     for number, frame in enumerate(frames, 1):
         image = decode(frame)
-        name = Path(source_name(frame) or f"photo {number}").name
+        source = source_name(frame) or f"photo {number}"
+        name = Path(source).name
         if size is None:
             size = image.size
         elif image.size != size:
@@ -52,6 +55,9 @@ def read_references(frames: Iterable[FrameLike], spec: ImageSpec) -> References 
             digest = sha256_of(Path(frame))
         else:
             digest = hashlib.sha256(image.tobytes()).hexdigest()
+        if digest in given:
+            raise ImageError(f"the same reference twice: {given[digest]} and {source} are equal: leave one of them out")
+        given[digest] = source
         pixels.append(to_model_size(image, spec))
         files.append({"name": name, "sha256": digest})
     return References(np.stack(pixels), size, files) if size is not None else None

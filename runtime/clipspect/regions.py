@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.maps import box_over, enlarge
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -33,13 +35,37 @@ class _Runs:
     peak: npt.NDArray[np.float32]
 
 
-def find_regions(anomaly_map: npt.NDArray[np.float32], limit: float) -> tuple[Region, ...]:
-    """8-connected components of `anomaly_map > limit`, (H, W) float32: the highest peak first, then reading order."""
+def find_regions(
+    anomaly_map: npt.NDArray[np.float32], limit: float, origin: tuple[int, int] = (0, 0)
+) -> tuple[Region, ...]:
+    """8-connected components of `anomaly_map > limit`, (H, W) float32: the highest peak first, then reading order.
+
+    `origin` is where the map's first pixel lies in the source image, x and y.
+    """
     runs = _find_runs(anomaly_map, limit)
     if runs.row.size == 0:
         return ()
     label = _components(runs.row.size, *_touching(runs, anomaly_map.shape[1]))
-    return _measure(runs, label)
+    x, y = origin
+    return _measure(_Runs(runs.row + y, runs.start + x, runs.end + x, runs.peak), label)
+
+
+def regions_in_source(model_map: npt.NDArray[np.float32], width: int, height: int, limit: float) -> tuple[Region, ...]:
+    """`find_regions(to_source_size(model_map, width, height), limit)`, and only what can be over the limit is made."""
+    box = box_over(model_map, width, height, limit)
+    if box is None:
+        return ()
+    return find_regions(enlarge(model_map, width, height, box), limit, (box.left, box.top))
+
+
+def component_areas(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.uint32], int]:
+    """For every True pixel of a mask (H, W), in reading order, the area of its 8-connected component; and how many."""
+    runs = _find_runs(mask.astype(np.float32), 0.5)
+    label = _components(runs.row.size, *_touching(runs, mask.shape[1]))
+    length = runs.end - runs.start
+    area = np.zeros(label.size, np.int64)
+    np.add.at(area, label, length)
+    return np.repeat(area[label], length).astype(np.uint32), int(np.count_nonzero(label == np.arange(label.size)))
 
 
 def _find_runs(anomaly_map: npt.NDArray[np.float32], limit: float) -> _Runs:
@@ -51,10 +77,10 @@ def _find_runs(anomaly_map: npt.NDArray[np.float32], limit: float) -> _Runs:
     if flat[0]:
         edges = np.concatenate(([0], edges))
     first, last = edges[0::2], edges[1::2]
-    values = anomaly_map[over[:, :columns]]
-    offsets = np.cumsum(last - first) - (last - first)
-    peak = np.maximum.reduceat(values, offsets) if values.size else values
     row = first // (columns + 1)
+    # the same stretches in the map itself, each followed by the one between it and the next
+    bounds = np.stack((first - row, last - row), axis=1).ravel()[: -1 if over[-1, -2] else None]
+    peak = np.maximum.reduceat(anomaly_map.ravel(), bounds)[::2] if bounds.size else np.empty(0, np.float32)
     return _Runs(row, first - row * (columns + 1), last - row * (columns + 1), peak)
 
 

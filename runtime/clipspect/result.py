@@ -1,14 +1,15 @@
-"""What an inspection answers: the score, the map in the source image's size, the regions and the verdict."""
+"""What an inspection answers: the score, the map, the regions and the verdict."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from clipspect.maps import to_source_size
 from clipspect.recipe import Limits
 from clipspect.regions import Region
 
@@ -17,12 +18,15 @@ Verdict = Literal["pass", "uncertain", "fail"]
 
 @dataclass(frozen=True)
 class Timings:
-    """Milliseconds per stage for one image; in a batch, `infer` is the batch's time divided by its images."""
+    """Milliseconds per stage for one image; in a batch, `infer` is the batch's time divided by its images.
+
+    In a stream the stages of several images overlap: a stage's time is then its own, the images a second are more.
+    """
 
     decode: float
     preprocess: float
     infer: float
-    post: float
+    post: float  # regions and verdict; the map in the source image's size is made when it is read
 
     @property
     def total(self) -> float:
@@ -31,15 +35,26 @@ class Timings:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One image, inspected. Score and map are the method's raw values, higher is more anomalous."""
+    """One image, inspected. Score and maps are the method's raw values, higher is more anomalous."""
 
     source: str | None  # the path, when the frame had one
     score: float
-    anomaly_map: npt.NDArray[np.float32] = field(repr=False)  # (H, W) of the source image
+    model_map: npt.NDArray[np.float32] = field(repr=False)  # (h, w) as the graph answers, in the model's size
+    size: tuple[int, int]  # width, height of the source image
     verdict: Verdict | None  # None: the recipe has no limits
-    regions: tuple[Region, ...]  # where the map lies over map_limit, the highest peak first
+    regions: tuple[Region, ...]  # where anomaly_map lies over map_limit, the highest peak first
     map_limit: float
     timings: Timings
+
+    @cached_property
+    def anomaly_map(self) -> npt.NDArray[np.float32]:
+        """The map in the source image's size, float32 (height, width); made at the first reading and kept."""
+        return to_source_size(self.model_map, *self.size)
+
+    @property
+    def peak(self) -> float:
+        """The largest value of `anomaly_map`."""
+        return self.regions[0].peak if self.regions else float(self.anomaly_map.max())
 
 
 def decide(score: float, limits: Limits | None) -> Verdict | None:
@@ -49,12 +64,3 @@ def decide(score: float, limits: Limits | None) -> Verdict | None:
     if score >= limits.reject:
         return "fail"
     return "uncertain" if score >= limits.review else "pass"
-
-
-def to_source_size(anomaly_map: npt.NDArray[np.float32], width: int, height: int) -> npt.NDArray[np.float32]:
-    """The model's map (h, w) as float32 (height, width): bilinear, antialiased when shrinking, within its range."""
-    if anomaly_map.shape == (height, width):
-        return anomaly_map
-    resized = Image.fromarray(anomaly_map).resize((width, height), Image.Resampling.BILINEAR)
-    clipped: npt.NDArray[np.float32] = np.clip(np.asarray(resized), anomaly_map.min(), anomaly_map.max())
-    return clipped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -33,9 +33,11 @@ class TextEncoder:
     def open(cls, bundle: Bundle, backend: str | None = None, **options: Any) -> TextEncoder:
         """Load the text encoder of a bundle; without a backend into the best that is installed and works.
 
-        `options` are the engine's, e.g. threads=4. Raises RecipeError when the bundle has none or the tokenizers
-        library is missing, BundleError or BackendError.
+        `options` are the engine's, e.g. threads=4. `precision` is for scoring and is not passed on: text features are
+        made once and kept, so they are always computed as they were exported. Raises RecipeError when the bundle has
+        none or the tokenizers library is missing, BundleError or BackendError, the latter for the device tensorrt, too.
         """
+        refuse_fixed_shapes(options)
         described = bundle.manifest.text_encoder
         if described is None:
             raise RecipeError(
@@ -44,7 +46,8 @@ class TextEncoder:
             )
         tokenizer = Tokenizer.open(bundle.path / described.tokenizer)
         probe = {TOKENS: tokenizer.encode([""], described.context_length)}
-        engine = open_backend(backend, bundle.path / described.graph.file, probe=probe, **options)
+        others = {name: value for name, value in options.items() if name != "precision"}
+        engine = open_backend(backend, bundle.path / described.graph.file, probe=probe, **others)
         return cls(engine, tokenizer, described.context_length, bundle.manifest.text.dim)
 
     def embed(self, prompts: Sequence[str], progress: Progress | None = None) -> npt.NDArray[np.float32]:
@@ -76,3 +79,12 @@ class TextEncoder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def refuse_fixed_shapes(options: Mapping[str, Any]) -> None:
+    """TensorRT's engines are built for the shapes of their first inputs. Raises BackendError for that device."""
+    if options.get("device") == "tensorrt":
+        raise BackendError(
+            "device tensorrt builds engines of fixed shapes, and recipes are made with prompt and gallery lengths that "
+            "vary: use --device cuda or cpu"
+        )

@@ -147,10 +147,13 @@ def _read_check(bundle: Bundle) -> Tensors:
         check: Tensors = {name: value.copy() for name, value in load_file(path).items()}  # its own are read-only
         sides = manifest.image.height, manifest.image.width
         count = len(check[_IMAGES])
+        dim = manifest.text.dim
         shapes = {_IMAGES: (count, *sides, 3), SCORE: (count,), ANOMALY_MAP: (count, *sides)}
+        shapes[TEXT_FEATURES] = (2, check[TEXT_FEATURES].size // (2 * dim), dim)  # of as many prompts as there are
         if manifest.few_shot is not None:
             shapes |= {_PREFIX + name: shapes[name] for name in (SCORE, ANOMALY_MAP)}
             shapes[_REFERENCES] = (len(check[_REFERENCES]), *sides, 3)
+            shapes |= {MAP_LIMITS: (2,)} if MAP_LIMITS in manifest.few_shot.graph.inputs else {}
         wrong = [name for name, shape in shapes.items() if check[name].shape != shape or 0 in shape]
     except (SafetensorError, KeyError) as error:
         raise BundleError(f"{path}: not readable check images ({error}): export the bundle again") from error

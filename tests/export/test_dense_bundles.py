@@ -178,7 +178,7 @@ def test_without_its_checkpoint_a_method_is_refused(method: str, tmp_path: Path)
 
 
 def test_openvino_answers_the_same(case: Case) -> None:
-    openvino = pytest.importorskip("openvino")
+    openvino = pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
     method, _, bundle = case
     given = {"image": golden(method)["images"][:1], "text_features": bundle.recipe().text_features}
     compiled = openvino.Core().compile_model(bundle.graph_path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

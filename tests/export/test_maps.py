@@ -8,6 +8,7 @@ from clipspect_export.anomalyclip_reference import gaussian_filter
 from clipspect_export.maps import corner_bilinear_matrix, gaussian_matrix, require_sigma
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 SIDES = st.integers(1, 40)
 
@@ -15,7 +16,6 @@ SIDES = st.integers(1, 40)
 @given(pixels=SIDES, sigma=st.floats(0, 8))
 @settings(deadline=None)
 def test_the_smoothing_matrix_is_scipys_gaussian_filter(pixels: int, sigma: float) -> None:
-    ndimage = pytest.importorskip("scipy.ndimage")
     values = np.random.default_rng(pixels).random((pixels, pixels))
     matrix = gaussian_matrix(pixels, sigma).numpy()
     expected = ndimage.gaussian_filter(values, sigma) if sigma else values

@@ -135,7 +135,7 @@ def test_the_text_graph_is_plain_onnx(bundle: Bundle) -> None:
 
 
 def test_openvino_embeds_the_same(bundle: Bundle, clip: Clip) -> None:
-    openvino = pytest.importorskip("openvino")
+    openvino = pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
     prompts = ["nut", "a photo of a damaged metal nut."]
     with TextEncoder.open(bundle) as encoder:
         expected = encoder.embed(prompts)

@@ -147,7 +147,7 @@ def test_the_manifest_records_what_was_made(golden_bundle: GoldenBundle) -> None
 
 
 def test_openvino_answers_the_same(golden_bundle: GoldenBundle, backend: Backend) -> None:
-    openvino = pytest.importorskip("openvino")
+    openvino = pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
     given = inputs(golden_bundle[1])
     compiled = openvino.Core().compile_model(golden_bundle[1].graph_path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answer = compiled(given)

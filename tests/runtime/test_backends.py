@@ -171,6 +171,22 @@ def test_without_a_name_the_fastest_by_a_real_run_is_taken_and_says_the_times(ti
     assert sorted(time.split()[0] for time in times) == ["onnxruntime", "openvino"]
 
 
+def test_an_engine_that_cannot_list_its_devices_leaves_the_others(
+    tiny_graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = pytest.importorskip("clipspect.backends.openvino.session", reason="needs OpenVINO")
+
+    class Broken:
+        @property
+        def available_devices(self) -> list[str]:
+            raise RuntimeError("no plugin\nto be found")
+
+    monkeypatch.setattr(session, "_core", Broken)
+    with open_backend(None, tiny_graph, probe=TINY_INPUTS) as chosen:
+        assert chosen.name == "onnxruntime"
+        assert "openvino cannot list its devices: no plugin" in chosen.reason
+
+
 def test_the_slower_engine_loses(tiny_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     openvino = pytest.importorskip("clipspect.backends.openvino.session", reason="needs OpenVINO")
     monkeypatch.setattr("clipspect.backends.choice.perf_counter", iter(range(100)).__next__)  # every run takes 1 s

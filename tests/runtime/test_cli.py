@@ -14,8 +14,9 @@ import handmade
 import pytest
 from clipspect.cli import main
 from clipspect.cli.output import overlay_names
-from clipspect.cli.sources import find_images, natural_key
+from clipspect.cli.sources import find_images
 from clipspect.errors import ImageError
+from clipspect.image_files import natural_key
 from clipspect.recipe import Limits, write_recipe
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +64,17 @@ def test_run_prints_a_row_an_image_in_natural_order(tiny_bundle: Path, image_fol
     names = [os.path.relpath(row.split()[-1], image_folder) for row in rows]
     assert names == ["more/part9.png", "part9.png", "part10.png"]
     assert all(row.split()[:3] == ["1.0000", "-", "1"] for row in rows)
+
+
+def test_run_says_what_scored_and_why_unless_it_was_named(
+    tiny_bundle: Path, image_folder: Path, capsys: Capture
+) -> None:
+    assert run("run", tiny_bundle, image_folder) == 0
+    assert " on cpu (" in capsys.readouterr().err
+    assert run("run", tiny_bundle, image_folder, "--backend", "onnxruntime", "--device", "cpu") == 0
+    assert capsys.readouterr().err.endswith(", onnxruntime on cpu\n")
+    assert run("run", tiny_bundle, image_folder, "--backend", "onnxruntime", "--precision", "bf16") == 1
+    assert "precision: onnxruntime computes in that of the graph" in error_of(capsys)
 
 
 def test_run_json_is_json_lines_and_nothing_else(tiny_bundle: Path, spoiled: Path, capsys: Capture) -> None:
@@ -264,9 +276,14 @@ def test_info_of_a_damaged_bundle_is_refused(tiny_bundle: Path, capsys: Capture)
 def test_doctor_reports_what_really_ran(capsys: Capture) -> None:
     assert run("doctor", "--json") == 0
     report = json.loads(capsys.readouterr().out)
-    (engine,) = report["engines"]
-    assert (engine["name"], engine["scores"], engine["scores_on"]) == ("onnxruntime", True, "cpu")
-    assert {"device": "cpu", "works": True}.items() <= engine["devices"][0].items()
+    engines = {engine["name"]: engine for engine in report["engines"]}
+    assert list(engines) == ["onnxruntime", "openvino"]
+    for engine in engines.values():
+        installed = engine["version"] is not None
+        assert installed == engine["scores"] == any(device["works"] for device in engine["devices"])
+        assert engine["problem"] is None or 'pip install "clipspect' in engine["problem"]
+    assert engines["onnxruntime"]["scores_on"] == "cpu"
+    assert {"device": "cpu", "works": True}.items() <= engines["onnxruntime"]["devices"][-1].items()
     assert report["cpu"]["cores"] >= 1
 
 

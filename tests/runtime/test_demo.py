@@ -13,6 +13,7 @@ import handmade
 import numpy as np
 import pytest
 from clipspect.cli import main
+from clipspect_models import PRESETS
 from PIL import Image
 
 
@@ -33,7 +34,8 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         rows.append({"file": name, "mask": f"{number}_mask.png" if bad else None, "family": family, "defect": "spot"})
     (images / "index.json").write_text(json.dumps(rows))
     module = types.ModuleType("clipspect_models")
-    vars(module).update(DEMO_BUNDLE=handmade.write_bundle(tmp_path / "demo.bundle"), DEMO_IMAGES=images)
+    bundle = handmade.write_bundle(tmp_path / "demo.bundle")
+    vars(module).update(PRESETS=PRESETS, DEMO_BUNDLE=bundle, DEMO_IMAGES=images)
     monkeypatch.setitem(sys.modules, "clipspect_models", module)
     return module
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from clipspect.errors import ImageError
-from clipspect.image import MAX_PIXELS, decode, source_name, to_model_size
+from clipspect.frame import prepare
+from clipspect.image import MAX_PIXELS, decode, read, size_of, source_name
 from clipspect.manifest import ImageSpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,20 +128,23 @@ def test_cmyk_one_bit_and_animations_are_read(tmp_path: Path) -> None:
     assert pixels(tmp_path / "c.gif")[0, 0].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (8000, 6000), (1, 5000)])
-def test_images_of_any_size_reach_the_models_size(tmp_path: Path, size: tuple[int, int]) -> None:
-    Image.new("L", size, 77).save(tmp_path / "a.png")
-    model = to_model_size(decode(tmp_path / "a.png"), ImageSpec(24, 32))
-    assert model.shape == (24, 32, 3)
-    assert (model == 77).all()
+def test_a_larger_frame_is_read_without_a_copy() -> None:
+    frame = np.zeros((30, 40, 3), np.uint8)
+    for array in (frame, frame[..., ::-1], frame[..., 0], frame[::2, 5:]):
+        assert np.shares_memory(read(array), array)
+    image = Image.new("RGB", (40, 30))
+    assert read(image) is image
 
 
-@settings(deadline=None)
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
-def test_the_models_input_is_pils_bicubic_squash(height: int, width: int, seed: int) -> None:
-    array = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    expected = Image.fromarray(array).resize((20, 16), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(to_model_size(decode(array), ImageSpec(16, 20)), np.asarray(expected))
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp", "webp", "gif", "ppm"])
+def test_a_picture_stays_readable_when_its_file_is_gone(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.stack([ramp(), ramp(), ramp()], axis=-1)).save(path)
+    expected = pixels(path)
+    ready = prepare(path, ImageSpec(4, 4))
+    path.unlink()
+    np.testing.assert_array_equal(np.asarray(ready.image), expected)
+    assert ready.size == size_of(ready.image) == (16, 8)
 
 
 def test_decoding_leaves_the_callers_image_as_it_was() -> None:

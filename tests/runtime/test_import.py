@@ -31,8 +31,17 @@ def test_importing_clipspect_takes_less_than_a_fifth_of_a_second() -> None:
 
 def test_inspecting_an_image_loads_no_torch_and_prints_nothing(tiny_bundle: Path, image_folder: Path) -> None:
     image = image_folder / "part9.png"
-    code = f"import clipspect; clipspect.load({str(tiny_bundle)!r}).inspect({str(image)!r})"
+    code = f"import clipspect; clipspect.load({str(tiny_bundle)!r}, backend='onnxruntime').inspect({str(image)!r})"
     assert modules_after(code).isdisjoint({"torch", "open_clip", "onnx", "openvino", "tqdm", "argparse", "scipy"})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_openvino_loads_no_torch_and_prints_nothing(tiny_bundle: Path, image_folder: Path) -> None:
+    pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
+    image = image_folder / "part9.png"
+    code = f"import clipspect; clipspect.load({str(tiny_bundle)!r}, backend='openvino').inspect({str(image)!r})"
+    assert modules_after(code).isdisjoint({"torch", "open_clip", "onnxruntime", "tqdm", "scipy"})
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
 

@@ -102,6 +102,18 @@ def test_a_recipe_is_switched_without_a_new_engine(tmp_path: Path) -> None:
     assert inspector.inspect(grey).score == pytest.approx(0.4)
 
 
+def test_a_frame_is_judged_by_the_recipe_that_scored_it(tiny_bundle: Path) -> None:
+    strict = handmade.make_recipe("strict", limits=Limits(0.1, 0.1))
+    mild = handmade.make_recipe("mild", limits=Limits(0.9, 0.9))
+    with clipspect.load(tiny_bundle, recipe=strict) as inspector:
+        frame = inspector.prepare(np.full((8, 8), 51, np.uint8))
+        (before,) = inspector.answer([frame])
+        inspector.use_recipe(mild)
+        (after,) = inspector.answer([frame])
+        assert inspector.finish(frame, before).verdict == "fail"
+        assert inspector.finish(frame, after).verdict == "pass"
+
+
 def test_a_recipe_with_references_needs_the_few_shot_graph(tiny_bundle: Path) -> None:
     tensors = {"text_features": np.ones((2, 1, 4), np.float32), "reference_2": np.ones((1, 4), np.float32)}
     write_recipe(tiny_bundle / "recipes/few.safetensors", handmade.make_recipe("few", tensors=tensors))

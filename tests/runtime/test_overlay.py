@@ -15,7 +15,8 @@ SCALE = HeatScale(0.0, 1.0)
 def result_of(anomaly_map: np.ndarray, verdict: str | None = None) -> Result:  # type: ignore[type-arg]
     values = anomaly_map.astype(np.float32)
     regions = find_regions(values, 0.5)
-    return Result(None, float(values.max()), values, verdict, regions, 0.5, Timings(1, 1, 1, 1))  # type: ignore[arg-type]
+    size = (values.shape[1], values.shape[0])
+    return Result(None, float(values.max()), values, size, verdict, regions, 0.5, Timings(1, 1, 1, 1))  # type: ignore[arg-type]
 
 
 def test_the_bottom_of_the_scale_leaves_the_image_as_it_is() -> None:

@@ -128,10 +128,16 @@ def test_complete_prompts_hold_the_object_or_its_place() -> None:
     assert ensemble.prompts("cable")[1] == ["a bent cable"]
 
 
+def test_an_objects_name_inside_another_word_is_not_the_object() -> None:
+    ensemble = own_prompts(["a nut, a minute old"], ["a (NUT) with a doughnut's hole"], "nut")
+    assert ensemble.prompts("bolt") == (["a bolt, a minute old"], ["a (bolt) with a doughnut's hole"])
+
+
 @pytest.mark.parametrize(
     ("normal", "anomalous", "name", "message"),
     [
         (["a nut"], ["a bad {}"], "metal nut", "'a nut' has no place for the object: write {} where 'metal nut' be"),
+        (["a minute"], ["a bad {}"], "nut", "'a minute' has no place for the object"),
         (["a {}"], [], "nut", "anomalous: the list is empty"),
         ([], ["a {}"], "nut", "normal: the list is empty"),
         (["a {}"], ["a bad {}"], "  ", "the object has no name"),

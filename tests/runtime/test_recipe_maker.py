@@ -144,6 +144,18 @@ def test_references_of_another_size_are_refused(full_bundle: Path, photo_files: 
         make_recipe(full_bundle, "nut", references=photo_files)
 
 
+def test_the_same_photo_twice_is_refused_and_both_are_named(full_bundle: Path, photo_files: list[Path]) -> None:
+    copy, array = photo_files[0].with_name("copy.png"), np.asarray(Image.open(photo_files[0]))
+    copy.write_bytes(photo_files[0].read_bytes())
+    for twice in (copy, photo_files[0].parent / "." / ".." / photo_files[0].parent.name / photo_files[0].name):
+        with pytest.raises(ImageError) as caught:
+            make_recipe(full_bundle, "nut", references=[*photo_files, twice])
+        expected = f"the same reference twice: {photo_files[0]} and {twice} are equal: leave one of them out"
+        assert str(caught.value) == expected
+    with pytest.raises(ImageError, match="twice: photo 2 and photo 3 are equal"):
+        make_recipe(full_bundle, "nut", references=[photo_files[1], array, array.copy()])
+
+
 def test_a_reference_that_is_no_image_is_named(full_bundle: Path, photo_files: list[Path]) -> None:
     photo_files[1].write_text("no image")
     with pytest.raises(ImageError, match=r"photo1\.png: not an image"):
@@ -186,3 +198,10 @@ def test_the_engine_and_its_options_are_the_ones_asked_for(full_bundle: Path, ph
     for given in ({"like": "object"}, {"object": "nut"}):
         with pytest.raises(BackendError, match="no backend 'tpu'"):
             make_recipe(full_bundle, "nut", references=photo_files, backend="tpu", **given)  # type: ignore[arg-type]
+
+
+def test_tensorrts_fixed_shapes_are_refused_before_any_work(full_bundle: Path, photo_files: list[Path]) -> None:
+    for given in ({"references": photo_files, "like": "object"}, {"object": "nut"}):
+        with pytest.raises(BackendError, match=r"lengths that vary: use --device cuda or cpu") as caught:
+            make_recipe(full_bundle, "nut", device="tensorrt", **given)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)

@@ -1,14 +1,19 @@
-"""Verdicts and map sizes."""
+"""Verdicts, and the map that is made when it is read."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from clipspect.errors import RecipeError
+from clipspect.maps import to_source_size
 from clipspect.recipe import Limits
-from clipspect.result import decide, to_source_size
-from hypothesis import given
-from hypothesis import strategies as st
+from clipspect.regions import regions_in_source
+from clipspect.result import Result, Timings, decide
+
+
+def result_of(model_map: np.ndarray, width: int, height: int, limit: float = 0.5) -> Result:  # type: ignore[type-arg]
+    regions = regions_in_source(model_map, width, height, limit)
+    return Result(None, 0.5, model_map, (width, height), None, regions, limit, Timings(1, 2, 3, 4))
 
 
 def test_a_score_is_judged_by_the_recipes_two_limits() -> None:
@@ -26,15 +31,20 @@ def test_limits_the_wrong_way_round_are_refused() -> None:
         Limits(review=0.6, reject=0.4)
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_a_map_in_the_sources_size_stays_in_its_range(width: int, height: int, seed: int) -> None:
-    anomaly_map = np.random.default_rng(seed).random((15, 15), dtype=np.float32)
-    resized = to_source_size(anomaly_map, width, height)
-    assert resized.shape == (height, width)
-    assert resized.dtype == np.float32
-    assert anomaly_map.min() <= resized.min() <= resized.max() <= anomaly_map.max()
+def test_the_map_is_in_the_sources_size_and_made_once() -> None:
+    model_map = np.random.default_rng(0).random((15, 15), dtype=np.float32)
+    result = result_of(model_map, 64, 48)
+    assert result.anomaly_map.shape == (48, 64)
+    np.testing.assert_array_equal(result.anomaly_map, to_source_size(model_map, 64, 48))
+    assert result.anomaly_map is result.anomaly_map
+    assert result.model_map is model_map
 
 
-def test_a_map_of_the_sources_size_is_not_touched() -> None:
-    anomaly_map = np.random.default_rng(0).random((7, 9), dtype=np.float32)
-    np.testing.assert_array_equal(to_source_size(anomaly_map, 9, 7), anomaly_map)
+@pytest.mark.parametrize("limit", [-1.0, 0.5, 0.99, 2.0])
+def test_the_peak_is_the_largest_value_of_the_map(limit: float) -> None:
+    result = result_of(np.random.default_rng(1).random((9, 7), dtype=np.float32), 40, 30, limit)
+    assert result.peak == float(result.anomaly_map.max())
+
+
+def test_the_total_is_the_sum_of_the_stages() -> None:
+    assert Timings(1, 2, 3, 4).total == 10

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clipspect.bundle import Bundle
-from clipspect.errors import BundleError, RecipeError
+from clipspect.errors import BackendError, BundleError, RecipeError
 from clipspect.text import TextEncoder
 from clipspect.tokenizer import Tokenizer
 from tokenizers import Tokenizer as Engine
@@ -66,3 +66,16 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path, content: bytes) 
 def test_a_bundle_without_a_text_encoder_is_refused_with_both_ways_out(tiny_bundle: Path) -> None:
     with pytest.raises(RecipeError, match=r'clipspect export winclip --object "NAME".*--with-text-encoder'):
         TextEncoder.open(Bundle.open(tiny_bundle))
+
+
+def test_the_precision_of_the_scores_is_not_that_of_the_text_features(full_bundle: Path) -> None:
+    embeddings = []
+    for options in ({}, {"precision": "bf16"}):  # which onnxruntime would refuse
+        with TextEncoder.open(Bundle.open(full_bundle), "onnxruntime", **options) as encoder:
+            embeddings.append(encoder.embed(["a damaged nut"]))
+    np.testing.assert_array_equal(*embeddings)
+
+
+def test_an_engine_of_fixed_shapes_is_refused(full_bundle: Path) -> None:
+    with pytest.raises(BackendError, match=r"tensorrt builds engines of fixed shapes.*use --device cuda or cpu"):
+        TextEncoder.open(Bundle.open(full_bundle), device="tensorrt")

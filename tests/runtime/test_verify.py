@@ -126,6 +126,8 @@ def test_an_old_bundle_without_check_images_says_so(tiny_bundle: Path, capsys: C
         ({"fewshot_score": np.zeros(2, np.float32)}, r"fewshot_score has the shape \(2,\)"),
         ({"score": None}, "not readable check images"),
         ({"fewshot_references": None}, "not readable check images"),
+        ({"text_features": None}, "not readable check images .'text_features'"),
+        ({"text_features": np.ones((2, 5), np.float32)}, r"text_features has the shape \(2, 5\)"),
     ],
 )
 def test_a_check_that_does_not_fit_the_bundle_is_refused(
@@ -136,6 +138,14 @@ def test_a_check_that_does_not_fit_the_bundle_is_refused(
     handmade.write_manifest(full_bundle, read_manifest(full_bundle))
     with pytest.raises(BundleError, match=reason):
         verify(full_bundle)
+
+
+def test_a_check_without_the_map_limits_that_the_graph_takes_is_refused(tmp_path: Path) -> None:
+    root = handmade.write_full_bundle(tmp_path / "b", map_limits=True)
+    save_file(handmade.make_check(map_limits=False), root / "check.safetensors")
+    handmade.write_manifest(root, read_manifest(root))
+    with pytest.raises(BundleError, match=r"not readable check images .'map_limits'"):
+        verify(root)
 
 
 # --- rank correlation ------------------------------------------------------------------------------------------------

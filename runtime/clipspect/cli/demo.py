@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from clipspect.inspector import Frame, Inspector
+    from clipspect.frame import Frame
+    from clipspect.inspector import Inspector
     from clipspect.result import Result
 
 _DESCRIPTION = """Inspect the shipped images with the embedded demo model: no network, no weights, no torch. A
@@ -112,7 +113,7 @@ def measure(items: list[Inspected]) -> list[Figures]:
 def _figures(name: str, items: list[Inspected]) -> Figures:
     import numpy as np
 
-    from clipspect.metrics import auroc
+    from clipspect.evaluation.metrics import auroc
 
     defective = [item.sample.mask is not None for item in items]
     masks = np.concatenate([item.mask.ravel() for item in items])

@@ -77,10 +77,9 @@ def _examine_engine(engine: Engine) -> Report:
                 backend.run(TINY_INPUTS)
                 report["scores"] = True
                 report["scores_on"] = backend.device
+            report["devices"] = [dataclasses.asdict(probe) for probe in module.probe(graph, TINY_INPUTS)]
         except BackendError as error:
             report["problem"] = str(error)
-            return report
-        report["devices"] = [dataclasses.asdict(probe) for probe in module.probe(graph, TINY_INPUTS)]
     return report
 
 

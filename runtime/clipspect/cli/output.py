@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from clipspect.errors import ClipspectError, ImageError
 from clipspect.files import atomic_file
-from clipspect.inspector import Frame
+from clipspect.frame import Frame
 from clipspect.overlay import HeatScale, render
 from clipspect.result import Result
 
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 def result_row(result: Result) -> Row:
     """A result as a JSON object; the map itself stays out."""
-    height, width = result.anomaly_map.shape
+    width, height = result.size
     return {
         "source": result.source,
         "score": result.score,
@@ -36,7 +36,7 @@ def result_row(result: Result) -> Row:
         "width": width,
         "height": height,
         "map_limit": result.map_limit,
-        "peak": float(result.anomaly_map.max()),
+        "peak": result.peak,
         "regions": [dataclasses.asdict(region) for region in result.regions],
         "timings_ms": dataclasses.asdict(result.timings),
         "overlay": None,

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from clipspect.cli.arguments import add_engine, count, engine_options, number
 from clipspect.errors import ClipspectError, ImageError
 
 if TYPE_CHECKING:
     from clipspect.cli.output import ResultFolder, Row
-    from clipspect.inspector import Frame, Inspector
+    from clipspect.inspector import Inspector
     from clipspect.overlay import HeatScale
 
 _DESCRIPTION = """Inspect images and print one row each. An image that cannot be read is reported, the others are
@@ -29,17 +30,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
     parser.add_argument("sources", metavar="SOURCE", nargs="+", help="image, folder (with its subfolders) or glob")
     parser.add_argument("--recipe", metavar="NAME", help="recipe of the bundle (default: its only one)")
-    parser.add_argument("--backend", metavar="NAME", help="inference engine (default: the best that works)")
-    parser.add_argument("--threads", metavar="N", type=_count, help="threads of the engine (default: the engine's)")
-    parser.add_argument(
-        "--batch", metavar="N", type=_count, default=1, help="images per run of the engine (default: 1)"
-    )
-    parser.add_argument("--map-limit", metavar="X", type=_number, help="regions are where the anomaly map is over this")
+    add_engine(parser)
+    parser.add_argument("--batch", metavar="N", type=count, default=1, help="images per run of the engine (default: 1)")
+    parser.add_argument("--map-limit", metavar="X", type=number, help="regions are where the anomaly map is over this")
     parser.add_argument(
         "--heat-scale",
         metavar=("LO", "HI"),
         nargs=2,
-        type=_number,
+        type=number,
         help="map values drawn coldest and hottest, the same for all images (default: the method's range)",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="write results.jsonl, results.csv and overlays/ here")
@@ -53,17 +51,16 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.inspector import load
 
     paths = find_images(args.sources, skip=args.out)
-    options = {"threads": args.threads} if args.threads is not None else {}
     with contextlib.ExitStack() as stack:
         inspector = stack.enter_context(
-            load(args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **options)
+            load(args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args))
         )
         folder = _result_folder(args, paths, inspector)
         if folder is not None:
             stack.enter_context(folder)
         bar = stack.enter_context(tqdm(total=len(paths), unit=" images", disable=None, file=sys.stderr, leave=False))
         report = _Report(args.json, bar)
-        for row in _inspect(inspector, paths, args.batch, folder):
+        for row in stack.enter_context(contextlib.closing(_inspect(inspector, paths, args.batch, folder))):
             report.add(row)
             if folder is not None:
                 folder.write(row)
@@ -89,23 +86,31 @@ def _heat_scale(args: argparse.Namespace, inspector: Inspector) -> HeatScale:
     return scale
 
 
-def _inspect(inspector: Inspector, paths: list[Path], batch: int, folder: ResultFolder | None) -> Iterator[Row]:
-    """A row for every path, in their order."""
+def _inspect(
+    inspector: Inspector, paths: list[Path], batch: int, folder: ResultFolder | None
+) -> Generator[Row, None, None]:
+    """A row for every path, in their order; close it before the inspector."""
     from clipspect.cli.output import error_row, result_row
+    from clipspect.pipeline import stream
 
-    for first in range(0, len(paths), batch):
-        frames: dict[Path, Frame] = {}
-        rows: dict[Path, Row] = {}
-        for path in paths[first : first + batch]:
-            try:
-                frames[path] = inspector.prepare(path)
-            except ImageError as error:
-                rows[path] = error_row(path, error)
-        for (path, frame), result in zip(frames.items(), inspector.score(list(frames.values()))):
-            rows[path] = result_row(result)
+    with contextlib.closing(stream(inspector, paths, batch, keep_pictures=folder is not None)) as outcomes:
+        for path, outcome in zip(paths, outcomes):
+            if isinstance(outcome, ImageError):
+                yield error_row(path, outcome)
+                continue
+            frame, result = outcome
+            row = result_row(result)
             if folder is not None:
-                rows[path]["overlay"] = folder.draw(path, frame, result)
-        yield from (rows[path] for path in paths[first : first + batch])
+                row["overlay"] = folder.draw(path, frame, result)
+            yield row
+
+
+def _engine(inspector: Inspector) -> str:
+    """What scored and, where it was not named, why."""
+    engine = f"{inspector.backend} on {inspector.device}"
+    if inspector.precision != "fp32":
+        engine += f" in {inspector.precision}"
+    return f"{engine} ({inspector.reason})" if inspector.reason else engine
 
 
 @dataclass
@@ -117,6 +122,7 @@ class _Report:
     errors: int = 0
     milliseconds: list[float] = field(default_factory=list)
     verdicts: Counter[str] = field(default_factory=Counter)
+    start: float = field(default_factory=perf_counter)
 
     def add(self, row: Row) -> None:
         from clipspect.cli.output import json_line
@@ -141,8 +147,9 @@ class _Report:
         """One line of summary on stderr."""
         parts = [f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())]
         if self.milliseconds:
-            parts.append(f"median {statistics.median(self.milliseconds):.1f} ms an image")
-            parts.append(f"{inspector.backend} on {inspector.device}")
+            rate = len(self.milliseconds) / (perf_counter() - self.start)
+            parts.append(f"median {statistics.median(self.milliseconds):.1f} ms an image, {rate:.1f} images a second")
+            parts.append(_engine(inspector))
         if self.errors:
             parts.append(f"{self.errors} could not be read")
         if out is not None:
@@ -153,19 +160,3 @@ class _Report:
         file = file or sys.stdout
         self.bar.write(line, file=file)
         file.flush()  # a program that reads the rows gets each when it is there
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
-    return value

@@ -88,8 +88,11 @@ def open_session(graph: Path, precision: str, options: Options, example: Tensors
 
 
 def devices() -> list[str]:
-    """What OpenVINO sees here of the devices that this backend drives, the likely fastest first."""
-    seen = [name.lower() for name in _core().available_devices]
+    """What OpenVINO sees of the devices that this backend drives, the likely fastest first. Raises BackendError."""
+    try:
+        seen = [name.lower() for name in _core().available_devices]
+    except Exception as error:  # OpenVINO's exceptions have no common base
+        raise BackendError(f"{NAME} cannot list its devices: {_words(error)}") from error
     return sorted((name for name in seen if name.split(".")[0] in ("cpu", "gpu")), reverse=True)
 
 
