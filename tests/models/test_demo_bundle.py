@@ -8,9 +8,10 @@ import clipspect
 import numpy as np
 import pytest
 from clipspect.bundle import Bundle
+from clipspect.prompts import read_ensemble, text_features
 from clipspect_export.clip import build_clip
 from clipspect_export.config import read_backbone
-from clipspect_export.prompts import read_ensemble, text_features
+from clipspect_export.prompts import embed_prompts
 from clipspect_export.weights import encoder_sha256, load_weights
 from clipspect_models import DEMO_BUNDLE, DEMO_IMAGES
 from demo import defects, surfaces
@@ -29,7 +30,8 @@ def test_the_embedded_bundle_is_what_the_exporter_makes_of_the_embedded_weights(
     assert bundle.manifest.parity.score <= 1e-5
     assert bundle.manifest.parity.anomaly_map <= 1e-5
     recipe = bundle.recipe()
-    features = text_features(read_ensemble("winclip"), recipe.object, build_clip(config, loaded.tensors))
+    clip = build_clip(config, loaded.tensors)
+    features = text_features(read_ensemble("winclip"), recipe.object, lambda prompts: embed_prompts(prompts, clip))
     np.testing.assert_allclose(recipe.text_features, features, atol=1e-5)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from clipspect.backends import open_backend
 from clipspect.bundle import Bundle
 from clipspect.errors import ImageError
 from clipspect.evaluation.datasets import ProductClass, Sample
@@ -32,6 +34,12 @@ class Engine:
     def __init__(self, request: Request, bundle: Bundle, store: Store) -> None:
         self._request, self._bundle, self._store = request, bundle, store
         self._inspector: Inspector | None = None
+        self._choice: tuple[str, dict[str, Any]] | None = None
+
+    def recipe(self, words: Words, references: Sequence[Path]) -> Recipe:
+        """A class's, made with the engine that inspects."""
+        backend, options = self._chosen()
+        return make(self._bundle, words, references, backend, options)
 
     def inspector(self, recipe: Recipe) -> Inspector:
         loaded = self._inspector
@@ -39,12 +47,41 @@ class Engine:
             loaded.use_recipe(recipe)
             return loaded
         self.close()
-        # An evaluation that goes on takes the engine that it began with, whichever would be taken today.
-        backend = self._request.backend or self._store.backend
-        loaded = load(self._bundle.path, recipe, backend, map_limit=_NO_REGIONS, **self._request.options)
+        backend, options = self._chosen()
+        loaded = load(self._bundle.path, recipe, backend, map_limit=_NO_REGIONS, **options)
         self._inspector = loaded
-        self._store.require_engine(loaded.backend, f"{loaded.backend} on {loaded.device} in {loaded.precision}")
+        self._store.require_engine(loaded.backend, loaded.device, loaded.precision)
         return loaded
+
+    def _chosen(self) -> tuple[str, dict[str, Any]]:
+        """The backend and its options: those asked for, else those that this evaluation began with, else the fastest.
+
+        One choice for recipes and frames: another competition could have another winner.
+        """
+        if self._choice is None:
+            options = dict(self._request.options)
+            backend, device = self._request.backend, None
+            if backend is None:
+                backend, device = self._store.backend, self._store.device
+            if backend is None:
+                backend, device = self._fastest()
+            if device is not None:
+                options.setdefault("device", device)
+            self._choice = backend, options
+        return self._choice
+
+    def _fastest(self) -> tuple[str, str]:
+        """Backend and device, by runs of the graph that inspects."""
+        manifest = self._bundle.manifest
+        few_shot = manifest.few_shot if self._request.shots else None
+        graph = manifest.graph if few_shot is None else few_shot.graph
+        blank = {
+            name: np.ones([size if isinstance(size, int) else 1 for size in spec.shape], spec.dtype)
+            for name, spec in graph.inputs.items()
+        }
+        path, precision = self._bundle.path / graph.file, manifest.precision
+        with open_backend(None, path, graph_precision=precision, probe=blank, **self._request.options) as engine:
+            return engine.name, engine.device
 
     def close(self) -> None:
         if self._inspector is not None:
@@ -63,7 +100,8 @@ class ClassRun:
 
     def __init__(self, request: Request, bundle: Bundle, store: Store, item: ProductClass, words: Words) -> None:
         self._request, self._bundle, self._store, self._item, self._words = request, bundle, store, item, words
-        self._stamps = {sample.path: stamp_of(sample.path) for sample in item.test}
+        compared = self._stamp_of_references()
+        self._stamps = {sample.path: stamp_of(sample.path) + compared for sample in item.test}
         self._digest = self._digest_of_files()
         self._finished = store.finished(item.name, self._digest)
         self.done = len(item.test) if self._finished else sum(self._row(s) is not None for s in item.test)
@@ -96,7 +134,7 @@ class ClassRun:
         rows = {sample.path: self._row(sample) for sample in self._item.test}
         missing = [sample for sample in self._item.test if rows[sample.path] is None]
         if missing:
-            inspector = engine.inspector(self._recipe())
+            inspector = engine.inspector(engine.recipe(self._words, self._item.references))
             with contextlib.closing(inspector.stream(sample.path for sample in missing)) as results:
                 for sample, result in zip(missing, results):
                     if isinstance(result, ImageError):
@@ -121,14 +159,16 @@ class ClassRun:
 
         return pixel_figures(pairs)
 
-    def _recipe(self) -> Recipe:
-        return make(self._bundle, self._words, self._item.references, self._request.backend, self._request.options)
-
     def _row(self, sample: Sample) -> ImageRow | None:
         return self._store.inspected(self._item.name, self._relative(sample.path), self._stamps[sample.path])
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._request.dataset).as_posix()
+
+    def _stamp_of_references(self) -> str:
+        """Changes with any reference, as the scores of all images then do; empty where there are none."""
+        references = [(self._relative(path), stamp_of(path)) for path in self._item.references]
+        return "-" + hashlib.sha256(json.dumps(references).encode()).hexdigest()[:16] if references else ""
 
     def _digest_of_files(self) -> str:
         """Of the names and stamps of all files that the figures are made of."""

@@ -122,16 +122,22 @@ def _visa(root: Path, wanted: Sequence[str]) -> list[ProductClass]:
     chosen = _chosen(root, names, wanted)
     tests: dict[str, list[Sample]] = {name: [] for name in chosen}
     train: dict[str, list[Path]] = {name: [] for name in chosen}
+    seen: set[Path] = set()
     for line, row in rows:
         if row["object"] in tests:
-            _add_visa_row(root, f"{split}, line {line}", row, tests[row["object"]], train[row["object"]])
+            _add_visa_row(root, f"{split}, line {line}", row, tests[row["object"]], train[row["object"]], seen)
     return [ProductClass(name, tuple(tests[name]), tuple(train[name]), masks=True) for name in chosen]
 
 
-def _add_visa_row(root: Path, where: str, row: dict[str, str], test: list[Sample], train: list[Path]) -> None:
+def _add_visa_row(
+    root: Path, where: str, row: dict[str, str], test: list[Sample], train: list[Path], seen: set[Path]
+) -> None:
     if row["split"] not in {"train", "test"} or not row["image"] or not row["label"]:
         raise DatasetError(f"{where}: not a row of VisA's split file: {','.join(map(str, row.values()))[:120]}")
     path = _existing(root / row["image"], where)
+    if path in seen:
+        raise DatasetError(f"{where}: {row['image']} is listed before: an image counts once, take one of its lines out")
+    seen.add(path)
     defect = None if row["label"] == "normal" else row["label"]
     if row["split"] == "train":
         train += [path] if defect is None else []

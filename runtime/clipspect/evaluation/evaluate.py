@@ -13,7 +13,7 @@ from typing import Any
 from clipspect.bundle import RECIPES, Bundle, sha256_of
 from clipspect.evaluation.class_run import ClassRun, Engine
 from clipspect.evaluation.datasets import draw_references, open_dataset
-from clipspect.evaluation.recipes import choose_words
+from clipspect.evaluation.recipes import Words, choose_words
 from clipspect.evaluation.request import Progress, Request
 from clipspect.evaluation.store import ClassRow, Store
 from clipspect.evaluation.truth import check_files
@@ -42,7 +42,7 @@ def evaluate(request: Request, out: Path | None = None, progress: Progress | Non
     classes = open_dataset(request.dataset, request.layout, request.classes)
     if request.shots:
         classes = [draw_references(item, request.shots, request.seed) for item in classes]
-    words = {item.name: choose_words(bundle, item.name, request.names, request.recipe) for item in classes}
+    words = {item.name: _words(request, bundle, item.name) for item in classes}
     for item in classes:
         check_files(item.test)
     with contextlib.ExitStack() as stack:
@@ -56,6 +56,10 @@ def evaluate(request: Request, out: Path | None = None, progress: Progress | Non
         return Evaluation(request, bundle, store.engine, rows)
 
 
+def _words(request: Request, bundle: Bundle, class_name: str) -> Words:
+    return choose_words(bundle, class_name, request.names, request.recipe, request.shots)
+
+
 def _settings(request: Request, bundle: Bundle) -> dict[str, Any]:
     """All that a figure depends on, besides the data set's files."""
     recipes = {path.name: sha256_of(path) for path in sorted((bundle.path / RECIPES).glob("*"))}
@@ -66,6 +70,7 @@ def _settings(request: Request, bundle: Bundle) -> dict[str, Any]:
         "recipe": request.recipe,
         "names": dict(request.names),
         "backend": request.backend,
+        "options": {key: value for key, value in request.options.items() if key != "threads"} or None,
         "layout": request.layout,
         "resolution": request.resolution,
         "shots": request.shots,

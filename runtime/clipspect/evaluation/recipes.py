@@ -24,29 +24,41 @@ class Words:
     note: str | None = None  # what a reader of the figures must know
 
 
-def choose_words(bundle: Bundle, class_name: str, names: Mapping[str, str], recipe: str | None = None) -> Words:
+def choose_words(
+    bundle: Bundle, class_name: str, names: Mapping[str, str], recipe: str | None = None, shots: int = 0
+) -> Words:
     """The recipe asked for; else the bundle's of that name; else one of the name; else the bundle's only one.
 
     A class's name, for prompts and recipes, is that of `names`, or its own with spaces for underscores. Raises
-    RecipeError when there is nothing to take.
+    RecipeError when there is nothing to take, or when without `shots` the recipe has references of its own.
     """
     name = names.get(class_name, class_name.replace("_", " "))
     there = bundle.recipe_names()
     manifest = bundle.manifest
     if recipe is not None:
-        return Words(bundle.recipe(recipe).object, recipe)
+        return _lent(bundle, recipe, shots)
     if name in there:
-        return Words(bundle.recipe(name).object, name)
+        return _lent(bundle, name, shots)
     if manifest.text.ensemble is not None and manifest.text_encoder is not None:
         check_recipe_name(name)
         return Words(name, None)
     if len(there) == 1:
-        lender = bundle.recipe(there[0])
-        return Words(lender.object, lender.name, f"the bundle's only recipe, {lender.name!r}, whatever the class is")
+        return _lent(bundle, there[0], shots, f"the bundle's only recipe, {there[0]!r}, whatever the class is")
     raise RecipeError(
         f"class {class_name!r}: no recipe {name!r} in {bundle.path} and no text encoder to make one with: choose one "
         "with --recipe or --names, or export the bundle with --with-text-encoder"
     )
+
+
+def _lent(bundle: Bundle, name: str, shots: int, note: str | None = None) -> Words:
+    """The words of a recipe of the bundle. One with references would make few-shot figures that say zero-shot."""
+    recipe = bundle.recipe(name)
+    if recipe.has_references and not shots:
+        raise RecipeError(
+            f"recipe {name!r} has references, and an evaluation without --shots has none: choose another with --recipe "
+            "or --names, or add --shots K, which takes its words and draws references"
+        )
+    return Words(recipe.object, name, note)
 
 
 def make(bundle: Bundle, words: Words, references: Sequence[Path], backend: str | None, options: Any) -> Recipe:

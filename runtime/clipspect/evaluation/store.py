@@ -30,7 +30,7 @@ _SETTINGS, _IMAGES, _CLASSES, _MAPS = "settings.json", "images.jsonl", "classes.
 
 @dataclass(frozen=True)
 class ImageRow:
-    """An inspected image. `stamp` changes with the file."""
+    """An inspected image. `stamp` changes with the file, and with the references that it was compared with."""
 
     name: str  # of its class
     image: str  # path in the data set
@@ -83,15 +83,21 @@ class Store:
         return self._document.get("backend")
 
     @property
+    def device(self) -> str | None:
+        """What it ran on."""
+        return self._document.get("device")
+
+    @property
     def engine(self) -> str:
         """The same with its device and precision, once something has run."""
         return str(self._document.get("engine", "none"))
 
-    def require_engine(self, backend: str, engine: str) -> None:
+    def require_engine(self, backend: str, device: str, precision: str) -> None:
         """Remember what runs the model. Raises ClipspectError when something else has, so far."""
+        engine = f"{backend} on {device} in {precision}"
         if self._document.setdefault("engine", engine) != engine:
             raise self._other("engine", self.engine, engine)
-        self._document["backend"] = backend
+        self._document |= {"backend": backend, "device": device}
         _write_json(self._folder / _SETTINGS, self._document)
 
     def finished(self, name: str, digest: str) -> ClassRow | None:
@@ -105,7 +111,9 @@ class Store:
         return row if row is not None and row.stamp == stamp and self._map(row).is_file() else None
 
     def add_image(self, row: ImageRow, anomaly_map: npt.NDArray[np.float32]) -> None:
-        """Keep an image's score and its map, (h, w) of the model's size."""
+        """Keep an image's score and its map, (h, w) of the model's size; those that they replace go."""
+        if (before := self._images.get((row.name, row.image))) is not None:
+            self._map(before).unlink(missing_ok=True)
         with atomic_file(self._map(row)) as file:
             np.save(file, anomaly_map, allow_pickle=False)
         _keep(self._folder / _IMAGES, self._images, (row.name, row.image), row)

@@ -220,6 +220,18 @@ def test_a_split_file_with_a_fault_is_refused_by_its_line(visa: Path, before: st
         opened(visa, "visa")
 
 
+@pytest.mark.parametrize("split_again", ["test", "train"])
+def test_an_image_that_a_split_file_lists_twice_is_refused_by_its_line(visa: Path, split_again: str) -> None:
+    split = visa / "split_csv/1cls.csv"
+    lines = split.read_text().splitlines()
+    again = next(line for line in lines if line.startswith("candle,test,normal"))
+    split.write_text("\n".join([*lines, again.replace(",test,", f",{split_again},"), ""]))
+    reason = rf"1cls.csv, line {len(lines) + 1}: candle/Data/Images/Normal/test0.JPG is listed before"
+    with pytest.raises(DatasetError, match=reason):
+        opened(visa, "visa")
+    opened(visa, "visa", "pcb1")  # the other class has none
+
+
 @pytest.mark.parametrize("content", [b"", b"object,split,label,image,mask\n", b"\xff\xfe\x00"])
 def test_a_split_file_that_lists_nothing_is_refused(visa: Path, content: bytes) -> None:
     (visa / "split_csv/1cls.csv").write_bytes(content)

@@ -15,6 +15,7 @@ import drawn_datasets
 import handmade
 import numpy as np
 import pytest
+from clipspect.backends import open_backend
 from clipspect.bundle import Bundle
 from clipspect.cli import main
 from clipspect.evaluation.datasets import LAYOUTS
@@ -23,6 +24,7 @@ from clipspect.evaluation.pixels import pixel_figures
 from clipspect.evaluation.truth import RESOLUTIONS
 from clipspect.maps import to_source_size
 from clipspect.recipe import write_recipe
+from clipspect.recipe_maker import make_recipe
 from PIL import Image
 
 MVTEC = ["bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut", "pill", "screw", "tile"]
@@ -175,6 +177,50 @@ def test_few_shot_compares_with_the_references_that_it_lists(
     assert any(set(other) != set(found["classes"][0]["references"]) for other in others)
 
 
+def write_fewshot_recipe(bundle: Path, name: str, photo: Path) -> None:
+    write_recipe(bundle / f"recipes/{name}.safetensors", make_recipe(bundle, name, object=name, references=[photo]))
+
+
+@pytest.mark.parametrize(("name", "options"), [("cable", []), ("other", ["--recipe", "other"])])
+def test_without_shots_a_recipe_with_references_is_refused_and_with_shots_only_its_words_are_taken(
+    full_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture, name: str, options: list[str]
+) -> None:
+    write_fewshot_recipe(full_bundle, name, mvtec / "cable/train/good/000.png")
+    arguments = (full_bundle, mvtec, "--layout", "mvtec", *options)
+    assert run(*arguments, "--out", tmp_path / "out") == 1
+    assert f"recipe {name!r} has references, and an evaluation without --shots has none" in error_of(capsys)
+    assert not (tmp_path / "out").exists()
+    row = evaluated(capsys, *arguments, "--shots", "1")["classes"][0]
+    assert (row["recipe"], len(row["references"])) == (name, 1)
+
+
+def test_the_only_recipe_is_refused_too_where_it_has_references(
+    full_bundle: Path, mvtec: Path, capsys: Capture
+) -> None:
+    write_fewshot_recipe(full_bundle, "object", mvtec / "cable/train/good/000.png")
+    handmade.rewritten(full_bundle, text_encoder=None)
+    assert run(full_bundle, mvtec, "--layout", "mvtec") == 1
+    assert "recipe 'object' has references" in error_of(capsys)
+
+
+def test_the_engine_is_chosen_once_for_references_and_frames(
+    full_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str | None, Any]] = []
+
+    def noted(name: str | None, *arguments: Any, **options: Any) -> Any:
+        asked.append((name, options.get("device")))
+        return open_backend(name, *arguments, **options)
+
+    monkeypatch.setattr("clipspect.recipe_maker.open_backend", noted)
+    monkeypatch.setattr("clipspect.evaluation.class_run.open_backend", noted)
+    arguments = (full_bundle, mvtec, "--layout", "mvtec", "--shots", "1", "--out", tmp_path / "out")
+    engine = evaluated(capsys, *arguments, "--classes", "cable")["engine"]
+    assert evaluated(capsys, *arguments)["engine"] == engine  # goes on with the other class
+    assert asked[0] == (None, None)  # one competition, before the first class
+    assert [f"{name} on {device} in fp32" for name, device in asked[1:]] == [engine, engine]
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +320,32 @@ def test_a_finished_evaluation_is_not_done_again_but_where_a_file_has_changed(
     assert again["classes"][1] == first["classes"][1]
 
 
+def test_half_a_few_shot_class_is_inspected_again_when_a_reference_has_changed(
+    full_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out, bad = tmp_path / "out", mvtec / "cable/test/scratch/001.png"
+    arguments = (full_bundle, mvtec, "--layout", "mvtec", "--classes", "cable", "--shots", "3")
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[: len(whole) // 2])  # its header is right
+    assert run(*arguments, "--out", out) == 1
+    assert "damaged or cut short" in error_of(capsys)
+    before = [json.loads(line)["score"] for line in (out / "images.jsonl").read_text().splitlines()]
+    assert len(before) == 5
+    bad.write_bytes(whole)
+    for number in range(3):
+        drawn_datasets.save(mvtec / f"cable/train/good/00{number}.png", np.full((30, 40, 3), 250 + number, np.uint8))
+    found = evaluated(capsys, *arguments, "--out", out)
+    after = [json.loads(line)["score"] for line in (out / "images.jsonl").read_text().splitlines()]
+    assert all(new != old for new, old in zip(after, before))
+    assert found["classes"] == evaluated(capsys, *arguments)["classes"]
+    assert not (out / "maps").exists()
+
+
+def test_more_threads_may_go_on(tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture) -> None:
+    arguments = (tiny_bundle, mvtec, "--layout", "mvtec", "--out", tmp_path / "out")
+    assert evaluated(capsys, *arguments, "--threads", "1") == evaluated(capsys, *arguments, "--threads", "2")
+
+
 def test_classes_can_be_evaluated_one_by_one(tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture) -> None:
     arguments = (tiny_bundle, mvtec, "--layout", "mvtec", "--out", tmp_path / "out")
     one = evaluated(capsys, *arguments, "--classes", "metal_nut")
@@ -311,6 +383,8 @@ def another_recipe(root: Path) -> None:
     [
         (None, ["--resolution", "256"], "other resolution (model, now 256)"),
         (None, ["--backend", "onnxruntime"], "other backend (None, now onnxruntime)"),
+        (None, ["--precision", "bf16"], "other options (None, now {'precision': 'bf16'})"),
+        (None, ["--device", "cpu"], "other options (None, now {'device': 'cpu'})"),
         (None, ["--shots", "1"], "other shots (0, now 1)"),
         (another_bundle, [], "other bundle"),
         (another_recipe, [], "other recipes"),
