@@ -18,6 +18,7 @@ from clipspect.cli.sources import find_images
 from clipspect.errors import ImageError
 from clipspect.image_files import natural_key
 from clipspect.recipe import Limits, write_recipe
+from command_line import error_of, run
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -40,18 +41,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "taken").touch()
     monkeypatch.chdir(folder)
     return folder
-
-
-def run(*arguments: object) -> int:
-    return main([str(argument) for argument in arguments])
-
-
-def error_of(capture: Capture) -> str:
-    out, err = capture.readouterr()
-    assert out == ""
-    assert err.startswith("clipspect: error: ")
-    assert err.count("\n") == 1
-    return err
 
 
 # --- run -------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import pytest
 from clipspect.bundle import RECIPES, Bundle
 from clipspect.cli import main
 from clipspect.recipe import Limits, write_recipe
+from command_line import error_of, run
 from PIL import Image
 
 Capture = pytest.CaptureFixture[str]
@@ -35,18 +36,6 @@ def photo_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             Image.fromarray(handmade.spotted(90, 48)).save(path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(*arguments: object) -> int:
-    return main([str(argument) for argument in arguments])
-
-
-def error_of(capture: Capture) -> str:
-    out, err = capture.readouterr()
-    assert out == ""
-    assert err.startswith("clipspect: error: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def recipes(bundle: Path) -> list[str]:

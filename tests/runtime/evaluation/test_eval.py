@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from clipspect.backends import open_backend
 from clipspect.bundle import Bundle
-from clipspect.cli import main
 from clipspect.evaluation.datasets import LAYOUTS
 from clipspect.evaluation.metrics import auroc, average_precision
 from clipspect.evaluation.pixels import pixel_figures
@@ -25,6 +24,8 @@ from clipspect.evaluation.truth import RESOLUTIONS
 from clipspect.maps import to_source_size
 from clipspect.recipe import write_recipe
 from clipspect.recipe_maker import make_recipe
+from command_line import error_of
+from command_line import run as run_command
 from PIL import Image
 
 MVTEC = ["bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut", "pill", "screw", "tile"]
@@ -46,15 +47,7 @@ def evaluated(capture: Capture, *arguments: object) -> dict[str, Any]:
 
 
 def run(*arguments: object) -> int:
-    return main(["eval", *map(str, arguments)])
-
-
-def error_of(capture: Capture) -> str:
-    out, err = capture.readouterr()
-    assert out == ""
-    assert err.startswith("clipspect: error: ")
-    assert err.count("\n") == 1
-    return err
+    return run_command("eval", *arguments)
 
 
 def inspected(out: Path) -> list[str]:
