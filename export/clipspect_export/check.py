@@ -13,12 +13,12 @@ import torch
 from clipspect.galleries import MAP_LIMITS
 from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE
 from clipspect.recipe import TEXT_FEATURES
+from clipspect.verify import FEW_SHOT_PREFIX, IMAGES, REFERENCES
 from safetensors.numpy import save
 
 from clipspect_export.fewshot import FewShotModel
 
 CHECK_FILE = "check.safetensors"
-IMAGES, REFERENCES, FEW_SHOT = "images", "fewshot_references", "fewshot_"  # tensors in it, and a prefix
 CHECK_IMAGES, CHECK_REFERENCES = 2, 1
 CHECK_SEED = 20230317
 
@@ -66,7 +66,7 @@ def write_check(path: Path, zero_shot: Check, few_shot: Check | None) -> None:
     tensors = {IMAGES: zero_shot.given[IMAGE], TEXT_FEATURES: zero_shot.given[TEXT_FEATURES], **zero_shot.expected}
     if few_shot is not None and few_shot.references is not None:
         tensors |= {name: value for name, value in few_shot.given.items() if name not in {IMAGE, TEXT_FEATURES}}
-        tensors |= {FEW_SHOT + name: few_shot.expected[name] for name in (SCORE, ANOMALY_MAP)}
+        tensors |= {FEW_SHOT_PREFIX + name: few_shot.expected[name] for name in (SCORE, ANOMALY_MAP)}
         tensors[REFERENCES] = few_shot.references
     path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
 

@@ -21,7 +21,7 @@ from clipspect.recipe import TEXT_FEATURES
 
 ALLOWANCE = 10  # times the export's tolerance, which is for one engine: others sum in another order
 ZERO_SHOT, FEW_SHOT = "zero-shot", "few-shot"
-_IMAGES, _REFERENCES, _PREFIX = "images", "fewshot_references", "fewshot_"  # tensors of the check
+IMAGES, REFERENCES, FEW_SHOT_PREFIX = "images", "fewshot_references", "fewshot_"  # tensors of the check, and a prefix
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -97,20 +97,20 @@ def verify(
     manifest, check = opened.manifest, _read_check(opened)
     words = {TEXT_FEATURES: check[TEXT_FEATURES]}
     if options.get("device") == "tensorrt":  # built for the shapes that will come: let all images come at once
-        options = {"batch": len(check[_IMAGES]), **options}
+        options = {"batch": len(check[IMAGES]), **options}
     with _engine(opened, manifest.graph, words, backend, options) as engine:
         allowed = ALLOWANCE * manifest.parity.tolerance if tolerance is None else tolerance
         comparisons = [_compare(ZERO_SHOT, engine, words, check, allowed)]
         ran = engine.name, engine.device, engine.precision
     if (few_shot := manifest.few_shot) is not None:
-        blank = blank_references(few_shot, len(check[_REFERENCES]))
+        blank = blank_references(few_shot, len(check[REFERENCES]))
         same = {**options, "device": ran[1]}  # the engine that was chosen, if there was a choice
         with _engine(opened, few_shot.graph, {**words, **blank}, ran[0], same) as engine:
             allowed = ALLOWANCE * few_shot.parity.tolerance if tolerance is None else tolerance
-            maker = GalleryMaker(check[_REFERENCES], few_shot, engine, words[TEXT_FEATURES], blank)
+            maker = GalleryMaker(check[REFERENCES], few_shot, engine, words[TEXT_FEATURES], blank)
             given = {**words, **{name: gallery.kept for name, gallery in maker.galleries().items()}}
             given |= {MAP_LIMITS: check[MAP_LIMITS]} if MAP_LIMITS in blank else {}
-            expected = {**check, **{name: check[_PREFIX + name] for name in (SCORE, ANOMALY_MAP)}}
+            expected = {**check, **{name: check[FEW_SHOT_PREFIX + name] for name in (SCORE, ANOMALY_MAP)}}
             comparisons.append(_compare(FEW_SHOT, engine, given, expected, allowed))
     return Verification(*ran, tuple(comparisons))
 
@@ -146,13 +146,13 @@ def _read_check(bundle: Bundle) -> Tensors:
     try:
         check: Tensors = {name: value.copy() for name, value in load_file(path).items()}  # its own are read-only
         sides = manifest.image.height, manifest.image.width
-        count = len(check[_IMAGES])
+        count = len(check[IMAGES])
         dim = manifest.text.dim
-        shapes = {_IMAGES: (count, *sides, 3), SCORE: (count,), ANOMALY_MAP: (count, *sides)}
+        shapes = {IMAGES: (count, *sides, 3), SCORE: (count,), ANOMALY_MAP: (count, *sides)}
         shapes[TEXT_FEATURES] = (2, check[TEXT_FEATURES].size // (2 * dim), dim)  # of as many prompts as there are
         if manifest.few_shot is not None:
-            shapes |= {_PREFIX + name: shapes[name] for name in (SCORE, ANOMALY_MAP)}
-            shapes[_REFERENCES] = (len(check[_REFERENCES]), *sides, 3)
+            shapes |= {FEW_SHOT_PREFIX + name: shapes[name] for name in (SCORE, ANOMALY_MAP)}
+            shapes[REFERENCES] = (len(check[REFERENCES]), *sides, 3)
             shapes |= {MAP_LIMITS: (2,)} if MAP_LIMITS in manifest.few_shot.graph.inputs else {}
         wrong = [name for name, shape in shapes.items() if check[name].shape != shape or 0 in shape]
     except (SafetensorError, KeyError) as error:
@@ -170,7 +170,7 @@ def _engine(bundle: Bundle, graph: Graph, given: Tensors, backend: str | None, o
 
 
 def _compare(graph: str, engine: Backend, given: Tensors, check: Tensors, tolerance: float) -> Comparison:
-    images = check[_IMAGES]
+    images = check[IMAGES]
     singles, milliseconds = [], []
     for index in range(len(images)):
         start = perf_counter()

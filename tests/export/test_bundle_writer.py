@@ -62,8 +62,11 @@ def test_a_killed_export_leaves_no_bundle_and_the_next_one_clears_up(files: File
 def test_a_terminated_export_leaves_nothing(number: signal.Signals, files: Files, tmp_path: Path) -> None:
     process = start_export(files, tmp_path / "nuts.bundle")
     process.send_signal(number)
-    process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    _, error = process.communicate(timeout=60)
+    # Where an interrupt passes through an exec() of text (of a library), CPython ends the process by the signal itself,
+    # however it was handled: a shell calls both 130.
+    assert process.returncode in {128 + number, -signal.SIGINT}, error
+    assert number != signal.SIGINT or error == "clipspect: interrupted\n"
     assert list(tmp_path.iterdir()) == []
 
 
