@@ -1,0 +1,166 @@
+// inspect IMAGE... --bundle B [--recipe R] [--json]: what `clipspect run` answers, without Python.
+#include <clipspect.hpp>
+
+#ifdef CLIPSPECT_ONNXRUNTIME
+#include <clipspect/engine_onnxruntime.hpp>
+using Engine = clipspect::OnnxRuntimeEngine;
+#else
+#include <clipspect/engine_openvino.hpp>
+using Engine = clipspect::OpenVinoEngine;
+#endif
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "read_image.hpp"
+
+namespace {
+
+constexpr const char* usage =
+    "usage: inspect IMAGE... --bundle BUNDLE [--recipe NAME] [--json] [--maps DIR]\n"
+    "               [--device NAME] [--precision NAME] [--threads N]\n"
+    "Scores JPEG and PNG files. --json prints one JSON object a line; --maps writes each image's anomaly map, float32\n"
+    "in the image's size, as DIR/NAME.npy. Exit status: 0 done, 1 refused or an image could not be read, 2 usage.\n";
+
+struct Arguments {
+    std::vector<std::string> images;
+    std::string bundle, recipe, maps;
+    clipspect::EngineOptions engine;
+    bool json = false;
+};
+
+bool parse(int count, char** words, Arguments& arguments) {
+    for (int i = 1; i < count; ++i) {
+        const std::string word = words[i];
+        if (word.compare(0, 2, "--") != 0) {
+            arguments.images.push_back(word);
+            continue;
+        }
+        if (word == "--json") {
+            arguments.json = true;
+            continue;
+        }
+        if (i + 1 == count) return false;
+        const std::string value = words[++i];
+        if (word == "--bundle")
+            arguments.bundle = value;
+        else if (word == "--recipe")
+            arguments.recipe = value;
+        else if (word == "--maps")
+            arguments.maps = value;
+        else if (word == "--device")
+            arguments.engine.device = value;
+        else if (word == "--precision")
+            arguments.engine.precision = value;
+        else if (word == "--threads")
+            arguments.engine.threads = std::atoi(value.c_str());
+        else
+            return false;
+    }
+    return !arguments.images.empty() && !arguments.bundle.empty();
+}
+
+std::string quoted(const std::string& text) {
+    std::string out;
+    clipspect::detail::append_quoted(out, text);
+    return out;
+}
+
+std::string number(double value) {
+    char text[40];
+    std::snprintf(text, sizeof text, "%.17g", value);
+    return text;
+}
+
+std::string json_row(const std::string& source, const clipspect::Result& result, double decode_ms) {
+    const auto integer = [](auto value) { return std::to_string(value); };
+    std::string regions;
+    for (const clipspect::Region& region : result.regions)
+        regions += (regions.empty() ? "" : ", ") + ("{\"x\": " + integer(region.x)) + ", \"y\": " + integer(region.y) +
+                   ", \"width\": " + integer(region.width) + ", \"height\": " + integer(region.height) +
+                   ", \"area\": " + integer(region.area) + ", \"peak\": " + number(static_cast<double>(region.peak)) +
+                   ", \"centroid\": [" + number(region.centroid_x) + ", " + number(region.centroid_y) + "]}";
+    const float peak = result.regions.empty() ? result.anomaly_map().peak() : result.regions.front().peak;
+    return "{\"source\": " + quoted(source) + ", \"score\": " + number(static_cast<double>(result.score)) +
+           ", \"verdict\": " + (result.verdict ? quoted(*result.verdict) : "null") +
+           ", \"width\": " + integer(result.width) + ", \"height\": " + integer(result.height) +
+           ", \"map_limit\": " + number(result.map_limit) + ", \"peak\": " + number(static_cast<double>(peak)) +
+           ", \"regions\": [" + regions + "], \"timings_ms\": {\"decode\": " + number(decode_ms) +
+           ", \"preprocess\": " + number(result.timings.preprocess) + ", \"infer\": " + number(result.timings.infer) +
+           ", \"post\": " + number(result.timings.post) + "}, \"overlay\": null, \"error\": null}";
+}
+
+std::string error_row(const std::string& source, const char* error) {
+    return "{\"source\": " + quoted(source) +
+           ", \"score\": null, \"verdict\": null, \"width\": null, \"height\": null, \"map_limit\": null, \"peak\": "
+           "null, "
+           "\"regions\": [], \"timings_ms\": null, \"overlay\": null, \"error\": " +
+           quoted(error) + "}";
+}
+
+// NumPy's own format, version 1.
+void write_map(const std::filesystem::path& path, const clipspect::Map& map) {
+    std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(map.height) + ", " +
+                         std::to_string(map.width) + "), }";
+    header.resize((header.size() + 10) / 64 * 64 + 53, ' ');  // with the 10 bytes before it a multiple of 64
+    header.push_back('\n');
+    const char sizes[2] = {static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
+    std::ofstream file(path, std::ios::binary);
+    file.write("\x93NUMPY\x01\x00", 8).write(sizes, 2) << header;
+    file.write(reinterpret_cast<const char*>(map.values.data()),
+               static_cast<std::streamsize>(map.values.size() * sizeof(float)));
+    if (!file.flush()) throw clipspect::Error(path.string() + ": cannot be written: choose another --maps");
+}
+
+void inspect(clipspect::Inspector<Engine>& inspector, const std::string& image, const Arguments& arguments) {
+    const auto start = std::chrono::steady_clock::now();
+    const clipspect::Picture picture = read_image(image);
+    const std::chrono::duration<double, std::milli> decode = std::chrono::steady_clock::now() - start;
+    const clipspect::Result result = inspector.inspect(picture.view());
+    if (!arguments.maps.empty())
+        write_map(std::filesystem::path(arguments.maps) / (std::filesystem::path(image).filename().string() + ".npy"),
+                  result.anomaly_map());
+    if (arguments.json)
+        std::printf("%s\n", json_row(image, result, decode.count()).c_str());
+    else
+        std::printf("%8.4f  %-9s  %3zu regions  %s\n", static_cast<double>(result.score),
+                    result.verdict.value_or("-").c_str(), result.regions.size(), image.c_str());
+    std::fflush(stdout);
+}
+
+int run(const Arguments& arguments) {
+    clipspect::Inspector<Engine> inspector(arguments.bundle, arguments.recipe, arguments.engine);
+    int status = 0;
+    for (const std::string& image : arguments.images) {
+        try {
+            inspect(inspector, image, arguments);
+        } catch (const clipspect::ImageError& error) {  // the others are inspected all the same
+            std::fprintf(stderr, "inspect: %s\n", error.what());
+            if (arguments.json) std::printf("%s\n", error_row(image, error.what()).c_str());
+            status = 1;
+        }
+    }
+    return status;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    Arguments arguments;
+    if (!parse(count, words, arguments)) {
+        std::fputs(usage, stderr);
+        return 2;
+    }
+    try {
+        return run(arguments);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "inspect: error: %s\n", error.what());
+        return 1;
+    }
+}

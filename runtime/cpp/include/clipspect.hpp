@@ -1,0 +1,11 @@
+// clipspect in C++: a bundle, a recipe, a frame in, a score, a map and a verdict out. C++17, standard library only.
+//
+// Add one engine: #include <clipspect/engine_openvino.hpp> or <clipspect/engine_onnxruntime.hpp>.
+#pragma once
+
+#include "clipspect/bundle.hpp"
+#include "clipspect/error.hpp"
+#include "clipspect/image.hpp"
+#include "clipspect/inspector.hpp"
+#include "clipspect/recipe.hpp"
+#include "clipspect/regions.hpp"
