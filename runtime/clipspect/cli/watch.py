@@ -1,0 +1,140 @@
+"""`clipspect watch`: inspect every new image of a folder."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipspect.cli.arguments import add_engine, engine_options, number
+from clipspect.watch.sorting import MODES
+
+if TYPE_CHECKING:
+    from clipspect.cli.output import Row
+    from clipspect.inspector import Inspector
+
+_DESCRIPTION = """Inspect every image that is in FOLDER or comes into it, subfolders included, once it is complete,
+until the command is stopped. Each has exactly one line in DIR/results.jsonl, however often the command is
+stopped, killed or without power in between. A file is known by its name, size and time of last change: one that
+is overwritten, or touched, is a new part. Hidden files, links, and names that do not end as an image's
+(part.png.tmp) are left alone; a file is complete when it has not changed for --settle seconds and can be decoded."""
+
+_EPILOG = """DIR/results.jsonl has a JSON object a line, as clipspect run --json prints, with id, time, file (name,
+size, mtime_ns), recipe, and sorted, the image's path in DIR. DIR/health.json, also a line on stderr, is renewed every
+minute. Images are sorted to DIR/pass, uncertain, fail, unjudged (the recipe has no limits) and error (cannot be
+read). SIGTERM ends the command with status 0, ctrl-C with 130; the image at hand is finished first. A full disk or a
+folder that has gone is waited for. MQTT: results go to TOPIC/result, at least once each (compare their id), kept in
+the log while the broker is away; TOPIC/status is retained, with a last will."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "watch", help="inspect every new image of a folder", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where a camera's software writes its images")
+    parser.add_argument("--bundle", metavar="BUNDLE", required=True, help='bundle folder, or the word "demo"')
+    parser.add_argument("--recipe", metavar="NAME", help="recipe of the bundle (default: its only one)")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="results, sorted images and state")
+    parser.add_argument(
+        "--sort",
+        choices=MODES,
+        default="link",
+        help="how an image comes into its verdict's folder (default: link, a hard link, which takes no space; with "
+        "move FOLDER stays small, and what cannot be read stays there)",
+    )
+    add_engine(parser)
+    parser.add_argument("--map-limit", metavar="X", type=number, help="regions are where the anomaly map is over this")
+    parser.add_argument(
+        "--settle",
+        metavar="S",
+        type=_seconds,
+        default=1.0,
+        help="seconds without a change until a file is read (default: 1)",
+    )
+    parser.add_argument(
+        "--give-up",
+        metavar="S",
+        type=_seconds,
+        default=30.0,
+        help="seconds without a change until a file that cannot be decoded is an error (default: 30)",
+    )
+    parser.add_argument(
+        "--health", metavar="S", type=_interval, default=60.0, help="seconds between two health lines (default: 60)"
+    )
+    parser.add_argument(
+        "--mqtt", metavar="URL", help="publish, too: mqtt://[USER@]HOST[:PORT]/TOPIC, mqtts:// with TLS"
+    )
+    parser.add_argument("--mqtt-password", metavar="FILE", type=Path, help="whose first line is the user's password")
+    parser.add_argument("--json", action="store_true", help="JSON lines on stdout instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    from clipspect.errors import ClipspectError
+    from clipspect.inspector import load
+    from clipspect.watch.broker import parse_broker
+    from clipspect.watch.stop import Stop
+    from clipspect.watch.watcher import Plan, Watcher
+
+    if args.mqtt_password is not None and args.mqtt is None:
+        raise ClipspectError("--mqtt-password: there is no --mqtt that it belongs to")
+    broker = parse_broker(args.mqtt, args.mqtt_password) if args.mqtt is not None else None
+    plan = Plan(args.folder, args.out, args.sort, args.settle, args.give_up, args.health, broker)
+    with Stop() as stop, Watcher(plan, stop, _Rows(args.json)) as watcher:
+        with load(
+            args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args)
+        ) as inspector:
+            _say_start(args, inspector)
+            watcher.run(inspector)
+        if stop.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+    return 0
+
+
+def _say_start(args: argparse.Namespace, inspector: Inspector) -> None:
+    from clipspect.cli.run import engine_words
+
+    recipe = f"recipe {inspector.recipe.name!r}"
+    if inspector.recipe.limits is None:
+        recipe += " (it has no limits: no verdicts)"
+    print(
+        f"clipspect: watching {args.folder} with {recipe}, {engine_words(inspector)}; results in {args.out}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+class _Rows:
+    """A row an image on stdout, errors on stderr."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._headed = False
+
+    def __call__(self, row: Row) -> None:
+        from clipspect.cli.output import TABLE_HEADER, json_line, table_line
+
+        if row["error"] is not None:
+            print(f"clipspect: {row['error']}", file=sys.stderr, flush=True)
+        if self._as_json:
+            print(json_line(row), flush=True)
+        elif row["error"] is None:
+            if not self._headed:
+                print(TABLE_HEADER)
+            self._headed = True
+            print(table_line(row), flush=True)
+
+
+def _seconds(text: str) -> float:
+    value = number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0, found {text!r}")
+    return value
+
+
+def _interval(text: str) -> float:
+    value = _seconds(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("expected more than 0 seconds")
+    return value

@@ -1,0 +1,84 @@
+"""`clipspect watch` as the tests run it: a process of its own, and the images that a camera drops."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+PATIENCE_S = 300.0  # for what takes a fraction of a second on an idle machine
+
+
+def grey_png(value: int) -> bytes:
+    """A small image whose score is value / 255."""
+    content = io.BytesIO()
+    Image.fromarray(np.full((6, 9), value, np.uint8)).save(content, "PNG")
+    return content.getvalue()
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def rows_of(out: Path) -> list[dict[str, Any]]:
+    """The whole lines of the log, as they are now."""
+    path = out / "results.jsonl"
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+class Watching:
+    """A context manager over the process; what it has said is in `err` when it has ended."""
+
+    def __init__(self, folder: Path, bundle: Path, out: Path, *options: object, prefix: tuple[str, ...] = ()) -> None:
+        self.folder, self.out, self.err = folder, out, ""
+        settings = {"--backend": "onnxruntime", "--threads": 1, "--settle": 0.1, "--give-up": 0.5}
+        given = [part for name, value in settings.items() if name not in options for part in (name, value)]
+        arguments = ["watch", folder, "--bundle", bundle, "--out", out, *given, *options]
+        self._command = [*prefix, sys.executable, "-m", "clipspect", *map(str, arguments)]
+
+    def __enter__(self) -> Watching:
+        self._errors = self.out.with_name(f"{self.out.name}.stderr")
+        with self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=errors)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.err = self.said()
+
+    def said(self) -> str:
+        return self._errors.read_text()
+
+    def wait_for_rows(self, count: int) -> list[dict[str, Any]]:
+        """Until the log has that many lines."""
+        path = self.out / "results.jsonl"
+        self.wait_until(lambda: path.exists() and path.read_bytes().count(b"\n") >= count)
+        return rows_of(self.out)
+
+    def wait_until(self, condition: Callable[[], Any]) -> None:
+        """Until it holds, while the process lives."""
+        wait_for(lambda: condition() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """The exit status after a signal."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
