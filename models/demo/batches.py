@@ -54,11 +54,13 @@ class Batch:
     windows: list[Windows]
 
 
-def draw_batch(pool: Pool, rng: np.random.Generator, pairs: int, windows: dict[int, int]) -> Batch:
+def draw_batch(
+    pool: Pool, rng: np.random.Generator, pairs: int, windows: dict[int, int], twins_alike: bool = False
+) -> Batch:
     """`pairs` good parts and their damaged twins, cropped, turned, mirrored and coloured at random, twins alike.
 
     The defect is all that tells twins apart, so that nothing else is learned.
-    `windows` says how many windows to read of each scale and picture.
+    `windows` says how many windows to read of each scale and picture, with `twins_alike` the same of both twins.
     """
     pictures = np.empty((2 * pairs, IMAGE, IMAGE, 3), np.uint8)
     counts = np.zeros((2 * pairs, GRID, GRID), np.int64)  # defective pixels a patch
@@ -75,7 +77,7 @@ def draw_batch(pool: Pool, rng: np.random.Generator, pairs: int, windows: dict[i
         pixels=_coloured(pictures, rng),
         image=torch.from_numpy(labels(counts.sum((1, 2)), SEEN_IN_IMAGE)),
         patch=torch.from_numpy(labels(counts.reshape(2 * pairs, -1), SEEN_IN_PATCH)),
-        windows=[_windows(counts, scale, number, rng) for scale, number in windows.items()],
+        windows=[_windows(counts, scale, number, rng, twins_alike) for scale, number in windows.items()],
     )
 
 
@@ -103,8 +105,10 @@ def _coloured(pictures: npt.NDArray[np.uint8], rng: np.random.Generator) -> Tens
     return (value - torch.tensor(CLIP_MEAN)[:, None, None]) / torch.tensor(CLIP_STD)[:, None, None]
 
 
-def _windows(counts: npt.NDArray[np.int64], scale: int, number: int, rng: np.random.Generator) -> Windows:
-    """`number` windows a picture; of a damaged one, half of them where the defect is."""
+def _windows(
+    counts: npt.NDArray[np.int64], scale: int, number: int, rng: np.random.Generator, twins_alike: bool
+) -> Windows:
+    """`number` windows a picture; of a damaged one, half of them where the defect is, of its twin perhaps the same."""
     places = GRID - scale + 1
     view = np.lib.stride_tricks.sliding_window_view(counts, (scale, scale), (1, 2)).sum((-1, -2))
     view = view.reshape(len(counts), -1)  # (N, places * places)
@@ -116,6 +120,8 @@ def _windows(counts: npt.NDArray[np.int64], scale: int, number: int, rng: np.ran
         inside = np.flatnonzero(row == 1)
         if len(inside):
             chosen[k, : number // 2] = rng.choice(inside, number // 2)
+    if twins_alike:
+        chosen[::2] = chosen[1::2]
     top, left = np.divmod(chosen.reshape(-1, 1), places)
     dy, dx = np.divmod(np.arange(scale * scale), scale)
     tokens = 1 + (top + dy) * GRID + left + dx

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
@@ -11,6 +14,23 @@ SIZE = 272  # pixels drawn: 240 are read, the rest is room for a random crop
 Array = npt.NDArray[np.float32]
 Colour = npt.NDArray[np.float32]  # (3,)
 Rng = np.random.Generator
+
+
+@dataclass
+class Surface:
+    """A drawn picture (SIZE, SIZE, 3), its parts as (x0, y0, x1, y1), and the colour behind them.
+
+    `patterned` says whether a person sees a regular pattern, which a defect may break.
+    """
+
+    image: Array
+    parts: list[tuple[float, float, float, float]] = field(default_factory=list)
+    background: Colour | None = None
+    patterned: bool = True
+
+
+Family = Callable[[Rng], Surface]
+Kind = Callable[[Rng, Surface, Array], tuple[Array, Array]]  # of defect: the picture, and a soft shape in 0..1
 
 
 # --- fields and colours ---------------------------------------------------------------------------

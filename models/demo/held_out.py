@@ -21,11 +21,9 @@ from tqdm import tqdm
 
 from demo import defects, surfaces
 from demo.batches import IMAGE
-from demo.fields import SIZE
 from demo.pool import Pair, draw_pair
 
 SHIPPED_SEED, FIGURES_SEED = 2026, 4052
-INSIDE = np.s_[(SIZE - IMAGE) // 2 : (SIZE + IMAGE) // 2, (SIZE - IMAGE) // 2 : (SIZE + IMAGE) // 2]
 JPEG_QUALITY = 85
 
 
@@ -35,8 +33,7 @@ def held_out_pairs(seed: int, each: int) -> Iterator[Pair]:
         for d, (kind, damage) in enumerate(defects.HELD_OUT.items()):
             rng = np.random.default_rng([seed, f, d])
             for _ in range(each):
-                pair = draw_pair(rng, {family: draw}, {kind: damage}, surfaces.HELD_OUT)
-                yield Pair(family, kind, pair.good[INSIDE], pair.bad[INSIDE], pair.mask[INSIDE])
+                yield draw_pair(rng, {family: draw}, {kind: damage}, surfaces.HELD_OUT).centre(IMAGE)
 
 
 def write_images(folder: Path) -> None:
@@ -55,7 +52,7 @@ def write_images(folder: Path) -> None:
 
 
 def figures(bundle: str, each: int, recipe: str | None = None) -> dict[str, dict[str, float]]:
-    """Image and pixel AUROC and exact AUPRO of a bundle on drawn held-out pictures: by family, kind, and their mean.
+    """Image and pixel AUROC and both AUPROs of a bundle on drawn held-out pictures: by family, kind, and their mean.
 
     As the field does it, a figure is made per family over its good and damaged pictures, then averaged.
     """
@@ -78,7 +75,8 @@ def figures(bundle: str, each: int, recipe: str | None = None) -> dict[str, dict
     def measured(chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
         image = auroc(truth[chosen].any((1, 2)), score[chosen])
         pixel = pixel_figures(lambda: zip(anomaly[chosen], truth[chosen])).figures
-        return {"image_auroc": image, "pixel_auroc": pixel.auroc, "aupro": pixel.aupro_exact}
+        aupro = {"aupro_exact": pixel.aupro_exact, "aupro_papers": pixel.aupro_papers}
+        return {"image_auroc": image, "pixel_auroc": pixel.auroc, **aupro}
 
     rows = {name: measured(np.array(families) == name) for name in surfaces.HELD_OUT}
     mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from demo import defects, fields, surfaces
-from demo.defects import Kind
-from demo.fields import SIZE, Array, Rng
-from demo.surfaces import Family
+from demo import blemishes, defects, fields, medleys, shapes, surfaces
+from demo.fields import SIZE, Array, Family, Kind, Rng
 
 SHARD = 200  # pairs a shard
+DRAWING = (fields, shapes, surfaces, medleys, defects, blemishes)
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,11 @@ class Pair:
     good: npt.NDArray[np.uint8]
     bad: npt.NDArray[np.uint8]
     mask: npt.NDArray[np.bool_]
+
+    def centre(self, side: int) -> Pair:
+        """The middle of it, `side` pixels square."""
+        inside = np.s_[(SIZE - side) // 2 : (SIZE + side) // 2, (SIZE - side) // 2 : (SIZE + side) // 2]
+        return Pair(self.family, self.defect, self.good[inside], self.bad[inside], self.mask[inside])
 
 
 def draw_pair(rng: Rng, families: dict[str, Family], kinds: dict[str, Kind], foreign: dict[str, Family]) -> Pair:
@@ -54,12 +58,12 @@ def _bytes(image: Array) -> npt.NDArray[np.uint8]:
     return np.rint(image * 255).astype(np.uint8)
 
 
-def _draw_shard(path: Path, seed: int) -> None:
+def _draw_shard(path: Path, seed: int, families: dict[str, Family], kinds: dict[str, Kind]) -> None:
     rng = np.random.default_rng(seed)
     images = np.empty((SHARD, 2, SIZE, SIZE, 3), np.uint8)
     masks = np.empty((SHARD, SIZE, SIZE), np.bool_)
     for k in range(SHARD):
-        pair = draw_pair(rng, surfaces.TRAIN, defects.TRAIN, surfaces.TRAIN)
+        pair = draw_pair(rng, families, kinds, families)
         images[k], masks[k] = (pair.good, pair.bad), pair.mask
     np.save(path.with_suffix(".masks.npy"), np.packbits(masks, axis=-1))
     partial = path.with_suffix(".partial.npy")
@@ -67,18 +71,21 @@ def _draw_shard(path: Path, seed: int) -> None:
     os.replace(partial, path)
 
 
-def draw_pool(folder: Path, pairs: int, seed: int, workers: int = 2) -> list[Path]:
+def draw_pool(
+    folder: Path, pairs: int, seed: int, families: dict[str, Family], kinds: dict[str, Kind], workers: int = 2
+) -> list[Path]:
     """Draw what is not yet there; the shards' paths in order.
 
-    They lie in a folder named after the drawing code, so that a change of it draws anew.
+    They lie in a folder named after the drawing code, so that a change of it draws anew. A seed stands for its
+    families and kinds: do not draw others with it.
     """
-    code = b"".join(Path(module.__file__).read_bytes() for module in (fields, surfaces, defects))
+    code = b"".join(Path(module.__file__).read_bytes() for module in DRAWING)
     folder = folder / f"pool-{hashlib.sha256(code).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     shards = [folder / f"{seed:04d}-{k:04d}.npy" for k in range(-(-pairs // SHARD))]
     missing = [(path, seed * 100_000 + k) for k, path in enumerate(shards) if not path.exists()]
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_draw_shard, path, shard_seed) for path, shard_seed in missing]
+        jobs = [pool.submit(_draw_shard, path, shard_seed, families, kinds) for path, shard_seed in missing]
         for job in tqdm(jobs, desc="drawing", unit="shard", disable=not jobs):
             job.result()
     return shards

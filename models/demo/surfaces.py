@@ -8,17 +8,17 @@ training run; every published figure comes from the families in `HELD_OUT`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import ImageFont
 
 from demo.fields import (
     SIZE,
-    Array,
     Canvas,
     Colour,
+    Family,
     Rng,
+    Surface,
     blurred,
     colour,
     coordinates,
@@ -33,20 +33,6 @@ from demo.fields import (
     tones,
     two_colours,
 )
-
-
-@dataclass
-class Surface:
-    """A drawn picture (SIZE, SIZE, 3), its parts as (x0, y0, x1, y1), and the colour behind them.
-
-    `patterned` says whether a person sees a regular pattern, which a defect may break.
-    """
-
-    image: Array
-    parts: list[tuple[float, float, float, float]] = field(default_factory=list)
-    background: Colour | None = None
-    patterned: bool = True
-
 
 # --- families: cloth ------------------------------------------------------------------------------
 
@@ -419,8 +405,6 @@ def gear(rng: Rng) -> Surface:  # held out
     canvas.disc(x, y, r * 0.2, r * 0.2, back)
     return Surface(np.clip(canvas.done() + 0.02 * noise(rng, 150)[..., None], 0, 1))
 
-
-Family = Callable[[Rng], Surface]
 
 HELD_OUT: dict[str, Family] = {f.__name__: f for f in (twill, diamond_plate, hexagons, terrazzo, symbols, gear)}
 TRAIN: dict[str, Family] = {

@@ -7,33 +7,24 @@ They have no masks, so this is image AUROC only.
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
-import clipspect
-import conformal_clip_data as textiles
-import numpy as np
-from clipspect.evaluation.metrics import auroc
-from tqdm import tqdm
+from clipspect.evaluation.evaluate import evaluate
+from clipspect.evaluation.request import Request
 
-BATCH = 8
+from demo.data_sets import TEXTILES, write_textiles
 
 
 def textile_auroc(bundle: str, each: int) -> dict[str, float | None]:
     """Image AUROC of the first `each` images with local, then with global defects, against as many nominal ones."""
-    folders = {"nominal": textiles.nominal_dir(), "local": textiles.local_dir(), "global": textiles.global_dir()}
-    scores: dict[str, list[float]] = {}
-    with clipspect.load(bundle) as inspector:
-        for kind, folder in folders.items():
-            paths = sorted(folder.glob("*.jpg"))[:each]
-            scores[kind] = []
-            for first in tqdm(range(0, len(paths), BATCH), desc=kind, unit="batch"):
-                scores[kind] += [result.score for result in inspector.inspect_batch(paths[first : first + BATCH])]
-    return {
-        kind: auroc(
-            np.repeat([False, True], [len(scores["nominal"]), len(scores[kind])]),
-            np.array(scores["nominal"] + scores[kind]),
-        )
-        for kind in ("local", "global")
-    }
+    found: dict[str, float | None] = {}
+    with tempfile.TemporaryDirectory(prefix="clipspect-textiles-") as folder:
+        for kind in TEXTILES:
+            dataset = write_textiles(Path(folder) / kind, kind, each)
+            (row,) = evaluate(Request(bundle, dataset, "folder")).rows
+            found[kind] = row.image.auroc
+    return found
 
 
 def main() -> None:

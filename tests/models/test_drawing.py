@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from demo import defects, surfaces
+from demo import blemishes, defects, medleys, surfaces
 from demo.fields import SIZE
 from demo.pool import draw_pair
 
-FAMILIES = {**surfaces.TRAIN, **surfaces.HELD_OUT}
-KINDS = {**defects.TRAIN, **defects.HELD_OUT}
+FAMILIES = surfaces.TRAIN | medleys.TRAIN | surfaces.HELD_OUT
+KINDS = defects.TRAIN | blemishes.TRAIN | defects.HELD_OUT
 
 
 def test_what_is_held_out_is_not_trained_on() -> None:

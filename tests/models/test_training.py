@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,18 @@ import pytest
 import torch
 from clipspect_export.config import read_backbone
 from clipspect_export.weights import load_weights
-from demo import batches, pool, train
+from demo import batches, curve, defects, pool, surfaces, train
 from demo.batches import GRID, IGNORE, Batch
 from demo.pool import Pool, draw_pool
+from demo.rounds import ROUNDS, Round
 from safetensors.torch import load_file
+
+FEW = {"plastic": surfaces.TRAIN["plastic"], "stripes": surfaces.TRAIN["stripes"]}
+PLAN = dataclasses.replace(ROUNDS[0], families=FEW, drawn=6, steps=3, pairs=2, falling=3)
+
+
+def draw(folder: Path) -> Pool:
+    return Pool(draw_pool(folder, PLAN.drawn, PLAN.seed, PLAN.families, PLAN.kinds, workers=1))
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +29,16 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "SHARD", 6)
-        draw_pool(folder, 6, train.SEED, workers=1)
+        draw(folder)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "SHARD", 6)
-    monkeypatch.setattr(train, "PAIRS", 2)
     monkeypatch.setattr(train, "CHECKPOINT_EVERY", 1)
+    monkeypatch.setattr(train, "VALIDATION_PAIRS", 1)
+    monkeypatch.setattr(train, "ROUNDS", [PLAN])
 
 
 def test_labels_leave_out_what_a_person_could_not_decide() -> None:
@@ -36,7 +46,7 @@ def test_labels_leave_out_what_a_person_could_not_decide() -> None:
 
 
 def test_a_batch_holds_twins_that_only_the_defect_tells_apart(work: Path) -> None:
-    drawn = Pool(draw_pool(work, 6, train.SEED, workers=1))
+    drawn = draw(work)
     batch = batches.draw_batch(drawn, np.random.default_rng(0), 2, {2: 4, 3: 6})
     assert batch.pixels.shape == (4, 3, 240, 240)
     assert batch.image[::2].tolist() == [0, 0]
@@ -49,21 +59,66 @@ def test_a_batch_holds_twins_that_only_the_defect_tells_apart(work: Path) -> Non
         assert int(windows.tokens.max()) <= GRID * GRID
 
 
+def test_twins_can_be_read_in_the_same_windows(work: Path) -> None:
+    apart, alike = (
+        batches.draw_batch(draw(work), np.random.default_rng(0), 2, {2: 4}, twins_alike)
+        for twins_alike in (False, True)
+    )
+    tokens = alike.windows[0].tokens.reshape(2, 2, 4, -1)  # pairs, twins, windows
+    assert (tokens[:, 0] == tokens[:, 1]).all()
+    assert (tokens[:, 1] == apart.windows[0].tokens.reshape(2, 2, 4, -1)[:, 1]).all()
+    labels = alike.windows[0].label.reshape(2, 2, 4)
+    assert (labels[:, 0] == 0).all()
+    assert (labels[:, 1] == 1).any()
+
+
+@pytest.mark.parametrize("plan", ROUNDS)
+def test_the_rate_rises_to_its_peak_and_ends_near_nothing(plan: Round) -> None:
+    rates = [train.rate(step, plan) for step in range(plan.steps)]
+    assert max(rates) == pytest.approx(plan.peak_rate)
+    assert rates[: train.WARM_UP] == sorted(rates[: train.WARM_UP])
+    assert rates[train.WARM_UP :] == sorted(rates[train.WARM_UP :], reverse=True)
+    assert rates[-1] == pytest.approx(train.FINAL_RATE, rel=0.01)
+
+
+def test_no_round_trains_on_or_validates_with_what_is_held_out() -> None:
+    for plan in ROUNDS:
+        assert not set(plan.families) & set(surfaces.HELD_OUT)
+        assert not set(plan.kinds) & set(defects.HELD_OUT)
+        assert not {draw.__name__ for draw in plan.families.values()} & set(surfaces.HELD_OUT)
+
+
+def test_the_learning_curve_counts_a_step_taken_twice_once_and_goes_on_through_the_rounds(tmp_path: Path) -> None:
+    losses = {"image": 0.5, "windows": 0.6, "patches": 0.7}
+    figures = {"image_auroc": 0.9, "pixel_auroc": 0.8, "aupro": 0.7}
+    rows = {1: [(0, {}), (2, losses), (2, losses | {"image": 0.4}), (4, losses)], 2: [(0, {}), (2, losses)]}
+    for number, lines in rows.items():
+        text = [json.dumps({"round": number, "step": step, "validation": figures} | more) for step, more in lines]
+        (tmp_path / f"round-{number}.jsonl").write_text("\n".join(text) + "\n")
+    lines = curve.read_logs(tmp_path)
+    assert [line["all_steps"] for line in lines] == [0, 2, 4, 4, 6]
+    assert lines[1]["image"] == 0.4
+    curve.plot(lines, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_training_goes_on_where_it_was_interrupted_and_writes_weights_that_the_exporter_reads(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = _trained(work, work / "straight.safetensors")
-    for name in ("checkpoint.pt", "log.jsonl"):
+    for name in ("round-1.pt", "round-1.jsonl"):
         (work / name).unlink()
     real = train.draw_batch
     with monkeypatch.context() as patch:
         patch.setattr(train, "draw_batch", lambda *given: _until_step_2(real, *given))
         with pytest.raises(KeyboardInterrupt):
-            train.train(work, work / "never.safetensors", steps=3, pairs=6)
-    interrupted = torch.load(work / "checkpoint.pt", weights_only=True)
+            train.train(work, work / "never.safetensors", 1, PLAN)
+    interrupted = torch.load(work / "round-1.pt", weights_only=True)
     assert interrupted["step"] == 2
     resumed = _trained(work, work / "resumed.safetensors")
-    assert [json.loads(line)["step"] for line in (work / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
+    lines = curve.read_logs(work)
+    assert [line["step"] for line in lines] == [0, 1, 2, 3]
+    assert [line["step"] for line in lines if "validation" in line] == [0, 3]
     loaded, _ = load_weights(work / "resumed.safetensors", read_backbone(train.CONFIG))
     far = 0.0
     for name, value in resumed.items():
@@ -74,14 +129,14 @@ def test_training_goes_on_where_it_was_interrupted_and_writes_weights_that_the_e
 
 
 def test_a_checkpoint_of_another_plan_is_not_resumed(work: Path) -> None:
-    torch.save({"plan": {"steps": 9, "pairs": 6, "seed": 1}}, work / "checkpoint.pt")
+    torch.save({"plan": {"steps": 9, "drawn": 6, "seed": 1}}, work / "round-1.pt")
     with pytest.raises(SystemExit, match="another plan"):
-        train.train(work, work / "never.safetensors", steps=3, pairs=6)
-    (work / "checkpoint.pt").unlink()
+        train.train(work, work / "never.safetensors", 1, PLAN)
+    (work / "round-1.pt").unlink()
 
 
 def _trained(work: Path, out: Path) -> dict[str, torch.Tensor]:
-    train.train(work, out, steps=3, pairs=6)
+    train.train(work, out, 1, PLAN)
     return load_file(out)
 
 
