@@ -5,9 +5,11 @@ PEER_VENV := .venv-peer
 VENV := .venv
 STAMP := .installed
 BIN := $(VENV)/bin
+# Threads wait without spinning: where other work shared the cores, a step took 1.6 s of CPU time instead of 7.
+TRAIN := OMP_WAIT_POLICY=passive ../$(BIN)/python -m demo.train --work ../work/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types tests bench bench-methods bench-export demo-model clean
+.PHONY: help demo test test-all lint types tests bench bench-methods bench-gpu bench-export cost demo-model cpp fuzz-cpp clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -25,34 +27,58 @@ types: $(VENV)/$(STAMP)  ## mypy --strict on the runtime and the exporter
 	$(BIN)/mypy
 
 tests: $(VENV)/$(STAMP)  ## pytest, WinCLIP's full-size export included
-	$(BIN)/pytest --durations 10
+	$(BIN)/pytest -n auto --maxprocesses 4 --durations 10
 
 test-all: lint types  ## the same, and the full-size exports of AnomalyCLIP and APRIL-GAN (minutes more)
 	$(BIN)/pytest --durations 10 -m ""
 
-bench: $(VENV)/$(STAMP)  ## where an inspection's time goes, on the demo bundle
-	$(BIN)/pytest benchmarks/bench_inspect.py --benchmark-only
+bench: $(VENV)/$(STAMP)  ## the demo bundle in every engine and precision: times, accuracy; writes work/bench/report.md and .png
+	mkdir -p work/bench
+	$(BIN)/pytest benchmarks/bench_inspect.py --benchmark-only --benchmark-json work/bench/inspect.json
+	$(BIN)/clipspect bench demo --threads 2 --json > work/bench/demo.json
+	$(BIN)/python benchmarks/report.py work/bench
 
-bench-methods: $(VENV)/$(STAMP) $(PEER_VENV)/$(STAMP)  ## every method at full size beside its peers; writes work/bench/methods.md and .png
+bench-methods: $(VENV)/$(STAMP) $(PEER_VENV)/$(STAMP)  ## every method at full size beside its peers, into the same report
 	mkdir -p work/bench
 	$(BIN)/pytest benchmarks/bench_methods.py --benchmark-only --benchmark-json work/bench/methods.json; status=$$?; \
-	$(BIN)/python benchmarks/report.py work/bench/methods.json work/bench && exit $$status
+	$(BIN)/python benchmarks/report.py work/bench && exit $$status
+
+bench-gpu: $(VENV)/$(STAMP)  ## on a machine with an NVIDIA GPU: parity and times of every way to it; writes work/bench/gpu.json
+	PYTHONPATH=models:tests/export:benchmarks $(BIN)/python benchmarks/bench_gpu.py
 
 bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 7 GB)
 	$(BIN)/pytest benchmarks/bench_export.py --benchmark-only
 
-demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (up to two hours), write its bundle
+cost: $(VENV)/$(STAMP)  ## what speed costs in accuracy, on the demo model (an hour); writes docs/cost-of-speed.md and .png
+	PYTHONPATH=models:benchmarks $(BIN)/python benchmarks/cost_of_speed.py
+
+demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (two rounds, two hours), write its curve and bundle
 	mkdir -p work/demo
-	cd models && ../$(BIN)/python -m demo.train --work ../work/demo --out clipspect_models/demo.safetensors
+	cd models && $(TRAIN) --round 1 --out ../work/demo/round-1.safetensors
+	cd models && $(TRAIN) --round 2 --from ../work/demo/round-1.safetensors --out clipspect_models/demo.safetensors
+	cd models && ../$(BIN)/python -m demo.curve ../work/demo ../docs/demo-learning-curve.png
 	cd models && ../$(BIN)/python -m demo.build
+
+cpp: $(VENV)/$(STAMP)  ## build the C++ example, build/cpp/inspect, and compare it with Python (sanitizers on)
+	cmake -S runtime/cpp -B build/cpp -DOpenVINO_DIR="$$($(BIN)/python -c 'import openvino.utils as u; print(u.get_cmake_path())')"
+	cmake --build build/cpp
+	$(BIN)/pytest tests/cpp --durations 5
+
+fuzz-cpp: $(VENV)/$(STAMP)  ## fuzz what the C++ side reads, five minutes a target (clang, libclang-rt-14-dev)
+	CC=clang CXX=clang++ cmake -S runtime/cpp -B build/fuzz-cpp -DCLIPSPECT_FUZZ=ON
+	cmake --build build/fuzz-cpp
+	$(BIN)/python runtime/cpp/fuzz/seeds.py build/fuzz-cpp/corpus
+	cd build/fuzz-cpp && for target in manifest recipe onnx_file exif; do \
+		fuzz/fuzz_$$target corpus/$$target -max_total_time=300 -max_len=16384 -timeout=10 -artifact_prefix=$$target- || exit 1; done
 
 clean:  ## remove the environments and what was made; a training in work/ stays
 	rm -rf $(VENV) $(DEMO_VENV) $(PEER_VENV) clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 
-# The demo's environment holds the runtime and one engine, nothing else: no torch.
+# The demo's environment holds the runtime and one engine, nothing else: no torch, nor what installed it (27 MB).
 $(DEMO_VENV)/$(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(DEMO_VENV)
 	$(DEMO_VENV)/bin/pip install --quiet --disable-pip-version-check --editable ".[cpu]"
+	$(DEMO_VENV)/bin/pip uninstall --quiet --yes setuptools pip
 	touch $@
 
 $(VENV)/$(STAMP): pyproject.toml

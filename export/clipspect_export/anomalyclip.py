@@ -70,7 +70,8 @@ class DpamEncoder(nn.Module):
         self.layers = require_layers(layers, config)
         self.embed = TokenEmbedding(tower, config)
         self.blocks = nn.ModuleList(
-            DualBlock(cast(Block, block), config.activation) for block in tower.transformer.resblocks
+            DualBlock(cast(Block, block), config.activation, values_are_keys=True)
+            for block in tower.transformer.resblocks
         )
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:

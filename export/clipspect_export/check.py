@@ -58,7 +58,7 @@ def few_shot_check(model: FewShotModel, size: int, text_features: Features) -> C
     return Check({IMAGE: images, **given}, expected, references)
 
 
-def write_check(path: Path, zero_shot: Check, few_shot: Check | None) -> None:
+def write_check(path: Path, zero_shot: Check, few_shot: Check | None = None) -> None:
     """The check as one safetensors file without metadata: the same bytes for the same tensors.
 
     Galleries are not in it: the box makes them of `fewshot_references`, with the graph under test.

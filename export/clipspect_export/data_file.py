@@ -19,11 +19,14 @@ class DataFile:
         self._offsets: dict[bytes, int] = {}  # by SHA-256 of the content
 
     def take_weights(self, graph: ir.Graph) -> None:
-        """Move a graph's initializers here. Equal content, of whatever graph, is written once."""
+        """Move a graph's initializers here. Equal content, of whatever graph, is written once.
+
+        What lies in another file of the folder stays there: it is shared with the graph that it was written for.
+        """
         with self.path.open("ab" if self._offsets else "wb") as file:
             for value in graph.initializers.values():
                 tensor = value.const_value
-                if tensor is None or tensor.nbytes <= INLINE_UP_TO:
+                if tensor is None or tensor.nbytes <= INLINE_UP_TO or self._beside(tensor):
                     continue
                 content = tensor.tobytes()
                 digest = hashlib.sha256(content).digest()
@@ -40,3 +43,6 @@ class DataFile:
                     name=value.name or "",
                     base_dir=self.path.parent,
                 )
+
+    def _beside(self, tensor: ir.TensorProtocol) -> bool:
+        return isinstance(tensor, ir.ExternalTensor) and Path(tensor.path).parent == self.path.parent

@@ -42,16 +42,23 @@ class TokenEmbedding(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """A CLIP block, its q, k and v apart; the scale of q @ k.T is in the query's weights."""
+    """A CLIP block, its q, k and v apart; the scale of q @ k.T is in the query's weights.
 
-    def __init__(self, block: Block, activation_name: str) -> None:
+    k has no bias: it adds the same to all logits of a query, which the softmax takes out. Nor has v, where it is only
+    mixed: its bias is in that of the output projection.
+    """
+
+    def __init__(self, block: Block, activation_name: str, *, values_are_keys: bool = False) -> None:
+        """`values_are_keys`: v takes the place of q and k, too, and keeps its bias."""
         super().__init__()
         self.heads = block.attn.heads
         self.scale = (block.attn.in_proj_weight.shape[1] / self.heads) ** -0.5
         self.ln_1, self.ln_2 = block.ln_1, block.ln_2
-        (wq, wk, wv), (bq, bk, bv) = block.attn.in_proj_weight.chunk(3), block.attn.in_proj_bias.chunk(3)
-        self.query, self.key, self.value = Linear(wq * self.scale, bq * self.scale), Linear(wk, bk), Linear(wv, bv)
-        self.out = Linear(block.attn.out_proj.weight, block.attn.out_proj.bias)
+        (wq, wk, wv), (bq, _, bv) = block.attn.in_proj_weight.chunk(3), block.attn.in_proj_bias.chunk(3)
+        wo, bo = block.attn.out_proj.weight, block.attn.out_proj.bias
+        self.query, self.key = Linear(wq * self.scale, bq * self.scale), Linear(wk)
+        self.value = Linear(wv, bv if values_are_keys else None)
+        self.out = Linear(wo, bo if values_are_keys else bias_after_mixing(bv, wo, bo))
         self.fc = Linear(block.mlp.c_fc.weight, block.mlp.c_fc.bias)
         self.activation = activation(activation_name)
         self.proj = Linear(block.mlp.c_proj.weight, block.mlp.c_proj.bias)
@@ -72,6 +79,12 @@ class EncoderBlock(nn.Module):
         """What follows attention, row by row: (N, Q, W)."""
         x = x + self.out(mixed)
         return x + self.proj(self.activation(self.fc(self.ln_2(x))))  # type: ignore[no-any-return]
+
+
+def bias_after_mixing(value_bias: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The output projection's bias (W,) when v comes without its own: a query's weights sum to 1, so the mean of
+    v + b is the mean of v, plus b, and the projection (W, W) takes that b along."""
+    return (bias.double() + weight.double() @ value_bias.double()).float()
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

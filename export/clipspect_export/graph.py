@@ -12,10 +12,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 import torch
+from clipspect.precision_record import FP16
 from onnx_ir.passes import common as passes
 from torch import Tensor, nn
 
 from clipspect_export.data_file import DataFile
+from clipspect_export.half_graph import halve
 from clipspect_export.half_storage import store_halves
 
 OPSET = 18  # the newest whose operators TensorRT 10.3 (JetPack 6) parses; 20 and 23 gain nothing here
@@ -42,12 +44,14 @@ def write_graph(
     path: Path,
     *,
     storage: str = "fp32",
+    precision: str = "fp32",
     data: DataFile | None = None,
 ) -> None:
     """Write `path`, and its weights into `data`, by default the file `path` + ".data".
 
     `storage="fp16"` stores the large tensors that lose nothing by it as float16 and casts them to float32 in the
-    graph: the file is half the size and the values are the same. The `inputs` are the module's arguments in order,
+    graph: the file is half the size and the values are the same. `precision="fp16"`, of the graphs that inspect,
+    computes the encoder in fp16 (half_graph.py). The `inputs` are the module's arguments in order,
     and those that it takes as *args.
     """
     dimensions = [
@@ -68,6 +72,8 @@ def write_graph(
         raise AssertionError("torch.onnx.export(dynamo=True) returned nothing")
     model: ir.Model = program.model
     _tidy(model)
+    if precision == FP16:
+        halve(model)
     if storage == "fp16":
         store_halves(model.graph)
     if data is None:

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE, FewShot, Graph, Parity
+from clipspect.precision_record import FP16, PrecisionRecord
 from clipspect.recipe import TEXT_FEATURES
 from torch import nn
 
-from clipspect_export.check import CHECK_FILE, Features, few_shot_check, write_check, zero_shot_check
+from clipspect_export.check import CHECK_FILE, Check, Features, few_shot_check, write_check, zero_shot_check
 from clipspect_export.config import ClipConfig
 from clipspect_export.data_file import DataFile
 from clipspect_export.graph import DATA_SUFFIX, OPSET, GraphInput, write_graph
 from clipspect_export.graph_check import check_graph
 from clipspect_export.methods import Model
 from clipspect_export.parity import measure_parity
+from clipspect_export.precisions import bf16_record, emulated_differences, emulated_parity, fp16_record
 
 GRAPH_FILE, FEW_SHOT_FILE = "model.onnx", "fewshot.onnx"
 _EXAMPLE_BATCH, _EXAMPLE_PROMPTS = 2, 3  # not 1: torch takes a 1 for a constant
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What the manifest says of the graphs' parity, and of the precision that they or an engine's hint have."""
+
+    parity: Parity
+    few_shot: FewShot | None
+    record: PrecisionRecord
+
+
 def write_graphs(
-    model: Model, config: ClipConfig, folder: Path, *, storage: str, few_shot: bool
+    model: Model, config: ClipConfig, folder: Path, *, precision: str, storage: str, few_shot: bool
 ) -> tuple[Graph, Graph | None]:
     """Write `model.onnx`, its weights and, if asked for, `fewshot.onnx` over the same. Raises ExportError."""
     side = config.image_size
@@ -33,7 +45,7 @@ def write_graphs(
     data = DataFile(folder / f"{GRAPH_FILE}{DATA_SUFFIX}")
 
     def write(file: str, module: nn.Module, inputs: dict[str, GraphInput], outputs: list[str]) -> Graph:
-        write_graph(module, inputs, outputs, folder / file, storage=storage, data=data)
+        write_graph(module, inputs, outputs, folder / file, precision=precision, storage=storage, data=data)
         report = check_graph(folder / file, {name: item.dynamic for name, item in inputs.items()})
         return Graph(file, OPSET, report.inputs, report.outputs, report.flops)
 
@@ -43,18 +55,26 @@ def write_graphs(
     return graph, write(FEW_SHOT_FILE, form.graph(), form.inputs(inputs), form.outputs)
 
 
-def compare_graphs(
+def ask_references(
     model: Model, few_shot: Graph | None, size: int, text_features: Features, folder: Path
-) -> tuple[Parity, FewShot | None]:
-    """Ask the torch references what the written graphs are asked, and write their answers beside the graphs.
-
-    Returns what the manifest says of the zero-shot graph's parity, and of the few-shot graph. Raises ExportError.
-    """
-    check, few_shot_answers, record = zero_shot_check(model.reference, size, text_features), None, None
-    parity = measure_parity(folder / GRAPH_FILE, check, model.tolerance)
+) -> dict[Path, Check]:
+    """What the torch references answer to the check images, by graph, the few-shot one last; written beside them."""
+    checks = {folder / GRAPH_FILE: zero_shot_check(model.reference, size, text_features)}
     if few_shot is not None and model.few_shot is not None:
-        few_shot_answers = few_shot_check(model.few_shot, size, text_features)
-        few_shot_parity = measure_parity(folder / few_shot.file, few_shot_answers, model.tolerance)
-        record = FewShot(few_shot, model.few_shot.map_range, few_shot_parity)
-    write_check(folder / CHECK_FILE, check, few_shot_answers)
-    return parity, record
+        checks[folder / few_shot.file] = few_shot_check(model.few_shot, size, text_features)
+    write_check(folder / CHECK_FILE, *checks.values())
+    return checks
+
+
+def compare_graphs(model: Model, few_shot: Graph | None, checks: dict[Path, Check], precision: str) -> Compared:
+    """The written graphs asked what the references were asked. Raises ExportError beyond the tolerance."""
+    if precision == FP16:
+        found = [emulated_differences(graph, check) for graph, check in checks.items()]
+        parities = [emulated_parity(differences) for differences in found]
+        record = fp16_record(found)
+    else:
+        parities = [measure_parity(graph, check, model.tolerance) for graph, check in checks.items()]
+        record = bf16_record(checks)
+    if few_shot is None or model.few_shot is None:
+        return Compared(parities[0], None, record)
+    return Compared(parities[0], FewShot(few_shot, model.few_shot.map_range, parities[1]), record)

@@ -11,15 +11,16 @@ from clipspect_export.config import QUICK_GELU
 
 
 class Linear(nn.Module):
-    """A linear layer whose weight is stored (in, out): one MatMul and one Add in the graph."""
+    """A linear layer whose weight is stored (in, out): one MatMul in the graph, and one Add where it has a bias."""
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight.T.contiguous(), requires_grad=False)
-        self.bias = nn.Parameter(bias.contiguous(), requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.contiguous(), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x @ self.weight + self.bias
+        product = x @ self.weight
+        return product if self.bias is None else product + self.bias
 
 
 class Gelu(nn.Module):

@@ -28,10 +28,12 @@ from clipspect_export.positions import Interpolation, at_image_size
 from clipspect_export.prompts import method_words
 from clipspect_export.winclip import FewShotWinClip, WinClip
 from clipspect_export.winclip_reference import FewShotWinClipReference, WinClipReference
+from clipspect_export.winclip_setting import HARMONIC, Setting, require_setting
 from clipspect_export.windows import require_scales
 
 DEFAULT_OBJECT = "object"
 WORDS = ("ensemble", "prompt_fusion", "with_text_encoder")  # options of the methods that take an object's name
+WINDOWS = ("window_stride", "scale_fusion", "multi_crop")  # options of the method that has windows
 SCALES = (2, 3)  # of WinCLIP's windows, in patches
 PARITY_WINCLIP, PARITY_DENSE = 1e-5, 1e-4  # a ViT-L at 518 pixels sums more, and its maps are sums over layers
 
@@ -41,6 +43,9 @@ class Options:
     """What a method was asked for; None where it decides itself."""
 
     scales: Sequence[int] | None = None
+    window_stride: int | None = None
+    scale_fusion: str | None = None
+    multi_crop: bool | None = None
     layers: Sequence[int] | None = None
     sigma: float | None = None
     checkpoint: str | Path | None = None
@@ -102,22 +107,25 @@ class Method:
 
 def _plan_winclip(config: ClipConfig, options: Options) -> Callable[[Clip], Model]:
     scales = require_scales(SCALES if options.scales is None else options.scales, config.grid)
+    stride, fusion = options.window_stride, options.scale_fusion
+    setting = Setting(1 if stride is None else stride, fusion or HARMONIC, options.multi_crop or False)
+    require_setting(setting, scales)
     words = method_words("winclip", MEAN_OF_EMBEDDINGS, options.ensemble, options.prompt_fusion)
 
     def model(clip: Clip) -> Model:
         return Model(
-            graph=lambda: WinClip(clip.visual, clip.config, scales),
-            reference=WinClipReference(clip.visual, clip.config, scales),
+            graph=lambda: WinClip(clip.visual, clip.config, scales, setting),
+            reference=WinClipReference(clip.visual, clip.config, scales, setting),
             features=lambda name: words.features(name, clip),
             prompts=words.recorded,
             ensemble=words.own,
             mean=words.mean,
             tolerance=PARITY_WINCLIP,
             map_range=(0.0, 1.0),  # scores and maps are probabilities and means of them
-            parameters={"scales": list(scales), "temperature": winclip.TEMPERATURE},
+            parameters={"scales": list(scales), "temperature": winclip.TEMPERATURE, **setting.parameters()},
             few_shot=FewShotModel(
-                graph=lambda: FewShotWinClip(clip.visual, clip.config, scales),
-                reference=FewShotWinClipReference(clip.visual, clip.config, scales),
+                graph=lambda: FewShotWinClip(clip.visual, clip.config, scales, setting),
+                reference=FewShotWinClipReference(clip.visual, clip.config, scales, setting),
                 galleries=winclip.galleries(clip.config, scales),
                 map_range=winclip.FEW_SHOT_RANGE,
             ),
@@ -199,7 +207,7 @@ def _described(checkpoint: Checkpoint) -> dict[str, str]:
 METHODS = {
     method.name: method
     for method in (
-        Method("winclip", _plan_winclip, frozenset({"scales", *WORDS}), few_shot=True),
+        Method("winclip", _plan_winclip, frozenset({"scales", *WINDOWS, *WORDS}), few_shot=True),
         Method(
             "anomalyclip",
             _plan_anomalyclip,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,20 @@ from clipspect.backends import Backend, open_backend
 from clipspect.errors import ExportError
 from clipspect.manifest import ANOMALY_MAP, FEATURES, IMAGE, SCORE, Parity
 from clipspect.recipe import REFERENCE
+from clipspect.verify import rank_correlation
 
 from clipspect_export.check import Check, Tensors
 
 ENGINE = "onnxruntime"
+
+
+@dataclass(frozen=True)
+class Differences:
+    """A graph in an engine against the torch reference on the check images."""
+
+    largest: dict[str, float]  # absolute, by output; NaN stays NaN
+    rank_correlation: float | None  # Spearman's over the pixels of a map, the lowest of all; None: a map is constant
+    images: int
 
 
 def measure_parity(graph: Path, check: Check, tolerance: float) -> Parity:
@@ -22,23 +33,36 @@ def measure_parity(graph: Path, check: Check, tolerance: float) -> Parity:
     A few-shot graph first makes its galleries of the check's references, as a box does; the rows that it gives of
     the images must be the torch reference's, too.
     """
-    images = check.given[IMAGE]
-    differences: dict[str, list[float]] = {name: [] for name in check.expected}
     with open_backend(ENGINE, graph) as backend:
-        given = {**check.given, **_galleries(backend, check)}
-        for batch in (*(slice(at, at + 1) for at in range(len(images))), slice(None)):
-            outputs = backend.run({**given, IMAGE: images[batch]})
-            for name, expected in check.expected.items():
-                differences[name].append(_largest_difference(name, outputs[name], expected[batch]))
-    largest = {name: float(np.max(values)) for name, values in differences.items()}  # NaN stays NaN
-    if not all(value <= tolerance for value in largest.values()):
+        found = differences(backend, check)
+    if not all(value <= tolerance for value in found.largest.values()):
         raise ExportError(
             f"{graph.name} in {ENGINE} differs from the torch reference by "
-            f"{', '.join(f'{value:.2g} in {name}' for name, value in largest.items())}, the tolerance is "
+            f"{', '.join(f'{value:.2g} in {name}' for name, value in found.largest.items())}, the tolerance is "
             f"{tolerance:.2g}: no bundle was written; try another version of torch or {ENGINE}, and report this with "
             "both versions"
         )
-    return Parity(largest[SCORE], largest[ANOMALY_MAP], tolerance, len(images), ENGINE)
+    return Parity(found.largest[SCORE], found.largest[ANOMALY_MAP], tolerance, found.images, ENGINE)
+
+
+def differences(backend: Backend, check: Check) -> Differences:
+    """Of all check images, one by one and as one batch. Raises BackendError."""
+    images = check.given[IMAGE]
+    largest: dict[str, list[float]] = {name: [] for name in check.expected}
+    correlations: list[float | None] = []
+    given = {**check.given, **_galleries(backend, check)}
+    for batch in (*(slice(at, at + 1) for at in range(len(images))), slice(None)):
+        outputs = backend.run({**given, IMAGE: images[batch]})
+        for name, expected in check.expected.items():
+            largest[name].append(_largest_difference(name, outputs[name], expected[batch]))
+        if ANOMALY_MAP in check.expected:
+            correlations += map(rank_correlation, outputs[ANOMALY_MAP], check.expected[ANOMALY_MAP][batch])
+    known = [value for value in correlations if value is not None]
+    return Differences(
+        {name: float(np.max(values)) for name, values in largest.items()},
+        min(known, default=None) if len(known) == len(correlations) else None,
+        len(images),
+    )
 
 
 def _galleries(backend: Backend, check: Check) -> Tensors:

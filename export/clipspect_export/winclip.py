@@ -24,6 +24,7 @@ from clipspect_export.encoder import EncoderBlock, TokenEmbedding
 from clipspect_export.layers import to_heads
 from clipspect_export.maps import bilinear_matrix
 from clipspect_export.scoring import cosine_difference, distance, unit
+from clipspect_export.winclip_setting import ARITHMETIC, HARMONIC, Setting, require_setting
 from clipspect_export.windows import (
     Group,
     class_places,
@@ -93,11 +94,11 @@ class WindowEncoder(nn.Module):
     classes: Tensor
     image_and_classes: Tensor
 
-    def __init__(self, tower: VisionTower, config: ClipConfig, scales: Sequence[int]) -> None:
+    def __init__(self, tower: VisionTower, config: ClipConfig, scales: Sequence[int], stride: int = 1) -> None:
         super().__init__()
         if config.vision.layers < 2:
             raise ExportError(f"{config.name}: {config.vision.layers} layer; the packed graph needs at least 2")
-        layout = groups(config.grid, scales)
+        layout = groups(config.grid, scales, stride)
         self.embedding = TokenEmbedding(tower, config)
         self.blocks = nn.ModuleList(
             PackedBlock(cast(Block, block), layout, config.activation) for block in tower.transformer.resblocks
@@ -106,7 +107,7 @@ class WindowEncoder(nn.Module):
         classes = class_places(layout)
         self.read_classes = [Group(group.count, 1) for group in layout]
         self.read_image = [layout[0], *self.read_classes[1:]]
-        self.register_buffer("packed", packed_tokens(config.grid, scales))  # (T,)
+        self.register_buffer("packed", packed_tokens(config.grid, scales, stride))  # (T,)
         self.register_buffer("classes", classes)  # (G,)
         self.register_buffer("image_and_classes", torch.cat([torch.arange(layout[0].tokens), classes[1:]]))  # (L + G,)
 
@@ -134,14 +135,20 @@ class WinClip(nn.Module):
     """The zero-shot graph: uint8 images and text features to scores and anomaly maps."""
 
     upsampling: Tensor
+    crops: Tensor
 
-    def __init__(self, tower: VisionTower, config: ClipConfig, scales: Sequence[int]) -> None:
+    def __init__(
+        self, tower: VisionTower, config: ClipConfig, scales: Sequence[int], setting: Setting | None = None
+    ) -> None:
         super().__init__()
         self.scales = require_scales(scales, config.grid)
+        self.setting = require_setting(setting or Setting(), self.scales)
         self.grid = config.grid
-        self.encoder = WindowEncoder(tower, config, self.scales)
+        self.encoder = WindowEncoder(tower, config, self.scales, self.setting.window_stride)
         self.windows = [group.count for group in self.encoder.read_classes[1:]]
-        self.means = nn.ModuleList(WindowMean(config.grid, scale) for scale in self.scales)
+        self.means = nn.ModuleList(WindowMean(config.grid, scale, self.setting.window_stride) for scale in self.scales)
+        if self.setting.multi_crop:
+            self.register_buffer("crops", crop_weights(self.windows))  # (1, G)
         self.register_buffer("upsampling", bilinear_matrix(config.image_size, config.grid))  # (H, grid)
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,13 +159,30 @@ class WinClip(nn.Module):
     def compare_with_text(self, embeddings: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, G, D) and (2, P, D) to score (N,) and a value for each patch (N, L).
 
-        Per scale a patch is the harmonic mean of the windows that cover it; the scales, and the full image as one
-        more, are combined by the harmonic mean again (Jeong et al. 2023, equation 3). Of inverses it is a plain mean.
+        Per scale a patch is the harmonic mean of the windows that cover it: of inverses that is a plain mean. With
+        multi-crop the score is that of a mean of unit embeddings, the image's and each scale's mean of windows.
         """
         probability = anomalous_probability(embeddings, text_features)  # (N, G)
+        score = probability[:, 0]
+        if self.setting.multi_crop:
+            score = anomalous_probability(self.crops @ unit(embeddings), text_features)[:, 0]
         image, *windows = torch.split(1 / probability.clamp(min=SMALLEST), [1, *self.windows], dim=1)
         means = [mean(inverse) for mean, inverse in zip(self.means, windows)]  # of (N, L)
-        return probability[:, 0], (len(means) + 1) / torch.stack(means).sum(dim=0).add(image)
+        return score, self.fuse(probability[:, :1], image, torch.stack(means))
+
+    def fuse(self, image: Tensor, inverse_image: Tensor, inverse_scales: Tensor) -> Tensor:
+        """Probability of the image (N, 1), its inverse, and inverses of each scale (S, N, L), to one map (N, L).
+
+        Published is the harmonic mean, the image counting as one more scale (Jeong et al. 2023, equation 3). The
+        largest value is of the scales alone: under the image's, a defect in a bad part would not be seen.
+        """
+        count = len(inverse_scales) + 1
+        if self.setting.scale_fusion == HARMONIC:
+            return count / inverse_scales.sum(dim=0).add(inverse_image)
+        scales = 1 / inverse_scales
+        if self.setting.scale_fusion == ARITHMETIC:
+            return scales.sum(dim=0).add(image) / count
+        return scales.amax(dim=0)
 
     def upsample(self, patches: Tensor) -> Tensor:
         """(N, L) to (N, H, W)."""
@@ -198,14 +222,21 @@ class WindowMean(nn.Module):
 
     along_side: Tensor
 
-    def __init__(self, grid: int, scale: int) -> None:
+    def __init__(self, grid: int, scale: int, stride: int = 1) -> None:
         super().__init__()
-        self.register_buffer("along_side", side_mean_matrix(grid, scale))  # (grid, windows a side)
+        self.register_buffer("along_side", side_mean_matrix(grid, scale, stride))  # (grid, windows a side)
 
     def forward(self, values: Tensor) -> Tensor:
         """(N, windows), row-major, to (N, L)."""
         side = self.along_side.shape[1]
         return (self.along_side @ values.reshape(-1, side, side) @ self.along_side.T).flatten(1)
+
+
+def crop_weights(windows: Sequence[int]) -> Tensor:
+    """(1, G): of the mean over the image and each scale, a scale being the mean of its windows."""
+    parts = len(windows) + 1
+    shares = [torch.full((count,), 1 / (parts * count), dtype=torch.float64) for count in (1, *windows)]
+    return torch.cat(shares).float()[None]
 
 
 def galleries(config: ClipConfig, scales: Sequence[int]) -> dict[str, int]:

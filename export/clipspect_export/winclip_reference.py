@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from clipspect_export.clip import VisionTower
 from clipspect_export.config import ClipConfig
+from clipspect_export.winclip_setting import ARITHMETIC, HARMONIC, Setting
 
 TEMPERATURE = 0.07
 
@@ -21,8 +22,10 @@ TEMPERATURE = 0.07
 class WinClipReference:
     """Eager zero-shot WinCLIP over the plain vision tower."""
 
-    def __init__(self, tower: VisionTower, config: ClipConfig, scales: Sequence[int]) -> None:
-        self.tower, self.config, self.scales = tower, config, tuple(scales)
+    def __init__(
+        self, tower: VisionTower, config: ClipConfig, scales: Sequence[int], setting: Setting | None = None
+    ) -> None:
+        self.tower, self.config, self.scales, self.setting = tower, config, tuple(scales), setting or Setting()
 
     @torch.inference_mode()
     def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,13 +36,27 @@ class WinClipReference:
 
     def by_text(self, full: Tensor, by_scale: list[Tensor], text_features: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of image and windows to score (N,) and the map on the patch grid (N, grid, grid)."""
-        grid = self.config.grid
+        grid, stride = self.config.grid, self.setting.window_stride
         score = self.anomalous(full, text_features)  # (N,)
         maps = [score[:, None, None].expand(-1, grid, grid)]
         for scale, windows in zip(self.scales, by_scale):
             values = self.anomalous(windows, text_features)  # (N, windows)
-            maps.append(harmonic_mean_over_windows(values, grid, scale))
-        return score, len(maps) / torch.stack([1 / one for one in maps]).sum(dim=0)  # harmonic mean
+            maps.append(harmonic_mean_over_windows(values, grid, scale, stride))
+        if self.setting.multi_crop:
+            score = self.anomalous(self.over_crops(full, by_scale), text_features)
+        return score, self.over_scales(torch.stack(maps))
+
+    def over_scales(self, maps: Tensor) -> Tensor:
+        """The image's constant map and each scale's (1 + S, N, grid, grid) to one."""
+        if self.setting.scale_fusion == HARMONIC:
+            return len(maps) / (1 / maps).sum(dim=0)
+        return maps.mean(dim=0) if self.setting.scale_fusion == ARITHMETIC else maps[1:].amax(dim=0)
+
+    @staticmethod
+    def over_crops(full: Tensor, by_scale: list[Tensor]) -> Tensor:
+        """Unit embeddings averaged over each scale's windows, then over the scales and the image itself: (N, D)."""
+        crops = [full[:, None], *by_scale]
+        return torch.stack([functional.normalize(crop, dim=-1).mean(dim=1) for crop in crops]).mean(dim=0)
 
     def upsampled(self, grid: Tensor) -> Tensor:
         """(N, grid, grid) to (N, H, W)."""
@@ -63,7 +80,7 @@ class WinClipReference:
         by_scale = []
         for scale in self.scales:
             windows = []
-            for covered in covered_patches(self.config.grid, scale):
+            for covered in covered_patches(self.config.grid, scale, self.setting.window_stride):
                 chosen = [0] + [patch + 1 for patch in covered]  # with the class token
                 windows.append(tokens[:, chosen])  # (N, 1 + scale ** 2, W)
             encoded = self.tower.encode(torch.cat(windows))  # (windows * N, 1 + scale ** 2, W)
@@ -99,7 +116,8 @@ class FewShotWinClipReference(WinClipReference):
         text_score, text_grid = self.by_text(full, by_scale, text_features)
         maps = [self.association(patches, known_patches).reshape(-1, grid, grid)]
         for scale, windows, known in zip(self.scales, by_scale, known_windows):
-            maps.append(harmonic_mean_over_windows(self.association(windows, known), grid, scale))
+            nearest = self.association(windows, known)
+            maps.append(harmonic_mean_over_windows(nearest, grid, scale, self.setting.window_stride))
         by_references = torch.stack(maps).mean(dim=0)  # (N, grid, grid)
         score = (text_score + by_references.amax(dim=(1, 2))) / 2
         rows = [functional.normalize(own, dim=-1) for own in (patches, *by_scale)]
@@ -112,20 +130,22 @@ class FewShotWinClipReference(WinClipReference):
         return ((1 - cosines).min(dim=-1).values / 2).clamp(min=0)
 
 
-def covered_patches(grid: int, scale: int) -> list[list[int]]:
-    """The row-major patch indices of every window, windows row-major with stride 1."""
+def covered_patches(grid: int, scale: int, stride: int = 1) -> list[list[int]]:
+    """The row-major patch indices of every window, windows row-major; a last row and column stand at the edge."""
+    edge = grid - scale
+    starts = [start for start in range(edge + 1) if start % stride == 0 or start == edge]
     return [
         [(top + row) * grid + left + column for row in range(scale) for column in range(scale)]
-        for top in range(grid - scale + 1)
-        for left in range(grid - scale + 1)
+        for top in starts
+        for left in starts
     ]
 
 
-def harmonic_mean_over_windows(values: Tensor, grid: int, scale: int) -> Tensor:
+def harmonic_mean_over_windows(values: Tensor, grid: int, scale: int, stride: int = 1) -> Tensor:
     """(N, windows) to (N, grid, grid): each patch the harmonic mean of the windows that cover it."""
     inverse = torch.zeros(len(values), grid * grid)
     count = torch.zeros(grid * grid)
-    for window, patches in enumerate(covered_patches(grid, scale)):
+    for window, patches in enumerate(covered_patches(grid, scale, stride)):
         inverse[:, patches] += 1 / values[:, window, None]
         count[patches] += 1
     return (count / inverse).reshape(-1, grid, grid)

@@ -36,23 +36,35 @@ def require_scales(scales: Sequence[int], grid: int) -> tuple[int, ...]:
     return tuple(scales)
 
 
-def window_patches(grid: int, scale: int) -> Tensor:
-    """Row-major patch indices of all windows of `scale` x `scale` patches, stride 1: (windows, scale ** 2)."""
-    patches = torch.arange(grid * grid).reshape(grid, grid)
-    return patches.unfold(0, scale, 1).unfold(1, scale, 1).reshape(-1, scale * scale)
+def window_starts(grid: int, scale: int, stride: int = 1) -> Tensor:
+    """The first patch of each window of a row, `stride` patches apart; the last stands at the edge: (windows a side,).
+
+    With a stride of at most `scale` every patch is in a window.
+    """
+    last = grid - scale
+    starts = list(range(0, last + 1, stride))
+    return torch.tensor(starts if starts[-1] == last else [*starts, last])
 
 
-def groups(grid: int, scales: Sequence[int]) -> list[Group]:
+def window_patches(grid: int, scale: int, stride: int = 1) -> Tensor:
+    """Row-major patch indices of all windows of `scale` x `scale` patches: (windows, scale ** 2)."""
+    side = window_starts(grid, scale, stride)[:, None] + torch.arange(scale)  # (windows a side, scale)
+    rows, columns = side[:, None, :, None], side[None, :, None, :]
+    return (rows * grid + columns).reshape(-1, scale * scale)
+
+
+def groups(grid: int, scales: Sequence[int], stride: int = 1) -> list[Group]:
     """The packed attention groups: the full image, then the windows of each scale."""
-    return [Group(1, grid * grid + 1), *(Group((grid - scale + 1) ** 2, scale * scale + 1) for scale in scales)]
+    counts = [len(window_starts(grid, scale, stride)) ** 2 for scale in scales]
+    return [Group(1, grid * grid + 1), *(Group(count, scale * scale + 1) for count, scale in zip(counts, scales))]
 
 
-def packed_tokens(grid: int, scales: Sequence[int]) -> Tensor:
+def packed_tokens(grid: int, scales: Sequence[int], stride: int = 1) -> Tensor:
     """For each packed token, the token of the full image that it is (0: the class token): (T,)."""
     full = torch.arange(grid * grid + 1)
     parts = [full]
     for scale in scales:
-        patches = window_patches(grid, scale) + 1
+        patches = window_patches(grid, scale, stride) + 1
         parts.append(torch.cat([torch.zeros(len(patches), 1, dtype=torch.int64), patches], dim=1).flatten())
     return torch.cat(parts)
 
@@ -67,12 +79,12 @@ def class_places(layout: Sequence[Group]) -> Tensor:
     return torch.tensor(places)
 
 
-def side_mean_matrix(grid: int, scale: int) -> Tensor:
+def side_mean_matrix(grid: int, scale: int, stride: int = 1) -> Tensor:
     """(grid, windows a side): from a row of windows to a row of patches, each the mean of the windows that cover it.
 
     Windows stand in a square, and a patch is covered by those of its rows times those of its columns: the mean over
     them is this matrix on both sides.
     """
-    row, window = torch.arange(grid)[:, None], torch.arange(grid - scale + 1)
-    covers = ((window <= row) & (row < window + scale)).double()
+    row, start = torch.arange(grid)[:, None], window_starts(grid, scale, stride)
+    covers = ((start <= row) & (row < start + scale)).double()
     return (covers / covers.sum(dim=1, keepdim=True)).float()

@@ -89,9 +89,10 @@ class GalleryMaker:
     def galleries(self, size: int | None = None) -> Galleries:
         """Every gallery of the graph: all photos' rows, of which at most `size` are kept. Raises BackendError."""
         features: dict[str, list[Array]] = {name: [] for name in rows_of_a_photo(self.few_shot)}
-        for first in range(0, len(self.pixels), _BATCH):
+        batch = min(_BATCH, self.backend.most_images or _BATCH)
+        for first in range(0, len(self.pixels), batch):
             self.progress("references", first, len(self.pixels))
-            outputs = self._run(self.pixels[first : first + _BATCH], {})
+            outputs = self._run(self.pixels[first : first + batch], {})
             for name, parts in features.items():
                 parts.append(outputs[FEATURES + name.removeprefix(REFERENCE)])
         self.progress("references", len(self.pixels), len(self.pixels))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Executor
-from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -84,22 +83,37 @@ def to_model_size(picture: Picture, spec: ImageSpec, pool: Executor | None = Non
             return np.ascontiguousarray(picture)
     width, height = size_of(picture)
     if spec.width * height > MAX_PIXELS:  # hardly a picture: a line of pixels, which has no room for that
-        narrow = _resized(picture, (width, spec.height))
-    elif pool is None or (parts := min(parts, height, width * height // _PART_PIXELS)) < 2:
-        narrow = _resized(picture, (spec.width, height))
+        small = np.asarray(_resized(_resized(picture, (width, spec.height)), (spec.width, spec.height)))
+    elif pool is None or (parts := min(parts, height, spec.width, width * height // _PART_PIXELS)) < 2:
+        small = np.asarray(_resized(_resized(picture, (spec.width, height)), (spec.width, spec.height)))
     else:
-        edges = [height * part // parts for part in range(parts + 1)]
-        bands = pool.map(lambda rows: _narrowed(picture, spec.width, *rows), pairwise(edges))
-        narrow = Image.fromarray(np.concatenate([np.asarray(band) for band in bands]))
-    small = np.asarray(_resized(narrow, (spec.width, spec.height)))
+        small = _in_parts(picture, spec, pool, parts)
     return small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2)
 
 
-def _narrowed(picture: Picture, width: int, top: int, bottom: int) -> Image.Image:
-    """Rows top to bottom (exclusive), their columns squashed."""
-    if isinstance(picture, np.ndarray):
-        return _resized(picture[top:bottom], (width, bottom - top))
-    return _resized(picture.crop((0, top, picture.width, bottom)), (width, bottom - top))
+def _in_parts(picture: Picture, spec: ImageSpec, pool: Executor, parts: int) -> Pixels:
+    """Both passes in so many parts at once: no row needs another for its columns, and then no column another."""
+    height = size_of(picture)[1]
+    colour = picture.mode == "RGB" if isinstance(picture, Image.Image) else picture.ndim == 3
+    narrow = Image.new("RGB" if colour else "L", (spec.width, height))
+    small = np.empty((spec.height, spec.width, 3) if colour else (spec.height, spec.width), np.uint8)
+
+    def squash_columns(top: int, bottom: int) -> None:
+        narrow.paste(_resized(_rows(picture, top, bottom), (spec.width, bottom - top)), (0, top))
+
+    def squash_rows(left: int, right: int) -> None:
+        strip = narrow.crop((left, 0, right, height))
+        small[:, left:right] = np.asarray(_resized(strip, (right - left, spec.height)))
+
+    for squash, length in ((squash_columns, height), (squash_rows, spec.width)):
+        edges = [length * part // parts for part in range(parts + 1)]
+        list(pool.map(squash, edges[:-1], edges[1:]))
+    return small
+
+
+def _rows(picture: Picture, top: int, bottom: int) -> Picture:
+    """Rows top to bottom (exclusive)."""
+    return picture[top:bottom] if isinstance(picture, np.ndarray) else picture.crop((0, top, picture.width, bottom))
 
 
 def _resized(picture: Picture, size: tuple[int, int]) -> Image.Image:
@@ -130,6 +144,8 @@ def _from_file(path: Path) -> Image.Image:
     if path.stat().st_size == 0:
         raise ImageError(f"{path}: the file is empty")
     try:
+        # Not at a JPEG's half size (Pillow's draft): of a 1280 x 1024 frame it saves 6 of 10 ms of one core, which a
+        # stream hides behind the engine, and over the 36 demo pictures moved scores by up to 0.009 and maps by 0.028.
         with Image.open(path) as image:
             return _guarded(image, str(path))
     except ImageError:

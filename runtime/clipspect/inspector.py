@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipspect.backends import Backend, open_backend
+from clipspect.backends import Backend
 from clipspect.bundle import Bundle
 from clipspect.errors import BackendError, ClipspectError, ImageError, RecipeError
 from clipspect.frame import Frame, prepare
 from clipspect.image import FrameLike
 from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE
 from clipspect.pipeline import results, stream
+from clipspect.precision import open_graph
 from clipspect.recipe import Recipe
 from clipspect.regions import regions_in_source
 from clipspect.result import Result, Timings, decide
@@ -55,8 +56,8 @@ def load(
     backend: the fastest of the installed by real runs, `.backend` and `.reason` say which and why; to name one saves
     their time. `map_limit` is the anomaly map's value over which a pixel belongs to a region; the default is the middle
     of the range of the method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). `options` are the
-    engine's, e.g. threads=4. On the CPU, the first frame is the engine's first run. Raises BundleError,
-    RecipeError or BackendError.
+    engine's, e.g. threads=4 or precision="int8"; `force_precision=True` takes one that did not pass at export. On the
+    CPU, the first frame is the engine's first run. Raises BundleError, RecipeError or BackendError.
     """
     opened = Bundle.open(bundle)
     chosen = _chosen(opened, recipe)
@@ -68,7 +69,7 @@ def load(
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
     blank = np.zeros((1, manifest.image.height, manifest.image.width, 3), np.uint8)
     probe: dict[str, npt.NDArray[Any]] = {IMAGE: blank, **chosen.tensors}
-    engine = open_backend(backend, opened.path / graph.file, graph_precision=manifest.precision, probe=probe, **options)
+    engine = open_graph(opened, graph, backend, probe=probe, **options)
     hands = min(options.get("threads") or usable_cores(), _MOST_HANDS)
     return Inspector(opened, chosen, engine, map_range=map_range, map_limit=float(map_limit), hands=hands)
 
@@ -107,7 +108,7 @@ class Inspector:
 
     @property
     def precision(self) -> str:
-        """What the engine computes in: "fp32", "bf16" or "fp16"."""
+        """What the engine computes in: "fp32", "bf16", "fp16" or "int8"."""
         return self._backend.precision
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 
 from clipspect.document import MismatchError, build
 from clipspect.errors import BundleError
+from clipspect.precision_record import FP16, FP32, Int8Copy, PrecisionRecord
 from clipspect.recipe import REFERENCE, TEXT_FEATURES
 
 MANIFEST = "bundle.json"
@@ -92,7 +93,7 @@ class TextSpec:
 
 @dataclass(frozen=True)
 class Parity:
-    """The written graph against the torch reference on the same images: largest absolute differences."""
+    """The written graph, an fp16 one emulated, against the torch reference on the same images: largest differences."""
 
     score: float
     anomaly_map: float
@@ -140,6 +141,8 @@ class Manifest:
     parity: Parity
     few_shot: FewShot | None = None
     text_encoder: TextEncoder | None = None
+    int8: Int8Copy | None = None
+    precisions: tuple[PrecisionRecord, ...] = ()  # what others than fp32 were found to cost
     check: str | None = None  # check images and the reference's answers to them, for `clipspect verify`
     parameters: dict[str, Any] = field(default_factory=dict)  # of the method: scales, temperature, ...
     versions: dict[str, str] = field(default_factory=dict)  # of the packages that wrote the bundle
@@ -149,7 +152,9 @@ class Manifest:
     def graphs(self) -> list[Graph]:
         """All that engines read."""
         optional = [part.graph for part in (self.few_shot, self.text_encoder) if part is not None]
-        return [self.graph, *optional]
+        own = {graph.file: graph for graph in (self.graph, *optional)}
+        copies = self.int8.graphs if self.int8 is not None else {}
+        return [*own.values(), *(dataclasses.replace(own[file], file=copy) for file, copy in copies.items())]
 
     def to_json(self) -> str:
         """The text of `bundle.json`: the fields, and a digest over them that catches a changed byte."""
@@ -217,7 +222,7 @@ def _check_values(manifest: Manifest) -> None:
         raise MismatchError(
             f"image: resize {image.resize!r} with {image.interpolation!r} is not known to this clipspect"
         )
-    if manifest.precision not in {"fp32", "fp16"}:
+    if manifest.precision not in {FP32, FP16}:
         raise MismatchError(f"precision: {manifest.precision!r} is neither fp32 nor fp16")
     low, high = manifest.map_range
     if not low < high:
@@ -229,6 +234,10 @@ def _check_values(manifest: Manifest) -> None:
         galleries = {name.removeprefix(REFERENCE) for name in graph.inputs if name.startswith(REFERENCE)}
         if not galleries or not galleries <= {name.removeprefix(FEATURES) for name in graph.outputs}:
             raise MismatchError("few_shot graph: no features for each of its references")
+    if manifest.int8 is not None:
+        inspecting = {manifest.graph.file, *([manifest.few_shot.graph.file] if manifest.few_shot is not None else [])}
+        if not set(manifest.int8.graphs) <= inspecting:
+            raise MismatchError(f"int8: copies of {', '.join(manifest.int8.graphs)}, expected of graphs that inspect")
     if manifest.text_encoder is not None:
         graph = manifest.text_encoder.graph
         if set(graph.inputs) != {TOKENS} or set(graph.outputs) != {EMBEDDINGS}:

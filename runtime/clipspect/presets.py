@@ -91,6 +91,7 @@ class Published:
     """The paper, and the accuracy that it reports."""
 
     paper: str
+    source: str  # what tables call it
     accuracy: tuple[Accuracy, ...]
 
     def find(self, dataset: str, shots: int) -> Accuracy | None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from clipspect.backends import open_backend
 from clipspect.bundle import Bundle
 from clipspect.errors import RecipeError
 from clipspect.galleries import MAP_LIMITS, Gallery, GalleryMaker, Progress, blank_references, rows_of_a_photo
 from clipspect.image import FrameLike
 from clipspect.manifest import IMAGE, FewShot
+from clipspect.precision import open_graph
 from clipspect.recipe import MAX_BYTES, REFERENCE, TEXT_FEATURES, Recipe, check_recipe_name
 from clipspect.references import References, read_references
 from clipspect.text import refuse_fixed_shapes
@@ -74,8 +74,7 @@ def make_recipe(
         few_shot = _few_shot(opened)
         blank = blank_references(few_shot)
         probe: dict[str, npt.NDArray[Any]] = {IMAGE: photos.pixels[:1], **recipe.tensors, **blank}
-        graph, precision = opened.path / few_shot.graph.file, opened.manifest.precision
-        with open_backend(backend, graph, graph_precision=precision, probe=probe, **options) as engine:
+        with open_graph(opened, few_shot.graph, backend, probe=probe, **options) as engine:
             maker = GalleryMaker(photos.pixels, few_shot, engine, words.features, blank, tell)
             recipe = _with_references(recipe, photos, maker, gallery_size)
     opened.serving(recipe)

@@ -1,5 +1,5 @@
-"""What machine this is: processor, memory, NVIDIA GPU, Jetson. Read from files under a root, so that
-a recorded tree of another machine reads the same."""
+"""What machine this is: processor, memory, swap, NVIDIA GPUs. Read from files under a root, so that a recorded tree of
+another machine reads the same."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _FEATURES = {
     "bf16": "BF16", "sve": "SVE", "sve2": "SVE2",
 }  # fmt: skip
 _ARM_PARTS = {"0xd08": "Cortex-A72", "0xd0b": "Cortex-A76", "0xd42": "Cortex-A78AE", "0xd83": "Neoverse-V3AE"}
-_JETPACK_OF_L4T = {"35": "5", "36": "6", "38": "7"}  # by the major version of Jetson Linux
-_SMI_SECONDS = 10
+_TOOL_FOLDERS = ("usr/sbin", "usr/bin")  # of a recorded tree
+_TOOL_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,19 @@ class Cpu:
     """The processor; `cores` are those that this process may use."""
 
     model: str
-    architecture: str
+    architecture: str  # "x86_64", "aarch64"
     cores: int
     features: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of RAM."""
+    """Bytes of RAM and of swap."""
 
     total: int
     available: int
+    swap: int
+    swap_devices: tuple[str, ...]  # e.g. "/swapfile", "/dev/zram0": the latter is in RAM itself, compressed
 
 
 @dataclass(frozen=True)
@@ -51,67 +53,67 @@ class Gpu:
     compute_capability: str
 
 
-@dataclass(frozen=True)
-class Jetson:
-    """An NVIDIA Jetson; L4T is Jetson Linux's version."""
-
-    model: str
-    l4t: str | None
-    jetpack: str | None
+def read_device(root: Path = Path("/")) -> str | None:
+    """The board's name from the device tree, or a computer's from the firmware's tables."""
+    for names in (("proc/device-tree/model",), ("sys/class/dmi/id/sys_vendor", "sys/class/dmi/id/product_name")):
+        texts = [text_of(root / name).strip("\0\n ") for name in names]
+        if all(texts):
+            return " ".join(texts)
+    return None
 
 
 def read_cpu(root: Path = Path("/")) -> Cpu:
     """From /proc/cpuinfo; elsewhere what Python knows."""
-    text = _read(root / "proc/cpuinfo") or ""
     fields = {
-        key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())
+        key.strip().lower(): value.strip()
+        for key, _, value in (line.partition(":") for line in text_of(root / "proc/cpuinfo").splitlines())
     }
     flags = set((fields.get("flags") or fields.get("features") or "").split())
     part = fields.get("cpu part", "")
     model = fields.get("model name") or _ARM_PARTS.get(part) or platform.processor() or "unknown"
     features = tuple(label for flag, label in _FEATURES.items() if flag in flags)
-    return Cpu(model, platform.machine(), usable_cores(), features)
+    return Cpu(model, _architecture(fields), usable_cores(), features)
 
 
 def read_memory(root: Path = Path("/")) -> Memory | None:
-    """From /proc/meminfo; None where there is none."""
-    sizes = dict(re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", _read(root / "proc/meminfo") or "", re.MULTILINE))
+    """From /proc/meminfo and /proc/swaps; None where there is none."""
+    rows = re.findall(r"^(MemTotal|MemAvailable|SwapTotal):\s+(\d+) kB", text_of(root / "proc/meminfo"), re.MULTILINE)
+    sizes = {name: int(kilobytes) * 1024 for name, kilobytes in rows}
     if "MemTotal" not in sizes:
         return None
-    return Memory(int(sizes["MemTotal"]) * 1024, int(sizes.get("MemAvailable", 0)) * 1024)
+    swaps = text_of(root / "proc/swaps").splitlines()[1:]  # the first line names the columns
+    devices = tuple(line.split()[0] for line in swaps if line.strip())
+    return Memory(sizes["MemTotal"], sizes.get("MemAvailable", 0), sizes.get("SwapTotal", 0), devices)
 
 
-def read_jetson(root: Path = Path("/")) -> Jetson | None:
-    """From the device tree, /etc/nv_tegra_release and dpkg's record of the nvidia-jetpack package."""
-    model = (_read(root / "proc/device-tree/model") or "").rstrip("\0\n")
-    release = _read(root / "etc/nv_tegra_release") or ""
-    if not release and "jetson" not in model.lower():
-        return None
-    found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", release)
-    l4t = f"{found[1]}.{found[2]}" if found else None
-    installed = re.search(
-        r"^Package: nvidia-jetpack\n(?:\S.*\n| .*\n)*?Version: ([\d.]+)",
-        _read(root / "var/lib/dpkg/status") or "",
-        re.MULTILINE,
-    )
-    jetpack = installed[1] if installed else None
-    if jetpack is None and found and found[1] in _JETPACK_OF_L4T:
-        jetpack = f"{_JETPACK_OF_L4T[found[1]]}, by its Jetson Linux (nvidia-jetpack is not installed)"
-    return Jetson(model or "unknown model", l4t, jetpack)
-
-
-def read_gpus() -> tuple[Gpu, ...]:
+def read_gpus(root: Path = Path("/")) -> tuple[Gpu, ...]:
     """What nvidia-smi lists; nothing where it is absent or fails."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ()
-    query = [program, "--query-gpu=name,driver_version,memory.total,compute_cap", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    rows = [[cell.strip() for cell in line.split(",")] for line in answer.stdout.splitlines()]
+    rows = query_gpus("name,driver_version,memory.total,compute_cap", root)
     return tuple(Gpu(*row) for row in rows if len(row) == 4)
+
+
+def query_gpus(fields: str, root: Path = Path("/")) -> list[list[str]]:
+    """nvidia-smi's answer, a row each GPU."""
+    answer = run_tool("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader", root=root)
+    return [[cell.strip() for cell in line.split(",")] for line in answer.splitlines()]
+
+
+def run_tool(name: str, *arguments: str, root: Path = Path("/")) -> str:
+    """What a program of the machine prints; empty where it is absent, fails or hangs.
+
+    A recorded tree answers with its own programs, never with this machine's.
+    """
+    folders = None if root == Path("/") else os.pathsep.join(str(root / folder) for folder in _TOOL_FOLDERS)
+    program = shutil.which(name, path=folders)
+    if program is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, timeout=_TOOL_SECONDS, check=True, errors="replace"
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout
 
 
 def usable_cores() -> int:
@@ -121,8 +123,16 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _read(path: Path) -> str | None:
+def text_of(path: Path) -> str:
+    """A file's text; empty where it is absent or may not be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
+        return ""
+
+
+def _architecture(cpuinfo: dict[str, str]) -> str:
+    """By the vendor field, which each architecture's /proc/cpuinfo names in its own way."""
+    if "cpu implementer" in cpuinfo:
+        return "aarch64"
+    return "x86_64" if "vendor_id" in cpuinfo else platform.machine()

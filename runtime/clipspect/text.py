@@ -46,7 +46,7 @@ class TextEncoder:
             )
         tokenizer = Tokenizer.open(bundle.path / described.tokenizer)
         probe = {TOKENS: tokenizer.encode([""], described.context_length)}
-        others = {name: value for name, value in options.items() if name != "precision"}
+        others = {name: value for name, value in options.items() if name not in {"precision", "force_precision"}}
         engine = open_backend(backend, bundle.path / described.graph.file, probe=probe, **others)
         return cls(engine, tokenizer, described.context_length, bundle.manifest.text.dim)
 

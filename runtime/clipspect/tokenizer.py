@@ -66,6 +66,7 @@ class Tokenizer:
         """CLIP's own tokenizer reads HTML entities, too; Python's lower() knows a final sigma, the file's does not."""
         text = html.unescape(html.unescape(prompt)).lower()
         try:
-            return list(self._engine.encode(text).ids)
-        except TypeError as error:  # bytes of a command line that were no UTF-8
+            text.encode()  # older versions of the library would read something else
+        except UnicodeEncodeError as error:  # bytes of a command line that were no UTF-8
             raise RecipeError(f"{prompt!a:.120} is not text in UTF-8: type it again") from error
+        return list(self._engine.encode(text).ids)

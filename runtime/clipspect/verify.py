@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.backends import Backend, open_backend
+from clipspect.backends import Backend
 from clipspect.bundle import Bundle
 from clipspect.errors import BackendError, BundleError
 from clipspect.galleries import MAP_LIMITS, GalleryMaker, blank_references
-from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE, Graph
+from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE, Graph, Parity
+from clipspect.precision import open_graph, record_of
 from clipspect.recipe import TEXT_FEATURES
 
 ALLOWANCE = 10  # times the export's tolerance, which is for one engine: others sum in another order
@@ -28,7 +29,7 @@ Tensors = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A graph on the check images, one by one and as one batch, against the torch reference.
+    """A graph on the check images, one by one and in the largest batches it takes, against the torch reference.
 
     `score` and `anomaly_map` are the largest absolute differences, infinite where the engine answered no number;
     `rank_correlation` is Spearman's over the pixels of a map, the lowest of the images, None where a map is constant.
@@ -90,7 +91,8 @@ def verify(
     """Replay the check images through the zero-shot graph, and through the few-shot graph where there is one.
 
     The few-shot graph's galleries are made of the check's reference by this engine, as recipes on this box are.
-    `tolerance` is of all differences; the default is ALLOWANCE times that of each graph's export. `backend` and
+    `tolerance` is of all differences; the default is ALLOWANCE times that of each graph's export, and in a precision
+    for which the bundle has a record that of the record. `backend` and
     `options` are those of `clipspect.load`. Raises BundleError for a bundle without check images, BackendError.
     """
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
@@ -99,20 +101,25 @@ def verify(
     if options.get("device") == "tensorrt":  # built for the shapes that will come: let all images come at once
         options = {"batch": len(check[IMAGES]), **options}
     with _engine(opened, manifest.graph, words, backend, options) as engine:
-        allowed = ALLOWANCE * manifest.parity.tolerance if tolerance is None else tolerance
+        allowed = _allowed(opened, engine, manifest.parity) if tolerance is None else tolerance
         comparisons = [_compare(ZERO_SHOT, engine, words, check, allowed)]
         ran = engine.name, engine.device, engine.precision
     if (few_shot := manifest.few_shot) is not None:
         blank = blank_references(few_shot, len(check[REFERENCES]))
         same = {**options, "device": ran[1]}  # the engine that was chosen, if there was a choice
         with _engine(opened, few_shot.graph, {**words, **blank}, ran[0], same) as engine:
-            allowed = ALLOWANCE * few_shot.parity.tolerance if tolerance is None else tolerance
+            allowed = _allowed(opened, engine, few_shot.parity) if tolerance is None else tolerance
             maker = GalleryMaker(check[REFERENCES], few_shot, engine, words[TEXT_FEATURES], blank)
             given = {**words, **{name: gallery.kept for name, gallery in maker.galleries().items()}}
             given |= {MAP_LIMITS: check[MAP_LIMITS]} if MAP_LIMITS in blank else {}
             expected = {**check, **{name: check[FEW_SHOT_PREFIX + name] for name in (SCORE, ANOMALY_MAP)}}
             comparisons.append(_compare(FEW_SHOT, engine, given, expected, allowed))
     return Verification(*ran, tuple(comparisons))
+
+
+def _allowed(bundle: Bundle, engine: Backend, parity: Parity) -> float:
+    record = record_of(bundle, engine)
+    return ALLOWANCE * parity.tolerance if record is None or record.tolerance is None else record.tolerance
 
 
 def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float | None:
@@ -165,8 +172,7 @@ def _read_check(bundle: Bundle) -> Tensors:
 def _engine(bundle: Bundle, graph: Graph, given: Tensors, backend: str | None, options: dict[str, Any]) -> Backend:
     image = bundle.manifest.image
     probe = {IMAGE: np.zeros((1, image.height, image.width, 3), np.uint8), **given}
-    path, precision = bundle.path / graph.file, bundle.manifest.precision
-    return open_backend(backend, path, graph_precision=precision, probe=probe, **options)
+    return open_graph(bundle, graph, backend, probe=probe, **options)
 
 
 def _compare(graph: str, engine: Backend, given: Tensors, check: Tensors, tolerance: float) -> Comparison:
@@ -177,7 +183,10 @@ def _compare(graph: str, engine: Backend, given: Tensors, check: Tensors, tolera
         singles.append(engine.run({IMAGE: images[index : index + 1], **given}))
         milliseconds.append((perf_counter() - start) * 1e3)
     one_by_one = {name: np.concatenate([single[name] for single in singles]) for name in (SCORE, ANOMALY_MAP)}
-    answers = [one_by_one, engine.run({IMAGE: images, **given})]
+    batch = min(len(images), engine.most_images or len(images))
+    batches = [engine.run({IMAGE: images[first : first + batch], **given}) for first in range(0, len(images), batch)]
+    together = {name: np.concatenate([answer[name] for answer in batches]) for name in (SCORE, ANOMALY_MAP)}
+    answers = [one_by_one, together]
     pairs = [pair for answer in answers for pair in zip(answer[ANOMALY_MAP], check[ANOMALY_MAP])]
     correlations = [rank_correlation(found, expected) for found, expected in pairs]
     known = [value for value in correlations if value is not None]

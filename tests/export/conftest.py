@@ -17,6 +17,7 @@ from clipspect_export import export_bundle
 from clipspect_export.clip import Clip, build_clip
 from clipspect_export.config import ClipConfig, config_from_document
 from clipspect_export.weights import load_weights
+from clipspect_models import DEMO_BUNDLE
 from golden_clip import document, weights, write_config, write_weights
 
 
@@ -93,3 +94,18 @@ def aprilgan_bundle(sources: golden_dense.Files, tmp_path_factory: pytest.TempPa
     command = golden_dense.command("aprilgan", sources["aprilgan"], out)
     assert main([*command, "--object", "metal nut", "--few-shot"]) == 0
     return Bundle.open(out)
+
+
+@pytest.fixture(scope="session")
+def int8_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The demo model from the command line with an int8 copy, few-shot graphs included."""
+    out = tmp_path_factory.mktemp("bundles") / "demo int8.bundle"
+    assert main([*demo_command(out), "--int8", "--few-shot"]) == 0
+    return Bundle.open(out)
+
+
+def demo_command(out: Path) -> list[str]:
+    """The arguments of an export of the demo model."""
+    weights = DEMO_BUNDLE.with_name("demo.safetensors")
+    backbone = weights.with_suffix(".json")
+    return ["export", "winclip", "--out", str(out), "--backbone", str(backbone), "--weights", str(weights)]

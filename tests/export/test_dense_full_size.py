@@ -11,6 +11,7 @@ import torch
 from clipspect.bundle import Bundle
 from golden_clip import weights, write_weights
 from golden_dense import CRANE
+from precision_cases import halved
 from rtx import require_built
 
 pytestmark = pytest.mark.slow  # minutes and 6 GB for each method: make test-all
@@ -58,3 +59,4 @@ def test_the_published_backbone_exports_at_full_size(method: str, weights_file: 
     assert all(max(parity.score, parity.anomaly_map) <= 1e-4 for parity in parities)
     for graph in manifest.graphs:
         require_built(out / graph.file, graph)
+        require_built(halved(out / graph.file, tmp_path), graph)

@@ -13,6 +13,8 @@ from clipspect.bundle import Bundle
 from clipspect.cli import main
 from clipspect_export.check import check_images
 from golden_clip import FULL, weights, write_weights
+from precision_cases import halved
+from rtx import require_built, require_parsed
 
 FULL_SIZE_BYTES = 6e9
 
@@ -54,7 +56,7 @@ def test_export_writes_what_its_options_say(
         (["--scales", "99", "--weights", "x.pt"], 1, "scale 99 does not fit"),
         (["--backbone", "ViT-B-32"], 1, "add --weights TAG or --weights FILE"),
         (["--weights", "none.pt"], 1, "no such weights file"),
-        (["--precision", "fp16"], 1, "not yet in this version"),
+        (["--precision", "fp16", "--int8", "--weights", "x.pt"], 1, "fp16 is for GPUs: export two bundles"),
     ],
 )
 def test_what_export_refuses_is_said_in_one_line(
@@ -145,7 +147,5 @@ def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
     answer = compiled({"image": images[1:2], "text_features": text})
     for name, values in alone.items():
         np.testing.assert_allclose(answer[name], values, atol=1e-4)
-    trt = pytest.importorskip("tensorrt_rtx", reason="needs NVIDIA's parser: pip install tensorrt-rtx-cu13 (no GPU)")
-    builder = trt.Builder(trt.Logger(trt.Logger.ERROR))
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    assert trt.OnnxParser(network, builder.logger).parse_from_file(str(bundle.graph_path))
+    assert require_parsed(bundle.graph_path) == ["score", "anomaly_map"]
+    require_built(halved(bundle.graph_path, tmp_path), bundle.manifest.graph)

@@ -26,6 +26,7 @@ from clipspect_export.winclip_reference import WinClipReference
 from golden_clip import golden
 from golden_dense import PROMPTS, golden_clip
 from golden_dense import golden as golden_dense
+from rtx import require_parsed
 
 OBJECT = "metal nut"
 PARTS = {"text.onnx", "text.onnx.data", "tokenizer.json"}
@@ -145,12 +146,7 @@ def test_openvino_embeds_the_same(bundle: Bundle, clip: Clip) -> None:
 
 
 def test_tensorrt_rtx_parses_the_text_graph(bundle: Bundle) -> None:
-    trt = pytest.importorskip("tensorrt_rtx", reason="needs NVIDIA's parser: pip install tensorrt-rtx-cu13 (no GPU)")
-    builder = trt.Builder(trt.Logger(trt.Logger.ERROR))
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, builder.logger)
-    parsed = parser.parse_from_file(str(bundle.path / "text.onnx"))
-    assert parsed, [parser.get_error(index).desc() for index in range(parser.num_errors)]
+    assert require_parsed(bundle.path / "text.onnx") == ["embeddings"]
 
 
 def test_a_text_graph_that_differs_from_the_reference_is_refused(

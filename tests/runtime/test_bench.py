@@ -7,17 +7,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import clipspect
 import handmade
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from clipspect.backends import open_backend
+from clipspect.benchmark.accuracy import has_accuracy, measure_accuracy
 from clipspect.benchmark.figures import Percentiles, Report
 from clipspect.benchmark.gemm import FLOPS, INPUTS, SIDE, gemm_graph
-from clipspect.benchmark.machine import read_machine
 from clipspect.benchmark.measure import measure
+from clipspect.benchmark.profile import shares_of_time
+from clipspect.bundle import Bundle
 from clipspect.cli import bench, main
+from clipspect.demo_pictures import read_samples
 from clipspect.errors import BackendError, ClipspectError
+from clipspect.machine import read_machine
 
 Capture = pytest.CaptureFixture[str]
 ENGINE = "onnxruntime"
@@ -83,6 +89,45 @@ def test_a_row_tells_the_engines_share_of_its_own_products(report: Report) -> No
     assert row.gemm_gflops > 0.1
     assert row.gemm_share == pytest.approx(row.gflops / row.gemm_gflops)
     assert row.gemm_problem is None
+    assert row.gemm_target == 0.95
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_profile_tells_which_operators_take_the_time(bundle: Path, engine: str) -> None:
+    pytest.importorskip(engine, reason=f"needs {engine}: pip install {engine}")
+    opened = Bundle.open(bundle)
+    shares = shares_of_time(opened, opened.recipe(), engine, 2, {"threads": 1})
+    *named, others = shares
+    assert sum(shares.values()) == pytest.approx(1)
+    assert named
+    assert others == "others"
+    assert [shares[name] for name in named] == sorted((shares[name] for name in named), reverse=True)
+    with pytest.raises(BackendError, match="load with profile=True"), open_backend(engine, opened.graph_path) as plain:
+        plain.profile()
+
+
+def test_a_row_below_its_share_says_where_the_rest_goes(report: Report) -> None:
+    (row,) = report.rows
+    assert row.profile == {}  # this one says that its few operations are many
+    low = dataclasses.replace(row, gemm_share=0.9, profile={"MatMul": 0.9, "Add": 0.08, "others": 0.02})
+    page = bench._page(dataclasses.replace(report, rows=(low,)))
+    words = "whose aim is 95% of GEMM, spends its time in: MatMul 90.0%, Add 8.0%, others 2.0%"
+    assert f"onnxruntime fp32, {words}" in page
+    assert "spends its time in" not in bench._page(report)
+
+
+def test_of_weights_that_are_not_the_demos_the_shipped_pictures_say_nothing(report: Report) -> None:
+    assert [row.accuracy for row in report.rows] == [None]
+
+
+def test_the_demos_accuracy_is_by_its_pictures_and_the_engine_that_is_measured() -> None:
+    with clipspect.load("demo", backend=ENGINE) as inspector:
+        assert has_accuracy(inspector.bundle)
+        accuracy = measure_accuracy(inspector)
+    assert accuracy is not None
+    assert accuracy.pictures == len(read_samples()[1])
+    assert 0.9 < accuracy.image_auroc <= 1
+    assert 0.8 < accuracy.pixel_auroc < 1
 
 
 def test_a_row_tells_what_a_fresh_process_takes(report: Report) -> None:
@@ -117,7 +162,7 @@ def test_the_page_has_the_machine_and_a_line_for_each_figure(report: Report) -> 
     for word in ("winclip", "90 x 60", "cpu ", "clocks", "onnxruntime", "decode", "images/s", "cold start", "batch 2"):
         assert word in page
     (median,) = [line for line in page.splitlines() if "median" in line]
-    assert [float(word) for word in median.split()[2:]] == pytest.approx(
+    assert [float(word) for word in median.split()[3:]] == pytest.approx(
         [times.p50 for times in report.rows[0].stages.values()], abs=0.006
     )
     assert "99 %" not in page  # of three runs
@@ -131,7 +176,10 @@ def test_json_is_one_document_of_every_engine_that_works(bundle: Path, capsys: C
     document = json.loads(capsys.readouterr().out)
     assert document.keys() == {field.name for field in dataclasses.fields(Report)}
     assert [row["runs"] for row in document["rows"]] == [1] * len(document["rows"])
-    assert ENGINE in [row["backend"] for row in document["rows"]]
+    tried = {(row["backend"], row["precision"]) for row in document["rows"]}
+    tried |= {tuple(name.split()) for name in document["left_out"]}  # a precision that the processor lacks, say
+    assert (ENGINE, "fp32") in tried
+    assert ("openvino" in {backend for backend, *_ in tried}) == (("openvino", "bf16") in tried)
     assert document["machine"]["cpu"]["cores"] >= 1
     assert document["machine"]["versions"]["numpy"] == np.__version__
 
@@ -186,6 +234,18 @@ def test_numbers_that_make_no_sense_are_refused_before_anything_is_loaded(wrong:
 def test_a_bundle_that_no_engine_runs_is_refused_with_each_engines_reason(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="fp16"):
         measure(handmade.write_bundle(tmp_path / "b", precision="fp16"), runs=1)
+
+
+def test_the_int8_products_are_widened_eight_bit_ones_and_are_computed() -> None:
+    graph = gemm_graph(2, "int8")
+    model = onnx.load_from_string(graph)
+    onnx.checker.check_model(model, full_check=True)
+    constants = {item.name: onnx.numpy_helper.to_array(item) for item in model.graph.initializer}
+    weights = constants["w8"].astype(np.float32) * constants["w_scale"]
+    assert weights.std() == pytest.approx(1 / np.sqrt(SIDE), rel=0.02)
+    exact = (constants["column"] * INPUTS["x"]) @ weights @ weights
+    (found,) = onnxruntime.InferenceSession(graph).run(["y"], INPUTS)
+    np.testing.assert_allclose(found, [[exact.max()]], rtol=0.1)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

@@ -239,7 +239,7 @@ def test_overlays_never_share_a_name(names: list[str]) -> None:
     assert all("/" not in name and name.endswith(".jpg") for name in found)
 
 
-# --- info, doctor ----------------------------------------------------------------------------------------------------
+# --- info ------------------------------------------------------------------------------------------------------------
 
 
 def test_info_shows_what_a_bundle_is(tiny_bundle: Path, capsys: Capture) -> None:
@@ -260,41 +260,6 @@ def test_info_of_a_damaged_bundle_is_refused(tiny_bundle: Path, capsys: Capture)
     (tiny_bundle / "model.onnx").write_bytes(b"x")
     assert run("info", tiny_bundle) == 1
     assert "the file was cut or changed" in error_of(capsys)
-
-
-def test_doctor_reports_what_really_ran(capsys: Capture) -> None:
-    assert run("doctor", "--json") == 0
-    report = json.loads(capsys.readouterr().out)
-    engines = {engine["name"]: engine for engine in report["engines"]}
-    assert list(engines) == ["onnxruntime", "openvino"]
-    for engine in engines.values():
-        installed = engine["version"] is not None
-        assert installed == engine["scores"] == any(device["works"] for device in engine["devices"])
-        assert engine["problem"] is None or 'pip install "clipspect' in engine["problem"]
-    assert engines["onnxruntime"]["scores_on"] == "cpu"
-    assert {"device": "cpu", "works": True}.items() <= engines["onnxruntime"]["devices"][-1].items()
-    assert report["cpu"]["cores"] >= 1
-
-
-def test_doctor_without_an_engine_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    import importlib.util
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
-    assert run("doctor") == 1
-    out = capsys.readouterr().out
-    assert "cannot score" in out
-    assert 'pip install "clipspect[cpu]"' in out
-
-
-def test_doctor_describes_a_recorded_jetson(tmp_path: Path) -> None:
-    from clipspect.cli import doctor
-
-    (tmp_path / "proc/device-tree").mkdir(parents=True)
-    (tmp_path / "proc/device-tree/model").write_text("NVIDIA Jetson Orin NX\0")
-    report = doctor.examine(tmp_path)
-    assert report["jetson"]["model"] == "NVIDIA Jetson Orin NX"
-    assert any("not on PyPI" in line for line in report["advice"])
-    assert "Orin NX" in doctor._page(report)
 
 
 # --- the process -----------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clipspect.benchmark.machine import read_machine
-from clipspect.benchmark.power import read_power
+from clipspect.machine import read_machine
+from clipspect.power import read_power
 
 
 def record(root: Path, files: dict[str, str]) -> Path:

@@ -7,12 +7,14 @@ A new engine is a row in ENGINES and a folder whose module has
   `example` are inputs as they will come, or None, for engines of fixed shapes;
 - `devices()`, what is worth a try when no device is named, the likely fastest first, none that takes minutes to load;
 - `probe(graph, inputs)`, a Probe for every device that the engine claims to have.
+
+One whose row says `compiled` loads only what `clipspect compile` built before; it has besides `compile_graph`, `Sizes`
+and `ranges_of` for that, and `open_built` for graphs that belong to no bundle.
 """
 
 from clipspect.backends.choice import open_backend as open_backend
 from clipspect.backends.engine import CPU as CPU
 from clipspect.backends.engine import ENGINES as ENGINES
-from clipspect.backends.engine import PLANNED as PLANNED
 from clipspect.backends.engine import Backend as Backend
 from clipspect.backends.engine import Engine as Engine
 from clipspect.backends.engine import Probe as Probe

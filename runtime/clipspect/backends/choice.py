@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from clipspect.backends.engine import CPU, ENGINES, PLANNED, Backend, Engine, Tensors
+from clipspect.backends.engine import CPU, ENGINES, Backend, Engine, Tensors
 from clipspect.errors import BackendError
 
 # Engines that compete have a warm-up, and then runs until this time is over, one at least. Where the warm-up alone
@@ -19,17 +20,23 @@ _MOST_RUNS = 5
 
 
 def open_backend(
-    name: str | None, graph: Path, *, graph_precision: str = "fp32", probe: Tensors | None = None, **options: Any
+    name: str | None,
+    graph: Path,
+    *,
+    graph_precision: str = "fp32",
+    probe: Tensors | None = None,
+    refused: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Backend:
     """Load a graph into the named engine; without a name, into the one that runs `probe` fastest.
 
     `graph_precision` is the bundle's. `probe`, inputs of the graph, is what engines compete with, and what proves any
     device but the CPU before it is handed out; on the CPU, a named or only engine first runs on the first frame.
     Without a probe there is no competition: the first of ENGINES that loads is taken. `options` are fields of the
-    engine's Options; without a name, only engines that have them are tried. Raises BackendError; a named engine is
-    never replaced.
+    engine's Options; without a name, only engines that have them are tried. `refused` are engines that may not be
+    taken, and why. Raises BackendError; a named engine is never replaced.
     """
-    load = _Load(graph, graph_precision, probe, options)
+    load = _Load(graph, graph_precision, probe, options, refused or {})
     if name is not None:
         return load.into(_engine(name))
     installed = [engine for engine in ENGINES if engine.installed]
@@ -49,9 +56,12 @@ class _Load:
     graph_precision: str
     probe: Tensors | None
     options: dict[str, Any]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self, engine: Engine, **device: str) -> Any:
-        """The options as the engine's own. Raises BackendError for one that it does not have or cannot take."""
+        """The options as the engine's own. Raises BackendError for a refused engine, and one that cannot take them."""
+        if engine.name in self.refused:
+            raise BackendError(self.refused[engine.name])
         options = {**self.options, **device}
         known = [field.name for field in dataclasses.fields(engine.module().Options)]
         if unknown := sorted(set(options) - set(known)):
@@ -148,6 +158,4 @@ def _engine(name: str) -> Engine:
         if engine.name == name:
             return engine
     known = ", ".join(engine.name for engine in ENGINES)
-    if name in PLANNED:
-        raise BackendError(f"this version does not drive {name} yet; take one of: {known}")
     raise BackendError(f"no backend {name!r}; there are: {known}")

@@ -27,8 +27,9 @@ class Backend(Protocol):
 
     name: str  # of the engine
     device: str  # "cpu", or what the engine calls the other devices
-    precision: str  # of the matrix products: "fp32", "bf16" or "fp16"
+    precision: str  # of the matrix products: "fp32", "bf16", "fp16" or "int8"
     reason: str  # why it was taken, where it was not named; else empty
+    most_images: int | None  # of a run; None: any number
 
     def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
         """The graph's outputs by name, arrays of the caller's own.
@@ -36,6 +37,9 @@ class Backend(Protocol):
         An array that is read-only is taken for a constant: where the device has memory of its own, it travels there
         once and not with every run. Raises BackendError.
         """
+
+    def profile(self) -> dict[str, float]:
+        """Milliseconds by kind of operator, of engines whose Options have `profile`. Raises BackendError without it."""
 
     def close(self) -> None: ...
 
@@ -60,8 +64,14 @@ class Engine:
     """A row of the registry."""
 
     name: str
-    package: str  # what must be importable
+    packages: tuple[str, ...]  # of which one must be importable, the preferred first
     extra: str  # of the distribution: pip install "clipspect[extra]"
+    compiled: bool = False  # whether it loads only what `clipspect compile` built before
+
+    @property
+    def package(self) -> str:
+        """The one that is imported: the first that is installed."""
+        return next((name for name in self.packages if importlib.util.find_spec(name) is not None), self.packages[0])
 
     @property
     def installed(self) -> bool:
@@ -76,6 +86,7 @@ class Engine:
         if not self.installed:
             raise BackendError(f"the {self.name} backend is not installed: {self.remedy}")
         try:
+            importlib.import_module(self.package)
             return importlib.import_module(f"clipspect.backends.{self.name}")
         except (ImportError, OSError) as error:
             raise BackendError(
@@ -83,10 +94,10 @@ class Engine:
             ) from error
 
 
-PLANNED = ("tensorrt",)  # known by name, which is their package's too, but not driven yet
 ENGINES = (  # in the order in which they are tried: what is quickest to open again comes first
-    Engine(name="onnxruntime", package="onnxruntime", extra="cpu"),
-    Engine(name="openvino", package="openvino", extra="openvino"),
+    Engine(name="onnxruntime", packages=("onnxruntime",), extra="cpu"),
+    Engine(name="openvino", packages=("openvino",), extra="openvino"),
+    Engine(name="tensorrt", packages=("tensorrt", "tensorrt_rtx"), extra="tensorrt", compiled=True),
 )
 
 

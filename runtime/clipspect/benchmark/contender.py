@@ -1,4 +1,4 @@
-"""One engine in a benchmark: its inspections, its stream, its matrix products, its cold start."""
+"""One engine, in one precision, in a benchmark: its inspections, its stream, its matrix products, its cold start."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from clipspect.benchmark.gemm import FLOPS, INPUTS, gemm_graph
 from clipspect.bundle import Bundle
 from clipspect.errors import BackendError
 from clipspect.inspector import load
+from clipspect.precision_record import INT8
 from clipspect.recipe import Recipe
 
 _WARM_UPS = 2
@@ -43,16 +44,22 @@ class Contender:
         self.version = str(sys.modules[engine.package].__version__)
         self._spent = 0.0
         self._gemm: _Gemm | None = None
-        self._precision = bundle.manifest.precision
+        own = bundle.manifest.precision
+        self._gemm_precision = INT8 if self.inspector.precision == INT8 else own  # of the yardstick's graph
         self.gemm_problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people: the engine and what it computes in."""
+        return f"{self.backend} {self.inspector.precision}"
 
     def warm_up(self) -> None:
         """Runs that are not counted; and the yardstick is opened."""
         for _ in range(_WARM_UPS):
             self.inspector.inspect_batch([self.frame] * self.batch)
         try:
-            self._gemm = _Gemm(self.backend, self._precision, self.frame.parent, self.options)
-        except BackendError as error:  # of an engine that must compile first, say
+            self._gemm = _Gemm(self.backend, self._gemm_precision, self.frame.parent, self.options)
+        except BackendError as error:
             self.gemm_problem = str(error)
 
     def inspect_once(self) -> float:
@@ -138,7 +145,7 @@ class _Gemm:
     """The engine's own large products, as many in a run as take about a third of a second."""
 
     def __init__(self, backend: str, precision: str, folder: Path, options: dict[str, Any]) -> None:
-        self._open_with = backend, precision, folder / f"{backend}-gemm.onnx", options
+        self._open_with = backend, precision, folder, options
         self.seconds: list[float] = []
         self.spent = 0.0
         self._backend = self._open(1)
@@ -162,6 +169,13 @@ class _Gemm:
         self._backend.close()
 
     def _open(self, products: int) -> Backend:
-        name, precision, path, options = self._open_with
+        name, precision, folder, options = self._open_with
+        path = folder / f"{name}-{options.get('precision', precision)}-{products}-products.onnx"
         path.write_bytes(gemm_graph(products, precision))
-        return open_backend(name, path, graph_precision=precision, probe=INPUTS, **options)
+        own = {option: value for option, value in options.items() if option != "force_precision"}
+        engine = next(engine for engine in ENGINES if engine.name == name)
+        if engine.compiled:  # nothing is ever built at load: this yardstick is, into a cache that goes with it
+            settings = engine.module().Options(**{**own, "cache": str(folder)})
+            built: Backend = engine.module().open_built(path, precision, INPUTS, settings)
+            return built
+        return open_backend(name, path, graph_precision=precision, probe=INPUTS, **own)

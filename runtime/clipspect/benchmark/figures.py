@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipspect.benchmark.machine import Machine
+from clipspect.benchmark.accuracy import Accuracy
+from clipspect.machine import Machine
 
 _FOR_P95, _FOR_P99 = 20, 100  # runs: with fewer the percentile would be the slowest run, or near it
 
@@ -32,7 +33,7 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Row:
-    """One engine. In a batch, an image's time is the batch's divided by its images."""
+    """One engine in one precision. In a batch, an image's time is the batch's divided by its images."""
 
     backend: str
     version: str
@@ -49,6 +50,9 @@ class Row:
     gemm_gflops: float | None  # a second, of large products through the same engine; None: it cannot run them
     gemm_share: float | None  # the first of the second
     gemm_problem: str | None  # why there are no large products
+    gemm_target: float  # the share that is aimed at
+    profile: dict[str, float]  # below the target: shares of the engine's time by kind of operator, the largest first
+    accuracy: Accuracy | None  # of the demo's weights alone; of others the shipped pictures say nothing
     cold_start_s: float  # from a process's start to its first verdict, files in the system's cache; median
     peak_memory_bytes: int | None  # of that process; None where the system does not say
 
@@ -66,4 +70,4 @@ class Report:
     width: int  # of the frame, a JPEG file
     height: int
     rows: tuple[Row, ...]
-    left_out: dict[str, str]  # engines that are installed and cannot run this bundle, and why
+    left_out: dict[str, str]  # installed engines, and their precisions, that do not run this bundle, and why

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from clipspect.cli import bench, demo, doctor, export, info, recipe, run, verify
+from clipspect.cli import bench, compile, demo, doctor, export, info, recipe, run, verify, watch
 from clipspect.cli import eval as evaluate
 from clipspect.errors import ClipspectError
 from clipspect.version import __version__
@@ -18,8 +18,10 @@ COMMANDS = {
     "export": export,
     "recipe": recipe,
     "run": run,
+    "watch": watch,
     "eval": evaluate,
     "info": info,
+    "compile": compile,
     "verify": verify,
     "bench": bench,
     "doctor": doctor,

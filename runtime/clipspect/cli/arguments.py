@@ -8,7 +8,7 @@ from typing import Any
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """--backend, --device, --precision and --threads."""
+    """--backend, and those of `add_engine_options`."""
     parser.add_argument(
         "--backend", metavar="NAME", help="inference engine (default: the fastest here, by timing those installed)"
     )
@@ -16,15 +16,19 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """--device, --precision and --threads, for one engine or several."""
+    """--device, --precision, --force-precision and --threads, for one engine or several."""
     parser.add_argument("--device", metavar="NAME", help="of the engine: cpu, cuda, ... (default: as for the engine)")
-    parser.add_argument("--precision", metavar="NAME", help="that the engine computes in, e.g. bf16 (default: fp32)")
+    parser.add_argument("--precision", metavar="NAME", help="that the engine computes in: bf16, int8 (default: fp32)")
+    parser.add_argument(
+        "--force-precision", action="store_true", help="take a precision that did not pass when the bundle was exported"
+    )
     parser.add_argument("--threads", metavar="N", type=count, help="threads of the engine (default: the engine's)")
 
 
 def engine_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options that `open_backend` takes."""
+    """The options that `clipspect.load` takes."""
     given = {"device": args.device, "precision": args.precision, "threads": args.threads}
+    given |= {"force_precision": args.force_precision or None}
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipspect.errors import BundleError
-
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from clipspect.demo_pictures import Sample
     from clipspect.frame import Frame
     from clipspect.inspector import Inspector
     from clipspect.result import Result
@@ -26,16 +24,6 @@ demonstration and a test fixture, not a product for a line."""
 NEXT_STEPS = """pip install "clipspect[export]"
 clipspect export winclip --backbone ViT-B-16-plus-240 --weights laion400m_e32 --object "metal nut" --out nuts.bundle
 clipspect run nuts.bundle photos/ --out results/"""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A row of the demo's index.json."""
-
-    file: str
-    family: str
-    mask: str | None = None  # None: a good image
-    defect: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +61,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.cli.page import demo_page
+    from clipspect.demo_pictures import read_samples
     from clipspect.files import atomic_file
     from clipspect.inspector import load
 
-    images, samples = _read_index()
+    images, samples = read_samples()
     with load("demo") as inspector:
         items = _inspect_all(inspector, images, samples)
         device = f"{inspector.backend} on {inspector.device}"
@@ -133,47 +122,16 @@ def _mean(values: list[float | None]) -> float | None:
     return statistics.mean(known) if known else None
 
 
-def _read_index() -> tuple[Path, list[Sample]]:
-    from clipspect.document import MismatchError, build
-
-    try:
-        from clipspect_models import DEMO_IMAGES
-
-        index = Path(DEMO_IMAGES) / "index.json"
-        samples = [build(Sample, row, index.name) for row in json.loads(index.read_text(encoding="utf-8"))]
-    except (ImportError, OSError, ValueError, TypeError, MismatchError) as error:
-        raise BundleError(
-            f"the demo's images are not in this installation ({error}): install clipspect again"
-        ) from error
-    if not samples:
-        raise BundleError(f"{index}: lists no images: install clipspect again")
-    return index.parent, samples
-
-
 def _inspect_all(inspector: Inspector, folder: Path, samples: list[Sample]) -> list[Inspected]:
     from tqdm import tqdm
+
+    from clipspect.demo_pictures import read_mask
 
     items = []
     for sample in tqdm(samples, unit=" images", disable=None, file=sys.stderr, leave=False):
         frame = inspector.prepare(folder / sample.file)
-        items.append(
-            Inspected(sample, frame, _read_mask(folder, sample, frame.image.size), inspector.score([frame])[0])
-        )
+        items.append(Inspected(sample, frame, read_mask(folder, sample, frame.size), inspector.score([frame])[0]))
     return items
-
-
-def _read_mask(folder: Path, sample: Sample, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    import numpy as np
-
-    from clipspect.image import decode
-
-    if sample.mask is None:
-        return np.zeros((size[1], size[0]), bool)
-    picture = decode(folder / sample.mask).convert("L")
-    if picture.size != size:
-        raise BundleError(f"{sample.mask}: {picture.size}, its image is {size}: install clipspect again")
-    mask: npt.NDArray[np.bool_] = np.asarray(picture) > 0
-    return mask
 
 
 def _write_overlays(out: Path, items: list[Inspected], low: float, high: float) -> None:

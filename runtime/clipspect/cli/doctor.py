@@ -4,26 +4,58 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
-import platform
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clipspect.errors import BackendError
-from clipspect.version import __version__
 
 if TYPE_CHECKING:
-    from clipspect.backends import Engine
+    from clipspect.advice import Advice
+    from clipspect.backends import Engine, Probe
+    from clipspect.machine import Machine
+    from clipspect.power import Power
 
 _RUNTIME = ("numpy", "pillow", "safetensors", "tqdm")
 _EXPORTER = ("torch", "open_clip_torch", "onnx", "onnxscript")
-_DESCRIPTION = """Report Python, versions, processor, GPU and Jetson, and run a tiny graph on every device that an
-engine claims to have. The exit status is 1 when no engine can score images here."""
+_TITLES = {"cuda": "CUDA", "tensorrt": "TensorRT", "tensorrt_python": "its Python module", "cudnn": "cuDNN"}
+_NOT_AVAILABLE = "[N/A]"  # nvidia-smi's word; here: a GPU without memory of its own
+_DESCRIPTION = """Report Python, versions, processor, memory, GPU, Jetson, power mode and clocks, run a tiny graph on
+every device that an engine claims to have, and say what to mend. The exit status is 1 when no engine can score images
+here."""
 
-Report = dict[str, Any]
+
+@dataclass(frozen=True)
+class EngineReport:
+    """`scores`: clipspect's backend on this engine ran a graph. `devices`: all that the engine itself can run."""
+
+    name: str
+    installed: bool
+    compiled: bool  # needs `clipspect compile` first, and an NVIDIA GPU
+    version: str | None
+    scores: bool
+    scores_on: str | None  # the device
+    devices: tuple[Probe, ...]
+    problem: str | None
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that doctor knows; its JSON document has these names."""
+
+    machine: Machine  # as in the document of `clipspect bench`
+    interpreter: str
+    packages: dict[str, str | None]  # of the runtime
+    exporter: dict[str, str | None]
+    engines: tuple[EngineReport, ...]
+    advice: tuple[Advice, ...]
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,54 +65,71 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     report = examine()
-    print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else _page(report))
-    return 0 if any(engine["scores"] for engine in report["engines"]) else 1
+    print(json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False) if args.json else page(report))
+    return 0 if any(engine.scores for engine in report.engines) else 1
 
 
-def examine(root: Path = Path("/")) -> Report:
-    """Everything that doctor knows, as a JSON object. Machine facts are read from files under `root`."""
-    from clipspect import system
-    from clipspect.backends import ENGINES, PLANNED
+def examine(root: Path = Path("/"), wheels: Sequence[str] | None = None) -> Report:
+    """The report of this machine, or of a recorded one: `root` and `wheels` as `read_machine` takes them.
 
-    memory, jetson = system.read_memory(root), system.read_jetson(root)
-    report: Report = {
-        "clipspect": __version__,
-        "python": f"{platform.python_version()} ({sys.executable})",
-        "platform": platform.platform(),
-        "packages": _versions(_RUNTIME),
-        "exporter": _versions(_EXPORTER),
-        "cpu": dataclasses.asdict(system.read_cpu(root)),
-        "memory": dataclasses.asdict(memory) if memory else None,
-        "gpus": [dataclasses.asdict(gpu) for gpu in system.read_gpus()],
-        "jetson": dataclasses.asdict(jetson) if jetson else None,
-        "engines": [_examine_engine(engine) for engine in ENGINES],
-        "planned_engines": _versions(PLANNED),
-    }
-    report["advice"] = _advice(report)
-    return report
+    The engines are always those of this Python.
+    """
+    from clipspect.advice import advise
+    from clipspect.backends import ENGINES
+    from clipspect.machine import read_machine
+
+    machine = read_machine(root, wheels)
+    report = Report(
+        machine=machine,
+        interpreter=sys.executable,
+        packages=_versions(_RUNTIME),
+        exporter=_versions(_EXPORTER),
+        engines=tuple(_examine_engine(engine) for engine in ENGINES),
+        advice=(),
+    )
+    return dataclasses.replace(report, advice=(*advise(machine), *_advise_engines(report)))
 
 
-def _examine_engine(engine: Engine) -> Report:
-    """`scores`: clipspect's backend on this engine ran a graph. `devices`: all that the engine itself can run."""
-    from clipspect.backends import open_backend
+def _examine_engine(engine: Engine) -> EngineReport:
     from clipspect.backends.tiny import TINY_GRAPH, TINY_INPUTS
 
-    report: Report = {"name": engine.name, "version": None, "scores": False, "devices": [], "problem": None}
-    report["remedy"] = engine.remedy
+    version = scores_on = problem = None
+    devices: tuple[Probe, ...] = ()
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "tiny.onnx"
         graph.write_bytes(TINY_GRAPH)
         try:
             module = engine.module()
-            report["version"] = sys.modules[engine.package].__version__.partition("-")[0]  # OpenVINO adds a commit
-            with open_backend(engine.name, graph) as backend:
-                backend.run(TINY_INPUTS)
-                report["scores"] = True
-                report["scores_on"] = backend.device
-            report["devices"] = [dataclasses.asdict(probe) for probe in module.probe(graph, TINY_INPUTS)]
+            version = _version(engine)
+            scores_on = None if engine.compiled else _score(engine, graph)
+            devices = tuple(module.probe(graph, TINY_INPUTS))
         except BackendError as error:
-            report["problem"] = str(error)
-    return report
+            problem = str(error)
+    if engine.compiled and devices:  # these have no backend before `clipspect compile`: the probe compiles its own
+        scores_on = next((probe.device for probe in devices if probe.works), None)
+    scores = scores_on is not None
+    return EngineReport(
+        engine.name, engine.installed, engine.compiled, version, scores, scores_on, devices, problem, engine.remedy
+    )
+
+
+def _score(engine: Engine, graph: Path) -> str:
+    """The device on which clipspect's backend ran the graph. Raises BackendError."""
+    from clipspect.backends import open_backend
+    from clipspect.backends.tiny import TINY_INPUTS
+
+    with open_backend(engine.name, graph) as backend:
+        backend.run(TINY_INPUTS)
+        return backend.device
+
+
+def _version(engine: Engine) -> str | None:
+    """As the engine's own module says it, which need not be a distribution of this Python."""
+    try:
+        version: str = importlib.import_module(engine.package).__version__
+    except (ImportError, OSError, AttributeError):
+        return None
+    return version.partition("-")[0]  # OpenVINO adds a commit
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
@@ -94,55 +143,89 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
     return versions
 
 
-def _advice(report: Report) -> list[str]:
-    advice = [f"{engine['name']}: {engine['problem']}" for engine in report["engines"] if engine["problem"]]
-    working = {device["device"] for engine in report["engines"] for device in engine["devices"] if device["works"]}
-    if missing := [name for name, version in report["exporter"].items() if version is None]:
-        advice.append(f'to export bundles here ({", ".join(missing)} missing): pip install "clipspect[export]"')
-    advice += [
-        f"{name} {version} is installed; this version does not drive it yet"
-        for name, version in report["planned_engines"].items()
-        if version is not None
-    ]
-    if report["gpus"] and not report["jetson"] and "cuda" not in working:
-        advice.append(
-            "an NVIDIA GPU is here and no engine scores on it: pip uninstall onnxruntime, then "
-            'pip install "clipspect[gpu]"'
+def _advise_engines(report: Report) -> Iterator[Advice]:
+    """What the engines' own runs showed."""
+    from clipspect.advice import Advice, install_onnxruntime
+
+    machine = report.machine
+    on_nvidia = bool(machine.gpus or machine.jetson)
+    none_scores = not any(engine.scores for engine in report.engines)
+    for engine in report.engines:
+        if engine.problem and (none_scores or (engine.installed and (on_nvidia or not engine.compiled))):
+            yield Advice(f"{engine.name} cannot score", engine.problem)
+    if missing := [name for name, version in report.exporter.items() if version is None]:
+        yield Advice(
+            f"no bundles can be exported here ({', '.join(missing)} missing)",
+            'pip install "clipspect[export]", where that is wanted',
         )
-    if report["jetson"] and "cuda" not in working:
-        advice.append(
-            "this is a Jetson and no engine scores on its GPU: onnxruntime-gpu for Jetson is not on PyPI, "
-            "its wheels come from NVIDIA's index for your JetPack"
-        )
-    return advice
+    idle = not any(probe.works and probe.device != "cpu" for engine in report.engines for probe in engine.devices)
+    if idle and on_nvidia:
+        name = "this Jetson's GPU" if machine.jetson else machine.gpus[0].name
+        yield Advice(f"no engine scores on {name}", f"pip uninstall onnxruntime, and {install_onnxruntime(machine)}")
 
 
-def _page(report: Report) -> str:
-    cpu, memory, jetson = report["cpu"], report["memory"], report["jetson"]
-    rows = [
-        ("clipspect", report["clipspect"]),
-        ("python", report["python"]),
-        ("platform", report["platform"]),
-        ("packages", _list_versions(report["packages"])),
-        ("exporter", _list_versions(report["exporter"])),
-        ("cpu", f"{cpu['model']}, {cpu['architecture']}, {cpu['cores']} usable core(s)"),
-        ("", ", ".join(cpu["features"]) or "no vector features known to clipspect"),
-        ("memory", f"{memory['total'] / 1e9:.1f} GB, {memory['available'] / 1e9:.1f} GB free" if memory else "unknown"),
-        *(("gpu", ", ".join(gpu.values())) for gpu in report["gpus"] or [{"": "no NVIDIA GPU (by nvidia-smi)"}]),
-    ]
-    if jetson:
-        rows.append(
-            ("jetson", f"{jetson['model']}, L4T {jetson['l4t'] or 'unknown'}, JetPack {jetson['jetpack'] or 'unknown'}")
-        )
-    lines = [f"{name:11}{value}" for name, value in rows]
+def page(report: Report) -> str:
+    lines = [f"{name:11}{value}" for name, value in _rows(report)]
     lines += ["", "engines, by a real run of a tiny graph"]
-    for engine in report["engines"]:
-        state = f"scores on {engine['scores_on']}" if engine["scores"] else "cannot score"
-        lines.append(f"  {engine['name']} {engine['version'] or '(not installed)'}: {state}")
-        lines += [f"    {'ok' if d['works'] else 'no':4}{d['device']:10}{d['detail']}" for d in engine["devices"]]
-    if report["advice"]:
-        lines += ["", "what is missing", *(f"  {line}" for line in report["advice"])]
+    for engine in report.engines:
+        state = f"scores on {engine.scores_on}" if engine.scores else "cannot score"
+        lines.append(f"  {engine.name} {engine.version or '(not installed)'}: {state}")
+        lines += [f"    {'ok' if probe.works else 'no':4}{probe.device:10}{probe.detail}" for probe in engine.devices]
+    if report.advice:
+        lines += ["", "what to do"]
+        lines += [line for advice in report.advice for line in (f"  {advice.found}", f"    > {advice.remedy}")]
     return "\n".join(lines)
+
+
+def _rows(report: Report) -> Iterator[tuple[str, str]]:
+    machine = report.machine
+    memory, jetson = machine.memory, machine.jetson
+    yield "clipspect", machine.versions["clipspect"]
+    yield "python", f"{machine.python} ({report.interpreter})"
+    yield "platform", machine.platform
+    yield "packages", _list_versions(report.packages)
+    yield "exporter", _list_versions(report.exporter)
+    yield "device", machine.device or "unknown"
+    yield "cpu", f"{machine.cpu.model}, {machine.cpu.architecture}, {machine.cpu.cores} usable core(s)"
+    yield "", ", ".join(machine.cpu.features) or "no vector features known to clipspect"
+    if memory:
+        swap = f"{memory.swap / 1e9:.1f} GB swap ({_first_of(memory.swap_devices)})" if memory.swap else "no swap"
+        yield "memory", f"{memory.total / 1e9:.1f} GB, {memory.available / 1e9:.1f} GB free, {swap}"
+    for gpu in machine.gpus:
+        size = "the CPU's memory" if gpu.memory == _NOT_AVAILABLE else gpu.memory
+        yield "gpu", f"{gpu.name}, driver {gpu.driver}, {size}, compute capability {gpu.compute_capability}"
+    if not machine.gpus and not jetson:
+        yield "gpu", "no NVIDIA GPU (by nvidia-smi)"
+    if jetson:
+        yield "jetson", f"{jetson.module or 'unknown module'}, {jetson.chip or 'unknown chip'}"
+        package = "" if jetson.jetpack_installed else " by its Jetson Linux (nvidia-jetpack is not installed)"
+        yield "jetpack", f"{jetson.jetpack or 'unknown'}{package}, L4T {jetson.l4t or 'unknown'}"
+    if power := ", ".join(_power(machine.power)):
+        yield "power", power
+    versions = dataclasses.asdict(machine.nvidia)
+    if any(versions.values()):
+        yield "system", ", ".join(f"{_TITLES[name]} {version}" for name, version in versions.items() if version)
+    for wheel in machine.wheels:
+        built = [wheel.architecture or "", f"CUDA {wheel.cuda}" if wheel.cuda else ""]
+        yield "wheel", " ".join([wheel.name, wheel.version, *filter(None, built)])
+
+
+def _power(power: Power) -> Iterator[str]:
+    if power.mode:
+        yield f"mode {power.mode}" + (f" (fastest {power.fastest_mode})" if power.fastest_mode else "")
+    if power.mhz and power.max_mhz:
+        yield f"cpu {power.mhz:.0f} of {power.max_mhz:.0f} MHz"
+    if power.governor:
+        yield f"governor {power.governor}"
+    if power.gpu_mhz and power.gpu_low_mhz and power.gpu_high_mhz:
+        yield f"gpu {power.gpu_mhz:.0f} MHz, from {power.gpu_low_mhz:.0f} to {power.gpu_high_mhz:.0f}"
+    if power.gpu_persistence is not None:
+        yield f"persistence mode {'on' if power.gpu_persistence else 'off'}"
+
+
+def _first_of(names: tuple[str, ...]) -> str:
+    """A Jetson has swap in as many pieces as cores."""
+    return ", ".join(names[:1]) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 def _list_versions(versions: dict[str, str | None]) -> str:

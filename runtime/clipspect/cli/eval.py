@@ -6,19 +6,36 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clipspect.cli.arguments import add_engine, count, engine_options
 
+if TYPE_CHECKING:
+    from clipspect.evaluation.request import Request
+
 _DESCRIPTION = """Measure a bundle on labelled images: image AUROC, AP and F1max, pixel AUROC, AP and F1max, and AUPRO
 by both conventions, per class and their mean. What is done is kept in --out; the same command goes on from there."""
+_EPILOG = """--compare A B measures two on the same images: the differences with bootstrap intervals, the images that
+changed side, and the maps that differ most. A and B are each one of
+  a bundle                        B.bundle, or demo
+  an engine that runs BUNDLE      onnxruntime, openvino; with a precision, openvino:bf16
+  a finished evaluation           the --out folder of an earlier run: scores and histograms, no maps
+and otherwise what the other options say. --compare A alone compares BUNDLE with A:
+  clipspect eval old.bundle DATASET --layout mvtec --compare new.bundle
+  clipspect eval nuts.bundle DATASET --layout mvtec --compare onnxruntime openvino:bf16 --out DIR"""
 # Those of clipspect.evaluation, which need NumPy and are not imported for the help alone.
 _LAYOUTS = ("mvtec", "visa", "folder")
 _RESOLUTIONS = ("model", "256", "original")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("eval", help="measure accuracy on a labelled data set", description=_DESCRIPTION)
+    parser = subparsers.add_parser(
+        "eval",
+        help="measure accuracy on a labelled data set",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
     parser.add_argument("dataset", metavar="DATASET", type=Path, help="the data set's folder")
     parser.add_argument("--layout", choices=_LAYOUTS, required=True, help="how the data set is laid out")
@@ -31,18 +48,35 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--shots", metavar="K", type=count, default=0, help="good training images to compare with")
     parser.add_argument("--seed", metavar="S", type=_seed, default=0, help="of drawing them (default: 0)")
     add_engine(parser)
-    parser.add_argument("--out", metavar="DIR", type=Path, help="keep what is done, and write results.json, .csv, .md")
+    parser.add_argument(
+        "--compare", metavar=("A", "B"), nargs="+", help="bundles, engines or finished evaluations; see below"
+    )
+    parser.add_argument(
+        "--resamples", metavar="N", type=count, default=1000, help="of the intervals of --compare (default: 1000)"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="keep what is done, and write results.json, .csv, .md, or comparison.* and the maps that differ most",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else there")
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.evaluation.evaluate import evaluate
-    from clipspect.evaluation.recipes import read_names
-    from clipspect.evaluation.report import document
-    from clipspect.evaluation.request import Request
-    from clipspect.evaluation.tables import table, write
+    request = _request(args)
+    found, text = _evaluated(request, args) if args.compare is None else _compared(request, args)
+    print(json.dumps(found, indent=2) if args.json else text)
+    if args.out is not None:
+        print(f"clipspect: written to {args.out}", file=sys.stderr)
+    return 0
 
-    request = Request(
+
+def _request(args: argparse.Namespace) -> Request:
+    from clipspect.evaluation.recipes import read_names
+    from clipspect.evaluation.request import Request
+
+    return Request(
         bundle=args.bundle,
         dataset=args.dataset,
         layout=args.layout,
@@ -55,15 +89,33 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         names=read_names(args.names) if args.names is not None else {},
     )
+
+
+def _evaluated(request: Request, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """The document, and as it is read in a terminal."""
+    from clipspect.evaluation.evaluate import evaluate
+    from clipspect.evaluation.report import document
+    from clipspect.evaluation.tables import table, write
+
     with _Bar() as bar:
-        evaluation = evaluate(request, args.out, bar)
-    found = document(evaluation)
+        found = document(evaluate(request, args.out, bar))
     if args.out is not None:
         write(found, args.out)
-    print(json.dumps(found, indent=2) if args.json else table(found))
+    return found, table(found)
+
+
+def _compared(request: Request, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """The same of a comparison."""
+    from clipspect.evaluation.compare import compare
+    from clipspect.evaluation.comparison_report import comparison_document, comparison_table, write_comparison
+    from clipspect.evaluation.contenders import two_contenders
+
+    sides = two_contenders(args.compare, request)
+    with _Bar() as bar:
+        found = comparison_document(compare(request, sides, args.out, resamples=args.resamples, progress=bar))
     if args.out is not None:
-        print(f"clipspect: written to {args.out}", file=sys.stderr)
-    return 0
+        write_comparison(found, args.out)
+    return found, comparison_table(found)
 
 
 class _Bar:

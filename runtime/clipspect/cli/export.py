@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from clipspect.cli.arguments import count
 from clipspect.errors import ExportError
 from clipspect.presets import Preset, preset_names, read_preset
 
@@ -41,7 +42,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_model(parser)
     _add_words(parser)
     parser.add_argument("--few-shot", action="store_true", help="add the graph that compares with images of good parts")
-    parser.add_argument("--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in")
+    parser.add_argument(
+        "--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in; fp16 is for GPUs"
+    )
+    parser.add_argument("--int8", action="store_true", help="add a copy for CPUs with its linear layers in int8")
+    parser.add_argument(
+        "--calibration",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="photos, or folders of them, that fix the ranges of int8 (default: some of the embedded pictures)",
+    )
+    parser.add_argument(
+        "--force-precision", action="store_true", help="keep fp16 or int8 although it costs more than is allowed"
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +66,19 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", metavar="FILE", help="the trained file of the official code: anomalyclip and aprilgan need it"
     )
     parser.add_argument("--scales", type=_numbers, metavar="2,3", help="winclip: sides of the windows in patches")
+    parser.add_argument(
+        "--window-stride", type=count, metavar="1", help="winclip: patches from one window to the next (default: 1)"
+    )
+    parser.add_argument(
+        "--scale-fusion",
+        choices=["harmonic", "arithmetic", "max"],
+        help="winclip: how the maps of the scales become one (default: harmonic, as published)",
+    )
+    parser.add_argument(
+        "--multi-crop",
+        action="store_true",
+        help="winclip: score the image's embedding averaged with those of its windows, which are there anyhow",
+    )
     parser.add_argument("--layers", type=_numbers, metavar="24", help="anomalyclip: blocks whose patches are read")
     parser.add_argument(
         "--sigma", type=float, metavar="4", help="anomalyclip: smoothing of the map in pixels, 0 for none"
@@ -101,17 +129,25 @@ def run(args: argparse.Namespace) -> int:
             ensemble=args.ensemble,
             prompt_fusion=args.prompt_fusion,
             scales=options.scales if args.scales is None else args.scales,
+            window_stride=args.window_stride,
+            scale_fusion=args.scale_fusion,
+            multi_crop=args.multi_crop,
             layers=options.layers if args.layers is None else args.layers,
             sigma=options.sigma if args.sigma is None else args.sigma,
             few_shot=args.few_shot,
             with_text_encoder=args.with_text_encoder,
             precision=args.precision,
+            int8=args.int8,
+            calibration=args.calibration,
+            force_precision=args.force_precision,
             force=args.force,
             progress=progress,
         )
     print(f"{out}: {args.method}, {_figures(manifest.graph, manifest.parity)}")
     if manifest.few_shot is not None:
         print(f"{out}: few-shot, {_figures(manifest.few_shot.graph, manifest.few_shot.parity)}")
+    for record in manifest.precisions:
+        print(f"{out}: {record.words}")
     return 0
 
 

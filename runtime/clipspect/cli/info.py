@@ -7,10 +7,12 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from clipspect.cli.compile import engine_words
 from clipspect.cli.recipe import in_bytes, prompt_words
 
 if TYPE_CHECKING:
     from clipspect.bundle import Bundle
+    from clipspect.compile import CompiledGraph
     from clipspect.manifest import Graph, Manifest, Parity
     from clipspect.recipe import Recipe
 
@@ -25,14 +27,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.bundle import Bundle
+    from clipspect.compile import compiled_engines
 
     bundle = Bundle.open(args.bundle)
     recipes = [bundle.recipe(name) for name in bundle.recipe_names()]
-    print(json.dumps(_document(bundle, recipes), indent=2, ensure_ascii=False) if args.json else _page(bundle, recipes))
+    engines = compiled_engines(bundle)
+    if args.json:
+        print(json.dumps(_document(bundle, recipes, engines), indent=2, ensure_ascii=False))
+    else:
+        print(_page(bundle, recipes, engines))
     return 0
 
 
-def _document(bundle: Bundle, recipes: list[Recipe]) -> dict[str, Any]:
+def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -> dict[str, Any]:
     return {
         "path": str(bundle.path),
         "manifest": dataclasses.asdict(bundle.manifest),
@@ -48,10 +55,11 @@ def _document(bundle: Bundle, recipes: list[Recipe]) -> dict[str, Any]:
             }
             for recipe in recipes
         ],
+        "engines": [dataclasses.asdict(engine) for engine in engines],
     }
 
 
-def _page(bundle: Bundle, recipes: list[Recipe]) -> str:
+def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -> str:
     manifest = bundle.manifest
     weights, image, graph, parity = manifest.backbone.weights, manifest.image, manifest.graph, manifest.parity
     rows = [
@@ -69,6 +77,9 @@ def _page(bundle: Bundle, recipes: list[Recipe]) -> str:
     lines = [f"{name:14}{value}" for name, value in rows]
     lines += ["", "recipes"]
     lines += [f"  {recipe.name:24}{_recipe_words(recipe)}" for recipe in recipes] or ["  none"]
+    if engines:
+        lines += ["", "compiled engines of these graphs, in this user's cache"]
+        lines += [f"  {engine.graph:10}{engine_words(engine)}" for engine in engines]
     lines += ["", "files"]
     lines += [f"  {name:40}{in_bytes((bundle.path / name).stat().st_size):>10}" for name in manifest.files]
     return "\n".join(lines)
@@ -84,6 +95,14 @@ def _optional_rows(manifest: Manifest) -> list[tuple[str, str]]:
             ("text encoder", f"{encoder.graph.file} with {encoder.tokenizer}, up to {encoder.context_length} tokens, "
                              f"parity {encoder.parity:.1e}")
         )  # fmt: skip
+    if (copy := manifest.int8) is not None:
+        rows.append(
+            (
+                "int8 copy",
+                f"{', '.join(copy.graphs.values())}; {copy.scheme}; {copy.images} images: {copy.calibrated_on}",
+            )
+        )
+    rows += [("precisions" if number == 0 else "", record.words) for number, record in enumerate(manifest.precisions)]
     rows.append(("check images", manifest.check or "none: clipspect verify needs a newer export"))
     return rows
 

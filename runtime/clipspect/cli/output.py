@@ -23,6 +23,8 @@ _COLUMNS = (
     "decode_ms", "preprocess_ms", "infer_ms", "post_ms", "overlay", "error",
 )  # fmt: skip
 
+TABLE_HEADER = f"{'score':>8}  {'verdict':9}  {'regions':>7}  {'ms':>7}  source"
+
 Row = dict[str, Any]
 
 
@@ -121,6 +123,12 @@ def overlay_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 def json_line(row: Row) -> str:
     return json.dumps(row)  # ASCII: whatever bytes a file name is made of, the line can be written and read
+
+
+def table_line(row: Row) -> str:
+    """A row without an error for a person, under `TABLE_HEADER`."""
+    verdict, milliseconds = row["verdict"] or "-", sum(row["timings_ms"].values())
+    return f"{row['score']:8.4f}  {verdict:9}  {len(row['regions']):7d}  {milliseconds:7.1f}  {row['source']}"
 
 
 def _partial(path: Path) -> Path:

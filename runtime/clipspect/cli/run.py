@@ -105,7 +105,7 @@ def _inspect(
             yield row
 
 
-def _engine(inspector: Inspector) -> str:
+def engine_words(inspector: Inspector) -> str:
     """What scored and, where it was not named, why."""
     engine = f"{inspector.backend} on {inspector.device}"
     if inspector.precision != "fp32":
@@ -125,7 +125,7 @@ class _Report:
     start: float = field(default_factory=perf_counter)
 
     def add(self, row: Row) -> None:
-        from clipspect.cli.output import json_line
+        from clipspect.cli.output import TABLE_HEADER, json_line, table_line
 
         self.bar.update()
         if row["error"] is None:
@@ -138,10 +138,8 @@ class _Report:
             self._print(json_line(row))
         elif row["error"] is None:
             if len(self.milliseconds) == 1:
-                self._print(f"{'score':>8}  {'verdict':9}  {'regions':>7}  {'ms':>7}  source")
-            verdict, regions = row["verdict"] or "-", len(row["regions"])
-            ms = self.milliseconds[-1]
-            self._print(f"{row['score']:8.4f}  {verdict:9}  {regions:7d}  {ms:7.1f}  {row['source']}")
+                self._print(TABLE_HEADER)
+            self._print(table_line(row))
 
     def finish(self, inspector: Inspector, out: Path | None) -> None:
         """One line of summary on stderr."""
@@ -149,7 +147,7 @@ class _Report:
         if self.milliseconds:
             rate = len(self.milliseconds) / (perf_counter() - self.start)
             parts.append(f"median {statistics.median(self.milliseconds):.1f} ms an image, {rate:.1f} images a second")
-            parts.append(_engine(inspector))
+            parts.append(engine_words(inspector))
         if self.errors:
             parts.append(f"{self.errors} could not be read")
         if out is not None:

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from clipspect.backends import open_backend
 from clipspect.bundle import Bundle
 from clipspect.errors import ImageError
 from clipspect.evaluation.datasets import ProductClass, Sample
+from clipspect.evaluation.histograms import histograms
 from clipspect.evaluation.metrics import image_figures
-from clipspect.evaluation.pixels import Map, Mask, PixelFigures, pixel_figures
+from clipspect.evaluation.pixels import Map, Mask, pixel_figures
 from clipspect.evaluation.recipes import Words, make
 from clipspect.evaluation.request import Progress, Request
-from clipspect.evaluation.store import ClassRow, ImageRow, Store, stamp_of
+from clipspect.evaluation.rows import ClassRow, ImageRow
+from clipspect.evaluation.store import Store, stamp_of
 from clipspect.evaluation.truth import evaluation_size, map_at, truth_at
 from clipspect.inspector import Inspector, load
+from clipspect.precision import open_graph
 from clipspect.recipe import Recipe
 from clipspect.result import Result
 
@@ -79,8 +81,7 @@ class Engine:
             name: np.ones([size if isinstance(size, int) else 1 for size in spec.shape], spec.dtype)
             for name, spec in graph.inputs.items()
         }
-        path, precision = self._bundle.path / graph.file, manifest.precision
-        with open_backend(None, path, graph_precision=precision, probe=blank, **self._request.options) as engine:
+        with open_graph(self._bundle, graph, None, probe=blank, **self._request.options) as engine:
             return engine.name, engine.device
 
     def close(self) -> None:
@@ -99,24 +100,40 @@ class ClassRun:
     """One class: what is done of it, and the rest."""
 
     def __init__(self, request: Request, bundle: Bundle, store: Store, item: ProductClass, words: Words) -> None:
-        self._request, self._bundle, self._store, self._item, self._words = request, bundle, store, item, words
+        self._request, self._bundle, self._store, self.item, self._words = request, bundle, store, item, words
         compared = self._stamp_of_references()
         self._stamps = {sample.path: stamp_of(sample.path) + compared for sample in item.test}
-        self._digest = self._digest_of_files()
-        self._finished = store.finished(item.name, self._digest)
-        self.done = len(item.test) if self._finished else sum(self._row(s) is not None for s in item.test)
+        self.digest = self._digest_of_files()
+        self._finished = store.finished(item.name, self.digest)
 
-    def figures(self, engine: Engine, progress: Progress | None) -> ClassRow:
+    @property
+    def done(self) -> int:
+        """How many images need no inspection."""
+        return len(self.item.test) if self._finished else self.inspected
+
+    @property
+    def inspected(self) -> int:
+        """How many images have a score and a map."""
+        return sum(self._row(sample) is not None for sample in self.item.test)
+
+    def figures(self, engine: Engine, progress: Progress | None, *, keep: bool) -> ClassRow:
+        """The class's figures, from what is done and the inspection of the rest; with `keep`, histograms, too."""
         if self._finished is not None:
             return self._finished
-        item, words = self._item, self._words
-        rows = self._inspect(engine, progress)
+        rows = self.inspect(engine, progress)
         if progress is not None:
-            progress.measure(item.name)
+            progress.measure(self.item.name)
+        row = self.measure(rows, keep=keep)
+        self._store.drop_maps(row)
+        return row
+
+    def measure(self, rows: list[ImageRow], *, keep: bool) -> ClassRow:
+        """The figures of the rows of all images. Their maps stay."""
+        item, words = self.item, self._words
         defective = [sample.defect is not None for sample in item.test]
         row = ClassRow(
             name=item.name,
-            digest=self._digest,
+            digest=self.digest,
             object=words.object,
             recipe=words.lender,
             note=words.note,
@@ -124,55 +141,56 @@ class ClassRun:
             good=defective.count(False),
             defective=defective.count(True),
             image=image_figures(defective, [row.score for row in rows]),
-            pixel=self._pixel(rows) if item.masks else None,
+            pixel=pixel_figures(lambda: self.pairs(rows)) if item.masks else None,
         )
+        if keep:
+            counted = histograms(lambda: self.pairs(rows), len(rows)) if item.masks else None
+            self._store.keep_histograms(row, rows, counted)
         self._store.add_class(row)
         return row
 
-    def _inspect(self, engine: Engine, progress: Progress | None) -> list[ImageRow]:
+    def pairs(self, rows: list[ImageRow]) -> Iterator[tuple[Map, Mask]]:
+        """Maps and masks where they are compared."""
+        for sample, row in zip(self.item.test, rows):
+            original = (row.width, row.height)
+            size = evaluation_size(self._request.resolution, self._bundle.manifest.image, original)
+            yield map_at(self._store.map_of(row), size), truth_at(sample, original, size)
+
+    def inspect(self, engine: Engine, progress: Progress | None) -> list[ImageRow]:
         """The rows of all images, in their order; what is not there yet is inspected."""
-        rows = {sample.path: self._row(sample) for sample in self._item.test}
-        missing = [sample for sample in self._item.test if rows[sample.path] is None]
+        rows = {sample.path: self._row(sample) for sample in self.item.test}
+        missing = [sample for sample in self.item.test if rows[sample.path] is None]
         if missing:
-            inspector = engine.inspector(engine.recipe(self._words, self._item.references))
+            inspector = engine.inspector(engine.recipe(self._words, self.item.references))
             with contextlib.closing(inspector.stream(sample.path for sample in missing)) as results:
                 for sample, result in zip(missing, results):
                     if isinstance(result, ImageError):
                         raise result
                     rows[sample.path] = self._kept(sample, result)
                     if progress is not None:
-                        progress.step(self._item.name)
+                        progress.step(self.item.name)
         return [row for row in rows.values() if row is not None]
 
     def _kept(self, sample: Sample, result: Result) -> ImageRow:
         image, stamp = self._relative(sample.path), self._stamps[sample.path]
-        row = ImageRow(self._item.name, image, stamp, sample.defect, result.score, *result.size)
+        row = ImageRow(self.item.name, image, stamp, sample.defect, result.score, *result.size)
         self._store.add_image(row, result.model_map)
         return row
 
-    def _pixel(self, rows: list[ImageRow]) -> PixelFigures:
-        def pairs() -> Iterator[tuple[Map, Mask]]:
-            for sample, row in zip(self._item.test, rows):
-                original = (row.width, row.height)
-                size = evaluation_size(self._request.resolution, self._bundle.manifest.image, original)
-                yield map_at(self._store.map_of(row), size), truth_at(sample, original, size)
-
-        return pixel_figures(pairs)
-
     def _row(self, sample: Sample) -> ImageRow | None:
-        return self._store.inspected(self._item.name, self._relative(sample.path), self._stamps[sample.path])
+        return self._store.inspected(self.item.name, self._relative(sample.path), self._stamps[sample.path])
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._request.dataset).as_posix()
 
     def _stamp_of_references(self) -> str:
         """Changes with any reference, as the scores of all images then do; empty where there are none."""
-        references = [(self._relative(path), stamp_of(path)) for path in self._item.references]
+        references = [(self._relative(path), stamp_of(path)) for path in self.item.references]
         return "-" + hashlib.sha256(json.dumps(references).encode()).hexdigest()[:16] if references else ""
 
     def _digest_of_files(self) -> str:
         """Of the names and stamps of all files that the figures are made of."""
-        item = self._item
+        item = self.item
         files = [(self._relative(s.path), self._stamps[s.path], s.defect) for s in item.test]
         others = [sample.mask for sample in item.test if sample.mask is not None] + list(item.references)
         files += [(self._relative(path), stamp_of(path), None) for path in others]

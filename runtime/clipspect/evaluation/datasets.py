@@ -8,12 +8,13 @@ folder     good/*, defect/*, and optionally the masks of all defective images, b
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from clipspect.bundle import sha256_of
 from clipspect.errors import DatasetError
 from clipspect.image_files import images_in, natural_key
 
@@ -67,7 +68,8 @@ def open_dataset(root: Path, layout: str, classes: Sequence[str] = ()) -> list[P
 def draw_references(item: ProductClass, shots: int, seed: int) -> ProductClass:
     """The class with `shots` references, the first of a seeded permutation of its good training images.
 
-    More shots add to the same references. A plain folder has no training images: there they are drawn from good/ and
+    More shots add to the same references. A photo that equals one before it, byte for byte, is passed over: a recipe
+    takes none twice. A plain folder has no training images: there they are drawn from good/ and
     no longer count as test images. Raises DatasetError when there are too few.
     """
     if item.train is not None:
@@ -83,9 +85,24 @@ def draw_references(item: ProductClass, shots: int, seed: int) -> ProductClass:
             f"class {item.name!r}: {shots} references asked for, there are {len(source)} good images {where}: "
             "take fewer shots"
         )
-    chosen = tuple(source[i] for i in np.random.default_rng(seed).permutation(len(source))[:shots])
+    chosen = _different((source[i] for i in np.random.default_rng(seed).permutation(len(source))), shots)
+    if len(chosen) < shots:
+        raise DatasetError(
+            f"class {item.name!r}: {shots} references asked for, only {len(chosen)} of the {len(source)} good images "
+            f"{where} differ from each other: take fewer shots"
+        )
     test = tuple(sample for sample in item.test if item.train is not None or sample.path not in chosen)
     return replace(item, test=test, references=chosen)
+
+
+def _different(paths: Iterable[Path], count: int) -> tuple[Path, ...]:
+    """The first `count` files of which no two are equal, or as many as there are."""
+    chosen: dict[str, Path] = {}
+    for path in paths:
+        if len(chosen) == count:
+            break
+        chosen.setdefault(sha256_of(path), path)
+    return tuple(chosen.values())
 
 
 def _mvtec(root: Path, wanted: Sequence[str]) -> list[ProductClass]:

@@ -15,7 +15,8 @@ from clipspect.evaluation.class_run import ClassRun, Engine
 from clipspect.evaluation.datasets import draw_references, open_dataset
 from clipspect.evaluation.recipes import Words, choose_words
 from clipspect.evaluation.request import Progress, Request
-from clipspect.evaluation.store import ClassRow, Store
+from clipspect.evaluation.rows import ClassRow
+from clipspect.evaluation.store import Store
 from clipspect.evaluation.truth import check_files
 from clipspect.manifest import MANIFEST
 from clipspect.version import __version__
@@ -31,6 +32,35 @@ class Evaluation:
     rows: tuple[ClassRow, ...]
 
 
+class Session:
+    """An evaluation as it goes: its data, what is done of it, and its engine; a context manager."""
+
+    def __init__(self, request: Request, folder: Path) -> None:
+        """Looks at everything but the pixels. Raises as `evaluate`."""
+        self.request, self.bundle = request, Bundle.open(request.bundle)
+        classes = open_dataset(request.dataset, request.layout, request.classes)
+        if request.shots:
+            classes = [draw_references(item, request.shots, request.seed) for item in classes]
+        words = {item.name: _words(request, self.bundle, item.name) for item in classes}
+        for item in classes:
+            check_files(item.test)
+        self.store = Store(folder, _settings(request, self.bundle))
+        self.engine = Engine(request, self.bundle, self.store)
+        self.runs = [ClassRun(request, self.bundle, self.store, item, words[item.name]) for item in classes]
+
+    @property
+    def map_range(self) -> tuple[float, float]:
+        """Of the maps of the graph that inspects."""
+        few_shot = self.bundle.manifest.few_shot if self.request.shots else None
+        return self.bundle.manifest.map_range if few_shot is None else few_shot.map_range
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.close()
+
+
 def evaluate(request: Request, out: Path | None = None, progress: Progress | None = None) -> Evaluation:
     """Inspect every test image and make the figures of every class.
 
@@ -38,22 +68,14 @@ def evaluate(request: Request, out: Path | None = None, progress: Progress | Non
     temporary folder. Raises DatasetError, ImageError, RecipeError, BundleError, BackendError, and ClipspectError when
     `out` holds another evaluation; what was done so far stays.
     """
-    bundle = Bundle.open(request.bundle)
-    classes = open_dataset(request.dataset, request.layout, request.classes)
-    if request.shots:
-        classes = [draw_references(item, request.shots, request.seed) for item in classes]
-    words = {item.name: _words(request, bundle, item.name) for item in classes}
-    for item in classes:
-        check_files(item.test)
     with contextlib.ExitStack() as stack:
         folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clipspect-eval-")))
-        store = Store(folder, _settings(request, bundle))
-        engine = stack.enter_context(Engine(request, bundle, store))
-        runs = [ClassRun(request, bundle, store, item, words[item.name]) for item in classes]
+        session = stack.enter_context(Session(request, folder))
         if progress is not None:
-            progress.begin(sum(len(item.test) for item in classes), sum(run.done for run in runs))
-        rows = tuple(run.figures(engine, progress) for run in runs)
-        return Evaluation(request, bundle, store.engine, rows)
+            total = sum(len(run.item.test) for run in session.runs)
+            progress.begin(total, sum(run.done for run in session.runs))
+        rows = tuple(run.figures(session.engine, progress, keep=out is not None) for run in session.runs)
+        return Evaluation(request, session.bundle, session.store.engine, rows)
 
 
 def _words(request: Request, bundle: Bundle, class_name: str) -> Words:

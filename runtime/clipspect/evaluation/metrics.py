@@ -32,6 +32,17 @@ def f1_max(defective: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
     return image_figures(defective, scores).f1_max
 
 
+def f1_limit(defective: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
+    """The highest limit at which F1 is largest, a score from it on being defective. Arguments and None as `auroc`."""
+    label: npt.NDArray[Any] = np.asarray(defective, dtype=bool)
+    levels = _levels(label, np.asarray(scores))
+    positives = int(levels.defects.sum())
+    if positives in (0, label.size):
+        return None
+    tp, fp = np.cumsum(levels.defects), np.cumsum(levels.goods)
+    return float(levels.score[np.argmax(2 * tp / (tp + fp + positives))])
+
+
 def image_figures(defective: npt.ArrayLike, scores: npt.ArrayLike) -> Figures:
     """All three at once; no AUPRO. Arguments, None and errors as `auroc`."""
     label: npt.NDArray[Any] = np.asarray(defective, dtype=bool)

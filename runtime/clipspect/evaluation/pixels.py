@@ -40,7 +40,9 @@ class PixelFigures:
 
 
 @dataclass(frozen=True)
-class _Survey:
+class Survey:
+    """What one pass over the maps tells."""
+
     totals: Totals
     lowest: float
     highest: float
@@ -58,17 +60,17 @@ def pixel_figures(pairs: Pairs, *, exact_pixels: int = EXACT_PIXELS, bins: int =
     and must give the same both times. A region is an 8-connected component of a mask. Raises ValueError for maps that
     are not finite float32 or differ from their mask in shape.
     """
-    survey = _survey(pairs)
-    thresholds = papers_thresholds(survey.lowest, survey.highest)
-    curves = Curves(survey.totals, thresholds)
-    exact = survey.pixels <= exact_pixels
-    for levels in _exact(pairs, survey.pixels) if exact else _binned(pairs, _edges(survey, thresholds, bins)):
+    found = survey(pairs)
+    thresholds = papers_thresholds(found.lowest, found.highest)
+    curves = Curves(found.totals, thresholds)
+    exact = found.pixels <= exact_pixels
+    for levels in _exact(pairs, found.pixels) if exact else _binned(pairs, _edges(found, thresholds, bins)):
         curves.add(levels)
     errors = None if exact else curves.largest_errors()
-    return PixelFigures(curves.figures(), errors, survey.pixels, survey.totals.regions)
+    return PixelFigures(curves.figures(), errors, found.pixels, found.totals.regions)
 
 
-def _survey(pairs: Pairs) -> _Survey:
+def survey(pairs: Pairs) -> Survey:
     """Totals, the range of the values, and a sample: every n-th pixel, n doubling whenever the sample is full."""
     defects = goods = regions = 0
     lowest, highest = np.inf, -np.inf
@@ -88,7 +90,7 @@ def _survey(pairs: Pairs) -> _Survey:
         taken += chosen.size
     if not defects + goods:
         lowest = highest = 0.0
-    return _Survey(Totals(defects, goods, regions), lowest, highest, np.sort(sample[:taken]))
+    return Survey(Totals(defects, goods, regions), lowest, highest, np.sort(sample[:taken]))
 
 
 def _check(anomaly_map: Map, mask: Mask) -> None:
@@ -142,10 +144,10 @@ def _joined(one: Levels, others: Levels) -> Levels:
     return others
 
 
-def _edges(survey: _Survey, thresholds: npt.NDArray[np.float32], bins: int) -> Map:
+def _edges(found: Survey, thresholds: npt.NDArray[np.float32], bins: int) -> Map:
     """Upper edges of the bins, ascending: quantiles of the sample, the papers' thresholds and the highest value."""
-    ranks = np.linspace(0, survey.sample.size - 1, bins).astype(np.int64)
-    return np.unique(np.concatenate((survey.sample[ranks], thresholds, np.array([survey.highest], np.float32))))
+    ranks = np.linspace(0, found.sample.size - 1, bins).astype(np.int64)
+    return np.unique(np.concatenate((found.sample[ranks], thresholds, np.array([found.highest], np.float32))))
 
 
 def _binned(pairs: Pairs, edges: Map) -> Iterator[Levels]:

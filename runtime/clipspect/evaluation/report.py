@@ -10,7 +10,7 @@ from clipspect.evaluation.curves import FPR_LIMIT, PAPERS_STEPS
 from clipspect.evaluation.evaluate import Evaluation
 from clipspect.evaluation.pixels import EXACT_PIXELS
 from clipspect.evaluation.published import Published, published
-from clipspect.evaluation.store import ClassRow
+from clipspect.evaluation.rows import ClassRow
 from clipspect.evaluation.truth import FIXED, MODEL
 
 COLUMNS = {  # key: heading
@@ -37,7 +37,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
     """Everything, as `results.json` has it. Figures are 0 to 1, published ones in per cent as they were published."""
     request, manifest = evaluation.request, evaluation.bundle.manifest
     rows = [_class_document(row) for row in evaluation.rows]
-    mean = {key: _mean([row["figures"][key] for row in rows]) for key in COLUMNS}
+    mean = {key: mean_of([row["figures"][key] for row in rows]) for key in COLUMNS}
     return {
         "dataset": request.dataset.resolve().name,
         "layout": request.layout,
@@ -61,10 +61,13 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
 def resolution_words(evaluation: Evaluation) -> str:
     """Where maps and masks were compared."""
     image = evaluation.bundle.manifest.image
-    resolution = evaluation.request.resolution
-    if resolution == MODEL:
-        return f"Pixels compared at the model's size, {image.width} x {image.height}."
-    return f"Pixels compared at {'256 x 256' if resolution == FIXED else 'the size of the images'}."
+    return resolution_of(evaluation.request.resolution, f", {image.width} x {image.height}")
+
+
+def resolution_of(resolution: str, model_size: str = "") -> str:
+    """The same, of one of RESOLUTIONS."""
+    sizes = {MODEL: f"the model's size{model_size}", FIXED: "256 x 256"}
+    return f"Pixels compared at {sizes.get(resolution, 'the size of the images')}."
 
 
 def _class_document(row: ClassRow) -> dict[str, Any]:
@@ -79,13 +82,15 @@ def _class_document(row: ClassRow) -> dict[str, Any]:
         "defective": row.defective,
         "pixels": pixel.pixels if pixel is not None else None,
         "regions": pixel.regions if pixel is not None else None,
-        "figures": {
-            **dict.fromkeys(COLUMNS),
-            **_named(row.image, "image_"),
-            **(_named(pixel.figures, "pixel_") if pixel is not None else {}),
-        },
+        "figures": named_figures(row),
         "largest_errors": errors,
     }
+
+
+def named_figures(row: ClassRow) -> Figures:
+    """A class's figures by the keys of the columns; None where it has none."""
+    pixel = _named(row.pixel.figures, "pixel_") if row.pixel is not None else {}
+    return {**dict.fromkeys(COLUMNS), **_named(row.image, "image_"), **pixel}
 
 
 def _named(figures: Any, prefix: str) -> Figures:
@@ -141,7 +146,7 @@ def _notes(rows: Sequence[ClassRow]) -> list[str]:
     ]
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean_of(values: Sequence[float | None]) -> float | None:
     """Over the classes that have the figure."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

@@ -4,60 +4,28 @@ settings.json     what the figures depend on; another bundle or setting is refus
 images.jsonl      a row an image: its class, kind of defect and score
 maps/             the model's maps of the class in work, float32; gone when the class is done
 classes.jsonl     a row a class: its figures
+pixels/           the images of a class in their order and a histogram of each: what makes evaluations comparable
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.document import MismatchError, build
 from clipspect.errors import ClipspectError
-from clipspect.evaluation.curves import Figures
-from clipspect.evaluation.pixels import PixelFigures
+from clipspect.evaluation.histograms import Histograms
+from clipspect.evaluation.resampling import Answers
+from clipspect.evaluation.rows import ClassRow, ImageRow, keep_row, read_rows, rewrite
 from clipspect.files import atomic_file
 
-_SETTINGS, _IMAGES, _CLASSES, _MAPS = "settings.json", "images.jsonl", "classes.jsonl", "maps"
-
-
-@dataclass(frozen=True)
-class ImageRow:
-    """An inspected image. `stamp` changes with the file, and with the references that it was compared with."""
-
-    name: str  # of its class
-    image: str  # path in the data set
-    stamp: str
-    defect: str | None
-    score: float
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """A class's figures. `digest` changes with any file that they were made of."""
-
-    name: str
-    digest: str
-    object: str
-    recipe: str | None  # the bundle's that gave the words; None: made of `object`
-    note: str | None
-    references: tuple[str, ...]
-    good: int
-    defective: int
-    image: Figures
-    pixel: PixelFigures | None  # None: no masks
-
-
-Row = TypeVar("Row", ImageRow, ClassRow)
+_SETTINGS, _IMAGES, _CLASSES, _MAPS, _PIXELS = "settings.json", "images.jsonl", "classes.jsonl", "maps", "pixels"
 
 
 class Store:
@@ -68,14 +36,28 @@ class Store:
         self._folder = folder
         ours = (folder / _SETTINGS).is_file()  # or the folder is new to us, and what else lies in it stays
         self._document = self._open_settings(dict(settings))
-        self._images = {(row.name, row.image): row for row in _read(folder / _IMAGES, ImageRow)}
-        self._classes = {row.name: row for row in _read(folder / _CLASSES, ClassRow)}
-        _rewrite(folder / _IMAGES, self._images.values())  # without a last line that was cut short
-        _rewrite(folder / _CLASSES, self._classes.values())
+        self._images = {(row.name, row.image): row for row in read_rows(folder / _IMAGES, ImageRow)}
+        self._classes = {row.name: row for row in read_rows(folder / _CLASSES, ClassRow)}
+        rewrite(folder / _IMAGES, self._images.values())  # without a last line that was cut short
+        rewrite(folder / _CLASSES, self._classes.values())
         known = {self._map(row) for row in self._images.values()}
         for path in (folder / _MAPS).glob("*.npy*"):
             if ours and path not in known:
                 path.unlink()
+
+    @staticmethod
+    def is_one(folder: Path) -> bool:
+        """Whether a folder is an evaluation's."""
+        return (folder / _SETTINGS).is_file() and (folder / _IMAGES).is_file()
+
+    @classmethod
+    def reopened(cls, folder: Path) -> Store:
+        """An evaluation as it was left. Raises ClipspectError."""
+        try:
+            settings = dict(json.loads((folder / _SETTINGS).read_bytes())["settings"])
+        except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
+            raise ClipspectError(f"{folder / _SETTINGS}: not readable ({error}): evaluate again") from error
+        return cls(folder, settings)
 
     @property
     def backend(self) -> str | None:
@@ -116,20 +98,56 @@ class Store:
             self._map(before).unlink(missing_ok=True)
         with atomic_file(self._map(row)) as file:
             np.save(file, anomaly_map, allow_pickle=False)
-        _keep(self._folder / _IMAGES, self._images, (row.name, row.image), row)
+        keep_row(self._folder / _IMAGES, self._images, (row.name, row.image), row)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the figures depend on."""
+        return dict(self._document["settings"])
+
+    @property
+    def classes(self) -> dict[str, ClassRow]:
+        """Those that are done, by name."""
+        return dict(self._classes)
+
+    def keep_histograms(self, row: ClassRow, images: Sequence[ImageRow], histograms: Histograms | None) -> None:
+        """Of a class's images; None: it has no masks."""
+        names = np.array([image.image for image in images])
+        with atomic_file(self._pixels(row)) as file:
+            np.savez_compressed(file, images=names, **(vars(histograms) if histograms is not None else {}))
+
+    def answers_of(self, row: ClassRow) -> Answers | None:
+        """What a finished class is compared by; None where no histograms were kept. Raises ClipspectError."""
+        path = self._pixels(row)
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            names = arrays.pop("images").tolist()
+            rows = [self._images[row.name, name] for name in names]
+            pixels = Histograms(**arrays) if arrays else None
+        except (OSError, ValueError, TypeError, LookupError, zipfile.BadZipFile) as error:
+            raise ClipspectError(f"{path}: not readable ({error}): evaluate again, into another --out") from error
+        defective = np.array([image.defect is not None for image in rows])
+        return Answers(tuple(names), defective, np.array([image.score for image in rows]), pixels)
 
     def map_of(self, row: ImageRow) -> npt.NDArray[np.float32]:
         loaded: npt.NDArray[np.float32] = np.load(self._map(row), allow_pickle=False)
         return loaded
 
     def add_class(self, row: ClassRow) -> None:
-        """Keep a class's figures; its maps are no longer needed."""
-        _keep(self._folder / _CLASSES, self._classes, row.name, row)
+        """Keep a class's figures."""
+        keep_row(self._folder / _CLASSES, self._classes, row.name, row)
+
+    def drop_maps(self, row: ClassRow) -> None:
+        """When a class is done, its maps are no longer needed."""
         for image in self._images.values():
             if image.name == row.name:
                 self._map(image).unlink(missing_ok=True)
-        if not any((self._folder / _MAPS).iterdir()):
-            (self._folder / _MAPS).rmdir()
+        folder = self._folder / _MAPS
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def _open_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         path = self._folder / _SETTINGS
@@ -154,8 +172,15 @@ class Store:
         )
 
     def _map(self, row: ImageRow) -> Path:
-        name = hashlib.sha256("\0".join((row.name, row.image, row.stamp)).encode(errors="surrogatepass")).hexdigest()
-        return self._folder / _MAPS / f"{name[:24]}.npy"
+        return self._folder / _MAPS / f"{_file_name(row.name, row.image, row.stamp)}.npy"
+
+    def _pixels(self, row: ClassRow) -> Path:
+        return self._folder / _PIXELS / f"{_file_name(row.name, row.digest)}.npz"
+
+
+def _file_name(*parts: str) -> str:
+    """Whatever a class or an image is called."""
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 def stamp_of(path: Path) -> str:
@@ -167,34 +192,3 @@ def stamp_of(path: Path) -> str:
 def _write_json(path: Path, document: Any) -> None:
     with atomic_file(path) as file:
         file.write((json.dumps(document, indent=2) + "\n").encode())
-
-
-def _keep(path: Path, rows: dict[Any, Row], key: Any, row: Row) -> None:
-    """Add a row to those that there are and to their file; one that it replaces goes."""
-    replaces = key in rows
-    rows[key] = row
-    if replaces:
-        _rewrite(path, rows.values())
-        return
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_line(row))
-
-
-def _rewrite(path: Path, rows: Iterable[ImageRow | ClassRow]) -> None:
-    with atomic_file(path) as file:
-        file.writelines(_line(row).encode() for row in rows)
-
-
-def _line(row: ImageRow | ClassRow) -> str:
-    return json.dumps(dataclasses.asdict(row)) + "\n"
-
-
-def _read(path: Path, kind: type[Row]) -> list[Row]:
-    rows: list[Row] = []
-    lines = path.read_bytes().split(b"\n") if path.is_file() else []
-    for number, line in enumerate(lines[:-1], 1):  # what follows the last line's end was cut short
-        try:
-            rows.append(build(kind, json.loads(line), f"line {number}"))
-        except (ValueError, RecursionError, MismatchError) as error:
-            raise ClipspectError(f"{path}, line {number}: not readable ({error}): choose another --out") from error
-    return rows

@@ -14,11 +14,14 @@ from clipspect.backends.tiny import TINY_GRAPH
 from clipspect.bundle import Bundle
 from clipspect.errors import BackendError
 from clipspect.recipe import write_recipe
+from clipspect.system import read_cpu
 from clipspect_models import DEMO_IMAGES
 from PIL import Image
 
 pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
+import openvino
 from clipspect.backends.openvino import devices, probe, session
+from clipspect.backends.openvino.kernels import steer_linear_layers
 
 PICTURES = 3
 ATOL = 1e-4  # between engines, of scores and maps
@@ -109,7 +112,7 @@ def test_a_precision_that_the_processor_lacks_is_refused_and_not_replaced(tiny_g
 
 
 def test_a_precision_that_is_none_is_refused(tiny_graph: Path) -> None:
-    with pytest.raises(BackendError, match="precision: expected one of fp32, bf16, fp16, found 'int4'"):
+    with pytest.raises(BackendError, match="precision: expected one of fp32, bf16, fp16, int8, found 'int4'"):
         open_backend("openvino", tiny_graph, precision="int4")
 
 
@@ -134,3 +137,32 @@ def test_the_callers_thread_is_not_bound_to_a_core(tiny_graph: Path) -> None:
     with open_backend("openvino", tiny_graph, threads=1) as backend:
         backend.run({"x": np.eye(2, dtype=np.float32)})
         assert os.sched_getaffinity(0) == before
+
+
+def test_linear_layers_are_steered_by_an_identity_that_lets_nan_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Bundle.open("demo")
+    inputs = {"image": np.asarray(handmade.spotted(240, 240))[None], **bundle.recipe().tensors}
+    with open_backend("openvino", bundle.graph_path, threads=1) as backend:
+        steered = backend.run(inputs)
+        broken = backend.run({**inputs, "text_features": np.full_like(inputs["text_features"], np.nan)})
+    monkeypatch.setattr(session, "steer_linear_layers", lambda model: None)
+    with open_backend("openvino", bundle.graph_path, threads=1) as backend:
+        plain = backend.run(inputs)
+    for name, values in plain.items():
+        np.testing.assert_allclose(steered[name], values, atol=1e-6)
+    assert np.isnan(broken["score"]).all()
+
+
+def test_only_layers_with_one_reader_that_is_no_result_get_an_identity() -> None:
+    if "AVX-512" not in read_cpu().features:
+        pytest.skip("needs a processor with AVX-512")
+    model = openvino.Core().read_model(Bundle.open("demo").graph_path)
+    names = {port.get_any_name() for port in model.outputs}
+    steer_linear_layers(model)
+    added = [node for node in model.get_ordered_ops() if node.get_type_name() == "PRelu"]
+    assert added
+    for node in added:
+        assert np.array_equal(node.input_value(1).get_node().get_data(), [1])
+        assert node.input_value(0).get_node().get_type_name() in {"Add", "MatMul"}
+        assert len(node.input_value(0).get_target_inputs()) == 1
+    assert {port.get_any_name() for port in model.outputs} == names

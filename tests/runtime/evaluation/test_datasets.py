@@ -18,11 +18,6 @@ VISA_SIZES = {"candle": (40, 30), "pcb1": (24, 36)}
 
 
 @pytest.fixture
-def mvtec(tmp_path: Path) -> Path:
-    return drawn_datasets.write_mvtec(tmp_path / "mvtec", ["metal_nut", "cable"])
-
-
-@pytest.fixture
 def visa(tmp_path: Path) -> Path:
     return drawn_datasets.write_visa(tmp_path / "visa", VISA_SIZES)
 

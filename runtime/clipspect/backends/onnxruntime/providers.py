@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 from pathlib import Path
 
 import onnxruntime
 
+from clipspect.backends.cache import cache_folder, files_of
 from clipspect.backends.engine import CPU, Tensors
 from clipspect.backends.onnxruntime.options import CUDA, TENSORRT, Options
 from clipspect.errors import BackendError
 from clipspect.manifest import IMAGE
-from clipspect.onnx_file import external_locations
 from clipspect.system import read_gpus
 
 PROVIDERS = {CPU: "CPUExecutionProvider", CUDA: "CUDAExecutionProvider", TENSORRT: "TensorrtExecutionProvider"}
 _HASH_BLOCK = 1 << 20
+_KIND = "onnxruntime-tensorrt"  # of engine, in the folder of caches
 
 Settings = dict[str, str]
 
@@ -27,11 +27,6 @@ def built_in() -> list[str]:
     """Devices whose provider is compiled into this onnxruntime, the likely fastest first; that proves none of them."""
     compiled = onnxruntime.get_available_providers()
     return [device for device in (TENSORRT, CUDA, CPU) if PROVIDERS[device] in compiled]
-
-
-def files_of(graph: Path) -> list[Path]:
-    """The ONNX file and those that hold its weights. Raises ValueError for what is no model."""
-    return [graph, *(graph.parent / name for name in sorted(external_locations(graph.read_bytes())))]
 
 
 def preload() -> str:
@@ -80,7 +75,7 @@ def _tensorrt(graph: Path, precision: str, options: Options, example: Tensors | 
         for end, count in (("min", 1), ("opt", options.batch), ("max", options.batch))
     }
     try:
-        folder = _cache(options) / _fingerprint(graph, precision, ranges)
+        folder = cache_folder(_KIND, options.cache) / _fingerprint(graph, precision, ranges)
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise BackendError(f"no place for the tensorrt engine of {graph.name}: {error}") from error
@@ -96,9 +91,3 @@ def _fingerprint(graph: Path, precision: str, ranges: Settings) -> str:
             while block := file.read(_HASH_BLOCK):
                 digest.update(block)
     return digest.hexdigest()[:32]
-
-
-def _cache(options: Options) -> Path:
-    if options.cache is not None:
-        return Path(options.cache)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipspect" / "onnxruntime-tensorrt"

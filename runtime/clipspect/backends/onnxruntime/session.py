@@ -11,11 +11,14 @@ from typing import Any
 import numpy.typing as npt
 import onnxruntime
 
+from clipspect.backends.cache import files_of
 from clipspect.backends.engine import CPU, Probe, Tensors, one_line
 from clipspect.backends.onnxruntime import providers
 from clipspect.backends.onnxruntime.binding import Binding
 from clipspect.backends.onnxruntime.options import TENSORRT, Options
+from clipspect.backends.onnxruntime.profile import profile_prefix, times_by_operator
 from clipspect.errors import BackendError
+from clipspect.precision_record import FP16, INT8
 
 NAME = "onnxruntime"
 _FATAL = 4  # onnxruntime's log severity: its errors reach us as exceptions, its warnings help nobody on a line
@@ -37,6 +40,7 @@ class Session:
     ) -> None:
         self.device, self.precision = options.device, precision
         self._session: onnxruntime.InferenceSession | None = session
+        self.most_images = options.batch if self.device == TENSORRT else None
         self._options, self._example = options, example
         self._binding = Binding(session, "cuda") if self.device != CPU else None
         self._outputs = [output.name for output in session.get_outputs()]
@@ -58,6 +62,12 @@ class Session:
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise BackendError(f"{NAME} failed on {self.device}: {one_line(error)}") from error
 
+    def profile(self) -> dict[str, float]:
+        """Milliseconds of the runs so far by kind of operator, once. Raises BackendError unless opened to profile."""
+        if self._session is None or not self._options.profile:
+            raise BackendError(f"{NAME} was not opened to profile, or is closed: load with profile=True")
+        return times_by_operator(Path(self._session.end_profiling()))
+
     def close(self) -> None:
         self._session = self._binding = None
 
@@ -72,18 +82,20 @@ class Session:
 
 def open_session(graph: Path, precision: str, options: Options, example: Tensors | None = None) -> Session:
     """Load a verified ONNX file. Raises BackendError."""
-    if options.device == CPU and precision != "fp32":
+    if options.device == CPU and precision == FP16:
         # onnxruntime 1.31 ends the process with a segmentation fault on fp16 graphs, so it must never see one
         raise BackendError(f"{NAME} cannot run a {precision} graph on the CPU: export with --precision fp32")
     if options.precision not in (None, precision):
         raise BackendError(f"precision: the graph is {precision}, found {options.precision!r}: leave it out")
+    if options.device != CPU and precision == INT8:
+        raise BackendError(f"{NAME}: int8 copies are for the CPU, found device {options.device}: leave precision out")
     if options.device not in providers.built_in():  # asked for all the same, it would be left out with a warning
         raise BackendError(
             f"{NAME} {onnxruntime.__version__} is built without {options.device} (it has "
             f'{", ".join(providers.built_in())}): pip uninstall {NAME}, then pip install "clipspect[gpu]"'
         )
     provider = providers.PROVIDERS[options.device]
-    session = _create(graph, provider, providers.settings(graph, precision, options, example), options)
+    session = _create(graph, precision, provider, providers.settings(graph, precision, options, example), options)
     if session.get_providers()[:1] != [provider]:  # the list that was asked for is only a wish
         raise BackendError(
             f"{NAME} took {session.get_providers()} instead of {provider}: this device cannot run the graph"
@@ -112,13 +124,15 @@ def _probe(graph: Path, inputs: Tensors, device: str) -> Probe:
             return Probe(device, False, str(error))
 
 
-def _create(graph: Path, provider: str, settings: providers.Settings, options: Options) -> onnxruntime.InferenceSession:
+def _create(
+    graph: Path, precision: str, provider: str, settings: providers.Settings, options: Options
+) -> onnxruntime.InferenceSession:
     on_cpu = options.device == CPU
     complaint = "" if on_cpu else providers.preload()
     try:
         return onnxruntime.InferenceSession(
             str(graph),
-            _session_options(graph, options),
+            _session_options(graph, precision, options),
             providers=[(provider, settings)],
             enable_fallback=0,  # onnxruntime's own way from a device that fails to the CPU, with a print
         )
@@ -129,11 +143,14 @@ def _create(graph: Path, provider: str, settings: providers.Settings, options: O
         raise BackendError(message) from error
 
 
-def _session_options(graph: Path, options: Options) -> onnxruntime.SessionOptions:
+def _session_options(graph: Path, precision: str, options: Options) -> onnxruntime.SessionOptions:
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = _FATAL
     if options.threads is not None:
         settings.intra_op_num_threads = options.threads
+    if options.profile:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = profile_prefix()
     if options.device != CPU:
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return settings
@@ -143,7 +160,8 @@ def _session_options(graph: Path, options: Options) -> onnxruntime.SessionOption
     settings.enable_mem_pattern = False  # a second plan of the same memory: WinCLIP would take 186 MB more
     mapped = options.map_weights
     if mapped is None:
-        mapped = sum(path.stat().st_size for path in providers.files_of(graph)) >= _LARGE_BYTES
+        # products in int8 take a third longer with weights that are not laid out for them, and have a quarter of those
+        mapped = precision != INT8 and sum(path.stat().st_size for path in files_of(graph)) >= _LARGE_BYTES
     if mapped:
         settings.add_session_config_entry("session.disable_prepacking", "1")
     return settings

@@ -15,8 +15,10 @@ import openvino
 from openvino.frontend import FrontEndManager
 
 from clipspect.backends.engine import CPU, Probe, Tensors, one_line
+from clipspect.backends.openvino.kernels import steer_linear_layers
 from clipspect.backends.openvino.options import PRECISIONS, Options
 from clipspect.errors import BackendError
+from clipspect.precision_record import INT8
 
 NAME = "openvino"
 _PLACE = re.compile(r"Exception from \S+?:\d+:|Check '.*?' failed at \S+?:\d+:")  # in OpenVINO's source
@@ -27,10 +29,12 @@ class Session:
 
     name = NAME
     reason = ""
+    most_images = None
 
     def __init__(self, compiled: openvino.CompiledModel, device: str, precision: str) -> None:
         self.device, self.precision = device, precision
         self._request: openvino.InferRequest | None = compiled.create_infer_request()
+        self._profiles = compiled.get_property("PERF_COUNT") in (True, "YES")
         self._inputs = {port.get_any_name(): port.get_element_type().to_dtype() for port in compiled.inputs}
 
     def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
@@ -52,6 +56,16 @@ class Session:
             if array.dtype != self._inputs[name]:
                 raise BackendError(f"the graph takes {name} as {self._inputs[name]}, found {array.dtype}")
 
+    def profile(self) -> dict[str, float]:
+        """Milliseconds of the last run by kind of operator. Raises BackendError unless opened with profile=True."""
+        if self._request is None or not self._profiles:
+            raise BackendError(f"{NAME} was not opened to profile, or is closed: load with profile=True")
+        times: dict[str, float] = {}
+        for operator in self._request.get_profiling_info():
+            milliseconds = operator.real_time.total_seconds() * 1e3
+            times[operator.node_type] = times.get(operator.node_type, 0.0) + milliseconds
+        return times
+
     def close(self) -> None:
         self._request = None
 
@@ -67,13 +81,21 @@ class Session:
 def open_session(graph: Path, precision: str, options: Options, example: Tensors | None = None) -> Session:
     """Compile a verified ONNX file. Raises BackendError."""
     device = options.device.upper()
-    if options.device == CPU and precision != "fp32":
+    if options.device == CPU and precision == "fp16":
         raise BackendError(f"{NAME} does not run a {precision} graph on the CPU: export with --precision fp32")
     wanted = options.precision or precision
+    if (precision == INT8) != (wanted == INT8) or (precision == INT8 and options.device != CPU):
+        raise BackendError(
+            f"{NAME} computes in int8 on the CPU and of an int8 copy alone, found a graph in {precision}, precision "
+            f"{wanted} and device {options.device}: load a bundle that has one with --precision int8"
+        )
     kind = PRECISIONS[wanted][1]
     try:
         _require_precision(wanted, options.device)
-        compiled = _core().compile_model(_read(graph), device, _settings(options, kind))
+        model = _read(graph)
+        if options.device == CPU and wanted == "fp32":
+            steer_linear_layers(model)
+        compiled = _core().compile_model(model, device, _settings(options, kind))
         taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         where = compiled.get_property("EXECUTION_DEVICES")
     except BackendError:
@@ -117,6 +139,7 @@ def _settings(options: Options, kind: str) -> dict[str, Any]:
         "INFERENCE_PRECISION_HINT": kind,
         "PERFORMANCE_HINT": "LATENCY",  # one run at a time, on all threads
         "NUM_STREAMS": 1,
+        "PERF_COUNT": options.profile,
     }
     if options.device == CPU:
         settings["ENABLE_CPU_PINNING"] = False  # two processes on one box would pin their threads to the same cores

@@ -1,0 +1,96 @@
+"""How well the demo model tells good parts from defects: what a precision costs, measured where masks are known."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+from clipspect.backends import Backend
+from clipspect.bundle import DEMO, Bundle
+from clipspect.errors import ExportError
+from clipspect.evaluation.metrics import auroc
+from clipspect.evaluation.pixels import pixel_figures
+from clipspect.frame import prepare
+from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE, ImageSpec
+from clipspect.recipe import TEXT_FEATURES
+from clipspect_models import DEMO_IMAGES
+from PIL import Image
+
+from clipspect_export.data_file import DataFile
+from clipspect_export.graph import DATA_SUFFIX
+from clipspect_export.half_storage import read_halves
+
+POINTS = 100.0  # of an AUROC of 1
+
+Rewrite = Callable[[Path], Path]  # of the demo model's fp32 graph, to that of a precision in the same folder
+Open = Callable[[Path], AbstractContextManager[Backend]]  # in the engine that computes in the precision
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """AUROC in points, over all pictures: of the scores, and of the maps' pixels."""
+
+    image: float
+    pixel: float
+
+    def lost(self, other: Accuracy) -> Accuracy:
+        """What the other has less."""
+        return Accuracy(self.image - other.image, self.pixel - other.pixel)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Of a family that the demo model's training never saw."""
+
+    image: npt.NDArray[np.uint8]  # (H, W, 3), in the model's size
+    mask: npt.NDArray[np.bool_]  # (H, W), of the defect
+
+
+def demo_pictures(spec: ImageSpec | None = None) -> list[Picture]:
+    """The embedded pictures, good and damaged in turn; images in the size of `spec`, by default the demo model's."""
+    spec = spec or Bundle.open(DEMO).manifest.image
+    pictures = []
+    for row in json.loads((DEMO_IMAGES / "index.json").read_text()):
+        frame = prepare(DEMO_IMAGES / row["file"], spec)
+        mask = np.zeros(frame.size[::-1], np.bool_)
+        if row["mask"] is not None:
+            with Image.open(DEMO_IMAGES / row["mask"]) as drawn:
+                mask = np.asarray(drawn) > 0
+        pictures.append(Picture(frame.pixels, mask))
+    return pictures
+
+
+def demo_accuracy(open_engine: Open, rewrite: Rewrite | None = None) -> Accuracy:
+    """Of the demo model, its graph rewritten, in an engine, over the embedded pictures. Raises BackendError."""
+    bundle = Bundle.open(DEMO)
+    words = bundle.recipe().text_features
+    pictures = demo_pictures(bundle.manifest.image)
+    with tempfile.TemporaryDirectory() as folder:
+        path = _in_fp32(bundle.graph_path, Path(folder))
+        with open_engine(path if rewrite is None else rewrite(path)) as engine:
+            answers = [engine.run({IMAGE: picture.image[None], TEXT_FEATURES: words}) for picture in pictures]
+    scores = np.concatenate([answer[SCORE] for answer in answers])
+    maps = np.concatenate([answer[ANOMALY_MAP] for answer in answers])
+    if not (np.isfinite(scores).all() and np.isfinite(maps).all()):
+        raise ExportError("the demo model answers NaN or infinity")
+    image = auroc([picture.mask.any() for picture in pictures], scores)
+    pixel = pixel_figures(lambda: zip(maps, (picture.mask for picture in pictures))).figures.auroc
+    if image is None or pixel is None:
+        raise AssertionError("the embedded pictures are good and damaged ones")
+    return Accuracy(image * POINTS, pixel * POINTS)
+
+
+def _in_fp32(source: Path, folder: Path) -> Path:
+    """The embedded graph with its weights as an export without `storage` has them."""
+    model, path = ir.load(source), folder / source.name
+    read_halves(model.graph)
+    DataFile(path.with_name(f"{path.name}{DATA_SUFFIX}")).take_weights(model.graph)
+    ir.save(model, path)
+    return path
