@@ -121,7 +121,7 @@ def plot(demo: Document, methods: list[Document], path: Path) -> None:
     for axes in (left, right):
         axes.margins(0.25, 0.2)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=8)
+            axes.legend(loc="center right", fontsize=8)
     figure.savefig(path, dpi=120)
 
 

@@ -24,8 +24,8 @@ from command_line import error_of, run
 pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install tensorrt-rtx-cu13 (no GPU)")
 pytest.importorskip("cuda.bindings", reason="needs NVIDIA's bindings: pip install cuda-bindings (no GPU)")
 from clipspect.backends.tensorrt import devices
-from clipspect.backends.tensorrt.lock import locked
 from clipspect.backends.tensorrt.ranges import Sizes, ranges_of
+from clipspect.lock import locked
 
 RTX = ("--package", "tensorrt_rtx", "--for-compute-capability", "8.6")
 SECONDS = 300  # that a child process may take at most
@@ -233,8 +233,8 @@ def test_a_second_process_is_refused_and_told_who_is_at_it(
     tiny_bundle: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = (
-        "import sys, pathlib; from clipspect.backends.tensorrt.lock import locked\n"
-        "with locked(pathlib.Path(sys.argv[1]), 'x'): print('held', flush=True); sys.stdin.read()"
+        "import sys, pathlib; from clipspect.lock import locked\n"
+        "with locked(pathlib.Path(sys.argv[1]), str, ''): print('held', flush=True); sys.stdin.read()"
     )
     assert run("compile", tiny_bundle, *RTX) == 0
     lock = cache / f"{next(cache.glob('*.json')).stem}.lock"
@@ -286,9 +286,9 @@ def test_an_interrupted_build_leaves_no_engine(cache: Path, how: signal.Signals)
 def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     for _ in range(2):
-        with locked(path, "x"):
-            expected = pytest.raises(BackendError, match=f"process {os.getpid()} is compiling x now")
-            with expected, locked(path, "x"):
+        with locked(path, "held by {}".format, ""):
+            expected = pytest.raises(BackendError, match=f"held by {os.getpid()}")
+            with expected, locked(path, "held by {}".format, "", BackendError):
                 pass
         assert not path.exists()
 

@@ -64,7 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="clipspect",
         description="Zero-shot and few-shot visual inspection with CLIP, compiled for the edge.",
-        epilog='See "clipspect COMMAND --help". First steps without weights or network: clipspect demo',
+        epilog='See "clipspect COMMAND --help". First steps without weights or network: clipspect demo. '
+        "A bundle's way: export, recipe, verify and bench on the box (compile before, for TensorRT), run or watch.",
     )
     parser.add_argument("--version", action="version", version=f"clipspect {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -24,12 +24,12 @@ from clipspect.cli.output import Row, error_row, json_line, result_row
 from clipspect.errors import ClipspectError, ImageError
 from clipspect.files import atomic_file
 from clipspect.inspector import Inspector
+from clipspect.lock import locked
 from clipspect.pipeline import Outcome, stream
 from clipspect.watch.broker import Broker
 from clipspect.watch.folder import Candidate, Folder
 from clipspect.watch.health import Health, now, say
 from clipspect.watch.index import Index
-from clipspect.watch.lock import take_lock
 from clipspect.watch.log import Log
 from clipspect.watch.outbox import Outbox
 from clipspect.watch.part import Part
@@ -75,7 +75,7 @@ class Watcher:
         plan, own = self._plan, self._plan.out / OWN
         _check_places(plan)
         with ExitStack() as stack:
-            stack.enter_context(take_lock(own / "lock"))
+            stack.enter_context(locked(own / "lock", self._busy, "choose another --out"))
             self._log = stack.enter_context(closing(Log(plan.out / RESULTS)))
             if self._log.repaired:
                 say(f"{self._log.path}: the last line was cut short and is removed; its image is inspected again")
@@ -97,6 +97,10 @@ class Watcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
+
+    def _busy(self, holder: str) -> str:
+        found = f"{self._plan.out}: another clipspect watch (process {holder}) writes there"
+        return f"{found}: stop it, or choose another --out"
 
     def run(self, inspector: Inspector) -> None:
         """Inspect what comes until stop is asked for. Raises BackendError; a disk that is full is waited for."""

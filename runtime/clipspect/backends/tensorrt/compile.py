@@ -11,10 +11,10 @@ from time import perf_counter
 from clipspect.backends.tensorrt import cuda, store
 from clipspect.backends.tensorrt.build import Progress, build_plan, known_capabilities
 from clipspect.backends.tensorrt.library import Library, library
-from clipspect.backends.tensorrt.lock import locked
 from clipspect.backends.tensorrt.manifest import ENGINE_SCHEMA_VERSION, EngineManifest, Facts, Ranges
 from clipspect.backends.tensorrt.options import Options
 from clipspect.errors import BackendError
+from clipspect.lock import locked
 from clipspect.manifest import FileEntry
 from clipspect.version import __version__
 
@@ -49,7 +49,11 @@ def compile_graph(
     device = _target(with_library, capabilities)
     facts = facts_of(graph, options.precision_of(graph_precision), with_library, device, capabilities)
     folder = store.folder_of(options)
-    with locked(folder / f"{facts.fingerprint}.lock", f"the engine of {graph}"):
+
+    def busy(holder: str) -> str:
+        return f"process {holder} is compiling the engine of {graph} now: wait until it has ended"
+
+    with locked(folder / f"{facts.fingerprint}.lock", busy, "choose another folder by --cache", BackendError):
         if not force and (kept := store.covered(folder, facts, inputs)) is not None:
             return Compiled(kept, folder / kept.file, built=False)
         start = perf_counter()

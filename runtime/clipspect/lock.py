@@ -1,19 +1,25 @@
-"""One process at a time builds an engine: a lock that ends with its process, however that ends."""
+"""One process at a time: a lock on a file, which ends with its process, however that ends."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clipspect.errors import BackendError
+from clipspect.errors import ClipspectError
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
-    """Holds the file's lock for the block, and removes the file. Raises BackendError that names who holds it."""
-    handle = _taken(path, what)
+def locked(
+    path: Path, busy: Callable[[str], str], elsewhere: str, error: type[ClipspectError] = ClipspectError
+) -> Iterator[None]:
+    """Hold the file's lock for the block, and then remove the file.
+
+    Raises `error`: the words of `busy`, told the number of the process that holds it; or that the file cannot
+    be written, and `elsewhere`, what to do about that.
+    """
+    handle = _taken(path, busy, elsewhere, error)
     try:
         os.truncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())
@@ -23,20 +29,18 @@ def locked(path: Path, what: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _taken(path: Path, what: str) -> int:
+def _taken(path: Path, busy: Callable[[str], str], elsewhere: str, error: type[ClipspectError]) -> int:
     """An open file whose lock is ours and which is still the one of that name."""
     try:
         import fcntl
-    except ImportError as error:
-        raise BackendError("clipspect compile needs file locks of Linux, which this system does not have") from error
+    except ImportError as missing:
+        raise error("this command needs the file locks of Linux, which this system does not have") from missing
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise BackendError(
-                f"{path}: cannot be written ({error.strerror}): choose another folder by --cache"
-            ) from error
+        except OSError as problem:
+            raise error(f"{path}: cannot be written ({problem.strerror}): {elsewhere}") from problem
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(handle), os.stat(path)):
@@ -44,7 +48,7 @@ def _taken(path: Path, what: str) -> int:
         except BlockingIOError:
             holder = os.read(handle, 20).decode(errors="replace") or "unknown"
             os.close(handle)
-            raise BackendError(f"process {holder} is compiling {what} now: wait until it has ended") from None
+            raise error(busy(holder)) from None
         except FileNotFoundError:
             pass
         os.close(handle)  # its holder removed the file in between
