@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,14 +13,13 @@ import numpy.typing as npt
 import onnx_ir as ir
 from clipspect.backends import Backend
 from clipspect.bundle import DEMO, Bundle
+from clipspect.demo_pictures import read_mask, read_samples
 from clipspect.errors import ExportError
 from clipspect.evaluation.metrics import auroc
 from clipspect.evaluation.pixels import pixel_figures
 from clipspect.frame import prepare
 from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE, ImageSpec
 from clipspect.recipe import TEXT_FEATURES
-from clipspect_models import DEMO_IMAGES
-from PIL import Image
 
 from clipspect_export.data_file import DataFile
 from clipspect_export.graph import DATA_SUFFIX
@@ -56,15 +54,9 @@ class Picture:
 def demo_pictures(spec: ImageSpec | None = None) -> list[Picture]:
     """The embedded pictures, good and damaged in turn; images in the size of `spec`, by default the demo model's."""
     spec = spec or Bundle.open(DEMO).manifest.image
-    pictures = []
-    for row in json.loads((DEMO_IMAGES / "index.json").read_text()):
-        frame = prepare(DEMO_IMAGES / row["file"], spec)
-        mask = np.zeros(frame.size[::-1], np.bool_)
-        if row["mask"] is not None:
-            with Image.open(DEMO_IMAGES / row["mask"]) as drawn:
-                mask = np.asarray(drawn) > 0
-        pictures.append(Picture(frame.pixels, mask))
-    return pictures
+    folder, samples = read_samples()
+    frames = [prepare(folder / sample.file, spec) for sample in samples]
+    return [Picture(frame.pixels, read_mask(folder, sample, frame.size)) for frame, sample in zip(frames, samples)]
 
 
 def demo_accuracy(open_engine: Open, rewrite: Rewrite | None = None) -> Accuracy:
