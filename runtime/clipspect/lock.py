@@ -17,7 +17,7 @@ def locked(
     """Hold the file's lock for the block, and then remove the file.
 
     Raises `error`: the words of `busy`, told the number of the process that holds it; or that the file cannot
-    be written, and `elsewhere`, what to do about that.
+    be written or locked, and `elsewhere`, what to do about that.
     """
     handle = _taken(path, busy, elsewhere, error)
     try:
@@ -51,4 +51,7 @@ def _taken(path: Path, busy: Callable[[str], str], elsewhere: str, error: type[C
             raise error(busy(holder)) from None
         except FileNotFoundError:
             pass
+        except OSError as problem:  # network shares can be without locks
+            os.close(handle)
+            raise error(f"{path}: cannot be locked ({problem.strerror}): {elsewhere}") from problem
         os.close(handle)  # its holder removed the file in between

@@ -149,6 +149,17 @@ def test_an_engine_that_is_not_installed_names_its_extra(
         open_backend(name, tiny_graph)
 
 
+def test_an_engine_that_finds_no_device_is_named_with_what_to_install(
+    tiny_graph: Path, monkeypatch: pytest.MonkeyPatch, only_onnxruntime: None
+) -> None:
+    monkeypatch.setattr("clipspect.backends.onnxruntime.devices", list)
+    expected = (
+        r'onnxruntime found no device here .*pip install "clipspect\[cpu\]" or pip install "clipspect\[openvino\]"$'
+    )
+    with pytest.raises(BackendError, match=expected):
+        open_backend(None, tiny_graph)
+
+
 def test_every_engine_of_the_registry_has_its_folder() -> None:
     for engine in backends.ENGINES:
         assert importlib.util.find_spec(f"clipspect.backends.{engine.name}") is not None

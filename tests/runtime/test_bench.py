@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import onnxruntime
 import pytest
 from clipspect.backends import open_backend
 from clipspect.benchmark.accuracy import has_accuracy, measure_accuracy
+from clipspect.benchmark.contender import Contender
 from clipspect.benchmark.figures import Percentiles, Report
 from clipspect.benchmark.gemm import FLOPS, INPUTS, SIDE, gemm_graph
 from clipspect.benchmark.measure import measure
@@ -274,3 +277,17 @@ def test_a_machine_that_says_nothing_is_described_all_the_same(tmp_path: Path, r
     page = bench._page(dataclasses.replace(report, machine=machine))
     assert "governor unknown, power mode unknown" in page
     assert plain(machine)["power"]["mode"] is None
+
+
+def test_a_fresh_process_that_says_much_still_gives_its_verdict(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import json, sys; sys.stderr.write('w' * 1_000_000); print(json.dumps({'peak_bytes': 1}))"
+    wordy = tmp_path / "python"
+    wordy.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)}\n")
+    wordy.chmod(0o755)
+    frame = read_samples()[0] / read_samples()[1][0].file
+    opened = Bundle.open(bundle)
+    with Contender(opened, opened.recipe(None), ENGINE, frame=frame, batch=1, options={}) as contender:
+        monkeypatch.setattr(sys, "executable", str(wordy))
+        assert contender.cold_start(1).peak_bytes == 1

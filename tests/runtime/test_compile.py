@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -281,6 +283,16 @@ def test_an_interrupted_build_leaves_no_engine(cache: Path, how: signal.Signals)
     else:
         assert left == [".lock"]
     assert run("compile", "demo", *RTX) == 0
+
+
+def test_a_place_without_locks_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_here(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none_here)
+    expected = pytest.raises(BackendError, match=r"x.lock: cannot be locked .No locks available.: choose another")
+    with expected, locked(tmp_path / "x.lock", str, "choose another", BackendError):
+        pass
 
 
 def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:

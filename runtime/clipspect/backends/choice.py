@@ -43,6 +43,10 @@ def open_backend(
     if not installed:
         raise BackendError(f"no inference engine is installed: {' or '.join(engine.remedy for engine in ENGINES)}")
     candidates, refusals = _candidates(installed, load)
+    if not candidates and not refusals:  # an engine that finds no device of its kind refuses nothing
+        names = " and ".join(engine.name for engine in installed)
+        remedies = " or ".join(engine.remedy for engine in ENGINES if not engine.compiled)
+        raise BackendError(f"{names} found no device here (clipspect doctor says why): for the CPU, {remedies}")
     if probe is None or len(candidates) == 1:
         return _first(candidates, refusals, load)
     return _fastest(candidates, refusals, load, probe)

@@ -6,6 +6,8 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -112,11 +114,21 @@ class Contender:
         }
         command = [sys.executable, "-m", "clipspect.benchmark.first_verdict", json.dumps(request)]
         start = perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with (
+            tempfile.TemporaryFile("w+", errors="replace") as complaints,  # a pipe that nobody reads would fill up
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process,
+        ):
             assert process.stdout is not None
-            line = process.stdout.readline()
-            seconds = perf_counter() - start
-            _, complaint = process.communicate(timeout=_START_SECONDS)
+            end = threading.Timer(_START_SECONDS, process.kill)
+            end.start()
+            try:
+                line = process.stdout.readline()
+                seconds = perf_counter() - start
+                process.wait()
+            finally:
+                end.cancel()
+            complaints.seek(0)
+            complaint = complaints.read()
         if not line.strip():
             last = complaint.strip().splitlines()[-1:] or [f"status {process.returncode}"]
             raise BackendError(f"{self.backend} in a fresh process gave no verdict ({last[0]}): run clipspect doctor")

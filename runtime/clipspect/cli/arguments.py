@@ -17,8 +17,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """--device, --precision, --force-precision and --threads, for one engine or several."""
-    parser.add_argument("--device", metavar="NAME", help="of the engine: cpu, cuda, ... (default: as for the engine)")
-    parser.add_argument("--precision", metavar="NAME", help="that the engine computes in: bf16, int8 (default: fp32)")
+    parser.add_argument("--device", metavar="NAME", help="of the engine: cpu, cuda, ..., which clipspect doctor lists")
+    parser.add_argument(
+        "--precision",
+        metavar="NAME",
+        help="that the engine computes in: bf16 (openvino), int8 (on the CPU, of a bundle with an int8 copy), tf32 "
+        "(tensorrt), fp16 (openvino on a GPU; elsewhere an fp16 bundle's own) (default: the bundle's own)",
+    )
     parser.add_argument(
         "--force-precision", action="store_true", help="take a precision that did not pass when the bundle was exported"
     )

@@ -18,11 +18,11 @@ class Index:
 
     An entry costs about 30 bytes on disk; in memory there is only SQLite's cache of 2 MB. A transaction is not waited
     for until it is on the disk: after a power cut the table is an older state of itself, and the log brings it up to
-    date. Raises ClipspectError when a line of the log cannot be read.
+    date. Raises ClipspectError when a line of the log cannot be read, or the table no longer can.
     """
 
     def __init__(self, path: Path, log: Log) -> None:
-        self._lock = threading.Lock()
+        self._path, self._lock = path, threading.Lock()
         try:
             self._table = _made_from(log, path)
         except sqlite3.DatabaseError:  # damaged: the log has all that it knew
@@ -34,18 +34,29 @@ class Index:
                 raise ClipspectError(f"{path}: cannot be written ({error}): choose another --out") from error
 
     def __contains__(self, part: Part) -> bool:
-        with self._lock:
-            found = self._table.execute("SELECT 1 FROM done WHERE id = ?", (bytes.fromhex(part.id),)).fetchone()
+        try:
+            with self._lock:
+                found = self._table.execute("SELECT 1 FROM done WHERE id = ?", (bytes.fromhex(part.id),)).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from error
         return found is not None
 
     def add(self, part: Part, offset: int) -> None:
         """A part whose line ends at that offset of the log. Raises sqlite3.OperationalError, e.g. on a full disk."""
-        with self._lock:
-            _add(self._table, [bytes.fromhex(part.id)], offset)
+        try:
+            with self._lock:
+                _add(self._table, [bytes.fromhex(part.id)], offset)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from error
 
     def close(self) -> None:
         with self._lock:
             self._table.close()
+
+    def _unusable(self, error: sqlite3.DatabaseError) -> ClipspectError:
+        return ClipspectError(f"{self._path}: cannot be read ({error}): start the command again, the log has all of it")
 
 
 def _made_from(log: Log, path: Path) -> sqlite3.Connection:

@@ -8,13 +8,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import handmade
 import pytest
 from clipspect.bundle import RECIPES
+from clipspect.errors import ClipspectError
 from clipspect.recipe import Limits, write_recipe
+from clipspect.watch.index import Index
+from clipspect.watch.log import Log
+from clipspect.watch.part import Part
 from watched import Watching, grey_png, rows_of
 
 FILES, KILLS = 2000, 10
@@ -182,6 +187,19 @@ def test_the_index_is_made_again_from_the_log(
         rows = watching.wait_for_rows(3)
         assert watching.stop() == 0
     assert [row["file"]["name"] for row in rows] == ["1.png", "2.png", "3.png"]
+
+
+def test_an_index_that_breaks_under_the_watcher_is_one_error(out: Path) -> None:
+    out.mkdir(exist_ok=True)
+    with closing(Log(out / "results.jsonl")) as log, closing(Index(out / "index.sqlite", log)) as index:
+        for part in (Part(f"{number}.png", 1, 1) for number in range(5000)):  # more than one page
+            index.add(part, 0)
+        index._table.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        index._table.execute("PRAGMA shrink_memory")
+        path = out / "index.sqlite"
+        path.write_bytes(path.read_bytes()[:4096] + b"x" * (path.stat().st_size - 4096))
+        with pytest.raises(ClipspectError, match=r"index.sqlite: cannot be read .*: start the command again"):
+            _ = Part("1.png", 1, 1) in index
 
 
 def test_without_its_log_nothing_is_known(tiny_bundle: Path, folder: Path, out: Path) -> None:

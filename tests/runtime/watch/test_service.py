@@ -25,6 +25,15 @@ def test_the_unit_starts_a_command_that_there_is() -> None:
     assert (str(args.folder), args.recipe, args.sort) == ("/srv/line1/camera", "metal nut", "move")
 
 
+def test_engines_are_looked_for_where_the_comments_compile_them() -> None:
+    (cache,) = re.findall(r"^CacheDirectory=(.*)$", unit(), re.MULTILINE)
+    assert f"Environment=CLIPSPECT_CACHE=%C/{cache}\n" in unit()
+    (command,) = re.findall(
+        rf"CLIPSPECT_CACHE=/var/cache/{cache} /opt/clipspect/bin/clipspect (.*)$", unit(), re.MULTILINE
+    )
+    assert build_parser().parse_args(shlex.split(command)).command == "compile"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     path = tmp_path / "clipspect-watch@line1.service"
