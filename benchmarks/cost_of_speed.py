@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import clipspect
+from bf16_graph import write_emulated
 from clipspect.bundle import Bundle, sha256_of
 from clipspect.errors import ClipspectError
 from clipspect.evaluation.evaluate import evaluate
 from clipspect.evaluation.report import document
 from clipspect.evaluation.request import Request
 from clipspect.manifest import MANIFEST, FileEntry
+from clipspect.precision_record import FP16
 from clipspect.recipe_maker import make_recipe
 from clipspect_export import export_bundle
 from clipspect_export.half_graph import emulated
@@ -53,18 +55,21 @@ def bundle_of(variant: Variant, folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         options: dict[str, Any] = {"scales": SCALES, **variant.export}
         export_bundle("winclip", path, backbone=CONFIG, weights=WEIGHTS, objects=["object"], **options)
-    return _emulated(path) if variant.emulated else path
+    return _emulated(path, variant.emulated) if variant.emulated else path
 
 
-def _emulated(source: Path) -> Path:
-    """A copy of an fp16 bundle whose graph an fp32 engine runs, every fp16 operation on rounded values."""
-    path = source.with_name(f"{source.stem}-emulated.bundle")
+def _emulated(source: Path, precision: str) -> Path:
+    """A copy of a bundle whose graph an fp32 engine runs, what is in the precision on rounded values."""
+    path = source.with_name(f"{source.stem}-emulated-{precision}.bundle")
     if not path.is_dir():
         partial = path.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(source, partial)
-        with emulated(source / "model.onnx") as copy:
-            shutil.copyfile(copy, partial / "model.onnx")
+        if precision == FP16:
+            with emulated(source / "model.onnx") as copy:
+                shutil.copyfile(copy, partial / "model.onnx")
+        else:
+            write_emulated(source / "model.onnx", partial / "model.onnx")
         manifest = dataclasses.replace(Bundle.open(source).manifest, precision="fp32")
         names = [file.relative_to(partial).as_posix() for file in partial.rglob("*") if file.is_file()]
         files = {
