@@ -46,20 +46,20 @@ class Windows:
 
 @dataclass(frozen=True)
 class Batch:
-    """N pictures and the labels of the picture, its patches, and some of its windows."""
+    """N pictures with labels of some of their windows, and of the first K, which are read whole, of all patches."""
 
     pixels: Tensor  # (N, 3, IMAGE, IMAGE) normalised
-    image: Tensor  # (N,)
-    patch: Tensor  # (N, GRID * GRID)
+    image: Tensor  # (K,)
+    patch: Tensor  # (K, GRID * GRID)
     windows: list[Windows]
 
 
 def draw_batch(
-    pool: Pool, rng: np.random.Generator, pairs: int, windows: dict[int, int], twins_alike: bool = False
+    pool: Pool, rng: np.random.Generator, pairs: int, whole: int, windows: dict[int, int], twins_alike: bool = False
 ) -> Batch:
     """`pairs` good parts and their damaged twins, cropped, turned, mirrored and coloured at random, twins alike.
 
-    The defect is all that tells twins apart, so that nothing else is learned.
+    The defect is all that tells twins apart, so that nothing else is learned. The first `whole` pairs are read whole.
     `windows` says how many windows to read of each scale and picture, with `twins_alike` the same of both twins.
     """
     pictures = np.empty((2 * pairs, IMAGE, IMAGE, 3), np.uint8)
@@ -75,8 +75,8 @@ def draw_batch(
         counts[2 * k + 1] = cells.sum((1, 3))
     return Batch(
         pixels=_coloured(pictures, rng),
-        image=torch.from_numpy(labels(counts.sum((1, 2)), SEEN_IN_IMAGE)),
-        patch=torch.from_numpy(labels(counts.reshape(2 * pairs, -1), SEEN_IN_PATCH)),
+        image=torch.from_numpy(labels(counts[: 2 * whole].sum((1, 2)), SEEN_IN_IMAGE)),
+        patch=torch.from_numpy(labels(counts[: 2 * whole].reshape(2 * whole, -1), SEEN_IN_PATCH)),
         windows=[_windows(counts, scale, number, rng, twins_alike) for scale, number in windows.items()],
     )
 

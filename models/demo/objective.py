@@ -27,8 +27,9 @@ def losses(clip: Clip, batch: Batch, prompts: Tensor, objects: Tensor) -> dict[s
     text = clip.encode_text(prompts).unflatten(0, (OBJECTS, 2, PROMPTS)).mean(2)[objects]  # (N, 2, D)
     visual = clip.visual
     embedded = visual.embed(batch.pixels)  # (N, 1 + L, W)
-    tokens = visual.project(visual.encode(embedded))  # (N, 1 + L, D)
-    logits = state_logits(tokens, text)  # (N, 1 + L, 2)
+    whole = len(batch.image)
+    tokens = visual.project(visual.encode(embedded[:whole]))  # (K, 1 + L, D)
+    logits = state_logits(tokens, text[:whole])  # (K, 1 + L, 2)
     windows = []
     for window in batch.windows:
         with sdpa_kernel(SDPBackend.MATH):  # the others are slow on so few tokens

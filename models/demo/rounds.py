@@ -24,6 +24,7 @@ class Round:
     drawn: int  # pairs
     steps: int
     pairs: int
+    whole: int  # of the pairs; of the others windows alone are read
     windows: dict[int, int]  # a picture, by scale
     twins_alike: bool  # whether twins are read in the same windows
     peak_rate: float
@@ -39,6 +40,7 @@ ROUNDS = (
         drawn=10_000,
         steps=3600,
         pairs=20,
+        whole=20,
         windows={2: 8, 3: 8},
         twins_alike=False,
         peak_rate=1.5e-3,
@@ -49,13 +51,14 @@ ROUNDS = (
         seed=2,
         families=surfaces.TRAIN | medleys.TRAIN,
         kinds=defects.TRAIN | blemishes.TRAIN,
-        drawn=4000,
-        steps=1200,
-        pairs=16,
-        windows={2: 14, 3: 14},
+        drawn=8000,
+        steps=1500,
+        pairs=24,
+        whole=8,
+        windows={2: 10, 3: 10},
         twins_alike=True,
-        peak_rate=5e-4,
-        falling=300,
+        peak_rate=8e-4,
+        falling=1440,
         loss_weights={"image": 1.0, "windows": 2.0, "patches": 0.5},
     ),
 )

@@ -30,6 +30,7 @@ from tqdm import tqdm
 from demo import validation
 from demo.batches import Batch, Vocabulary, draw_batch, draw_prompts
 from demo.initial import cosine_basis, initialise
+from demo.muon import Muon
 from demo.objective import OBJECTS, PROMPTS, losses
 from demo.pool import Pool, draw_pool
 from demo.rounds import ROUNDS, Round
@@ -37,6 +38,7 @@ from demo.rounds import ROUNDS, Round
 CONFIG = Path(__file__).parent.parent / "clipspect_models" / "demo.json"
 FINAL_RATE, WARM_UP = 1e-5, 60
 WEIGHT_DECAY = 0.02
+BF16 = torch.cpu.get_capabilities().get("avx512_bf16", False)  # emulated, it would be ten times as slow
 CHECKPOINT_EVERY = 100  # steps, and a line of the log
 VALIDATE_EVERY = 200  # steps: a point of the learning curve
 VALIDATION_PAIRS = 2  # of every family
@@ -58,7 +60,7 @@ def new_optimisers(clip: Clip) -> list[torch.optim.Optimizer]:
     hidden = [value for name, value in clip.named_parameters() if name in matrices]
     rest = [value for name, value in clip.named_parameters() if name not in matrices]
     return [
-        torch.optim.Muon(hidden, weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"),
+        Muon(hidden, weight_decay=WEIGHT_DECAY),
         torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
 
@@ -69,7 +71,7 @@ def batches_of(plan: Round, pool: Pool, clip: Clip) -> Batches:
 
     def batch_of(step: int) -> tuple[Batch, Tensor, Tensor]:
         rng = np.random.default_rng([plan.seed, step])
-        batch = draw_batch(pool, rng, plan.pairs, plan.windows, plan.twins_alike)
+        batch = draw_batch(pool, rng, plan.pairs, plan.whole, plan.windows, plan.twins_alike)
         prompts = draw_prompts(ensemble, vocabulary, clip, rng, objects=OBJECTS, each=PROMPTS)
         return batch, prompts, torch.from_numpy(rng.integers(OBJECTS, size=plan.pairs).repeat(2))
 
@@ -89,7 +91,7 @@ def take_step(clip: Clip, plan: Round, optimisers: list[torch.optim.Optimizer], 
     """One step of every optimiser; the losses before it, by name."""
     for group in (group for optimiser in optimisers for group in optimiser.param_groups):
         group["lr"] = rate(step, plan)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
         parts = losses(clip, *batch)
         total = sum(plan.loss_weights[name] * part for name, part in parts.items())
     clip.zero_grad()

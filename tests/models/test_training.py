@@ -8,16 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clipspect.prompts import read_ensemble
+from clipspect_export.clip import Clip
 from clipspect_export.config import read_backbone
 from clipspect_export.weights import load_weights
 from demo import batches, curve, defects, pool, surfaces, train
 from demo.batches import GRID, IGNORE, Batch
+from demo.initial import initialise
+from demo.muon import Muon
+from demo.objective import OBJECTS, PROMPTS, losses
 from demo.pool import Pool, draw_pool
 from demo.rounds import ROUNDS, Round
 from safetensors.torch import load_file
 
 FEW = {"plastic": surfaces.TRAIN["plastic"], "stripes": surfaces.TRAIN["stripes"]}
-PLAN = dataclasses.replace(ROUNDS[0], families=FEW, drawn=6, steps=3, pairs=2, falling=3)
+PLAN = dataclasses.replace(ROUNDS[0], families=FEW, drawn=6, steps=3, pairs=2, whole=1, falling=3)
 
 
 def draw(folder: Path) -> Pool:
@@ -47,7 +52,7 @@ def test_labels_leave_out_what_a_person_could_not_decide() -> None:
 
 def test_a_batch_holds_twins_that_only_the_defect_tells_apart(work: Path) -> None:
     drawn = draw(work)
-    batch = batches.draw_batch(drawn, np.random.default_rng(0), 2, {2: 4, 3: 6})
+    batch = batches.draw_batch(drawn, np.random.default_rng(0), 2, 2, {2: 4, 3: 6})
     assert batch.pixels.shape == (4, 3, 240, 240)
     assert batch.image[::2].tolist() == [0, 0]
     assert (batch.patch[::2] == 0).all()
@@ -59,9 +64,44 @@ def test_a_batch_holds_twins_that_only_the_defect_tells_apart(work: Path) -> Non
         assert int(windows.tokens.max()) <= GRID * GRID
 
 
+def test_of_some_pairs_windows_alone_are_read(work: Path) -> None:
+    batch = batches.draw_batch(draw(work), np.random.default_rng(0), 3, 1, {2: 4})
+    assert batch.pixels.shape[0] == 6
+    assert batch.image.shape == (2,)
+    assert batch.patch.shape == (2, GRID * GRID)
+    assert batch.windows[0].image.unique().tolist() == [0, 1, 2, 3, 4, 5]
+    clip = Clip(read_backbone(train.CONFIG))
+    initialise(clip, 0)
+    prompts = batches.draw_prompts(
+        read_ensemble("winclip"), batches.Vocabulary(), clip, np.random.default_rng(0), objects=OBJECTS, each=PROMPTS
+    )
+    found = losses(clip, batch, prompts, torch.zeros(6, dtype=torch.int64))
+    assert all(torch.isfinite(part) for part in found.values())
+
+
+@pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
+def test_muon_moves_a_matrix_as_torchs_own_does_in_bfloat16(shape: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    start = torch.randn(shape, generator=generator)
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    optimisers = [
+        Muon([ours], weight_decay=0.1),
+        torch.optim.Muon([theirs], lr=0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+    ]
+    optimisers[0].param_groups[0]["lr"] = 0.1
+    for _ in range(3):
+        gradient = torch.randn(shape, generator=generator)
+        for matrix, optimiser in zip((ours, theirs), optimisers):
+            matrix.grad = gradient.clone()
+            optimiser.step()
+    moved = (start - theirs).norm()
+    assert moved > 0.1
+    assert (ours - theirs).norm() < 0.02 * moved
+
+
 def test_twins_can_be_read_in_the_same_windows(work: Path) -> None:
     apart, alike = (
-        batches.draw_batch(draw(work), np.random.default_rng(0), 2, {2: 4}, twins_alike)
+        batches.draw_batch(draw(work), np.random.default_rng(0), 2, 2, {2: 4}, twins_alike)
         for twins_alike in (False, True)
     )
     tokens = alike.windows[0].tokens.reshape(2, 2, 4, -1)  # pairs, twins, windows
