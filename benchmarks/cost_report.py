@@ -87,13 +87,13 @@ def _row(variant: Variant, path: Path, base: Path) -> Row:
 
 def _difference(path: Path, base: Path) -> dict[str, Any]:
     """The intervals of an evaluation's differences from the default's; None where the images are not the same."""
-    one, other = (Side(Contender(where.name, Finished(where)), where) for where in (base, path))
+    one, other = (Side(Contender(where.name, Finished(where)), where, ()) for where in (base, path))
     resampled = []
     try:
         for name in one.names:
             answers, others = one.answers(name)[1], other.answers(name)[1]
             require_same_images(name, answers, others)
-            resampled.append(differences(answers, others, name, resamples=RESAMPLES))
+            resampled.append(differences(answers, others, name, resamples=RESAMPLES).values)
     except ClipspectError:  # references were drawn from the test images: other images, no difference to state
         return {"interval": None}
     return {"interval": intervals(mean_of_classes(resampled))}

@@ -145,7 +145,7 @@ class ClassRun:
         )
         if keep:
             counted = histograms(lambda: self.pairs(rows), len(rows)) if item.masks else None
-            self._store.keep_histograms(row, rows, counted)
+            self._store.keep_answers(row, rows, counted)
         self._store.add_class(row)
         return row
 
@@ -178,7 +178,9 @@ class ClassRun:
         return row
 
     def _row(self, sample: Sample) -> ImageRow | None:
-        return self._store.inspected(self.item.name, self._relative(sample.path), self._stamps[sample.path])
+        """What is kept of an image, unless it or its label has changed since."""
+        row = self._store.inspected(self.item.name, self._relative(sample.path), self._stamps[sample.path])
+        return row if row is not None and row.defect == sample.defect else None
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._request.dataset).as_posix()

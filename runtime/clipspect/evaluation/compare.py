@@ -34,6 +34,7 @@ class Comparison:
     """What differs, class by class."""
 
     request: Request
+    dataset: str  # its name
     sides: tuple[Document, Document]
     resamples: int
     classes: tuple[Document, ...]
@@ -55,14 +56,18 @@ def compare(
     """
     with contextlib.ExitStack() as stack:
         folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clipspect-compare-")))
-        one, other = (stack.enter_context(Side(side, folder / name)) for side, name in zip(sides, ("one", "other")))
-        require_comparable(one, other)
+        one, other = (
+            stack.enter_context(Side(side, folder / name, request.classes))
+            for side, name in zip(sides, ("one", "other"))
+        )
+        require_comparable(one, other, request)
         work = _Work(folder, one, other, resamples, pictures=out is not None)
         if progress is not None:
             progress.begin(*work.images())
         found = [work.compared(name, progress) for name in one.names]
         described = one.described(), other.described()
-        return Comparison(request, described, resamples, *map(tuple, zip(*found)))
+        dataset = str(one.store.settings["dataset"])
+        return Comparison(request, dataset, described, resamples, *map(tuple, zip(*found)))
 
 
 class _Work:
@@ -80,7 +85,7 @@ class _Work:
     def images(self) -> tuple[int, int]:
         """How many there are to inspect in all, and of these are done."""
         runs = [(name, run) for side in self._sides for name, run in side.runs.items()]
-        done = sum(len(run.item.test) if self._done(name) else run.inspected for name, run in runs)
+        done = sum(len(run.item.test) if self._inspected_once(name) else run.inspected for name, run in runs)
         return sum(len(run.item.test) for _, run in runs), done
 
     def compared(self, name: str, progress: Progress | None) -> tuple[Document, npt.NDArray[np.float64]]:
@@ -90,18 +95,21 @@ class _Work:
         return self._rows[name], np.load(self._resampled(name), allow_pickle=False)
 
     def _compare(self, name: str, progress: Progress | None) -> None:
-        rows = [self._inspected(side, name, progress) for side in self._sides]
+        known = self._inspected_once(name)
+        rows = [None if known else self._inspected(side, name, progress) for side in self._sides]
         if progress is not None:
             progress.measure(name)
         (one, answers), (other, others) = (side.answers(name) for side in self._sides)
         require_same_images(name, answers, others)
         found = differences(answers, others, name, resamples=self._resamples)
         with atomic_file(self._resampled(name)) as file:
-            np.save(file, found, allow_pickle=False)
+            np.save(file, found.values, allow_pickle=False)
         document = {
             **class_document((one, other), (answers, others)),
-            "interval": intervals(found),
-            "worst": self._worst(name, rows),
+            "interval": intervals(found.values),
+            "bins": found.largest_error,
+            "worst": self._rows[name]["worst"] if known else self._worst(name, rows),
+            "resamples": self._resamples,
             "between": self._between(name),
         }
         self._rows[name] = document
@@ -139,16 +147,20 @@ class _Work:
         return found
 
     def _done(self, name: str) -> bool:
-        row = self._rows.get(name)
-        return row is not None and row.get("between") == self._between(name) and self._resampled(name).is_file()
+        resampled = self._resampled(name).is_file() and self._rows.get(name, {}).get("resamples") == self._resamples
+        return resampled and self._inspected_once(name)
+
+    def _inspected_once(self, name: str) -> bool:
+        """Whether maps have been compared: for other resamples they need not be there again."""
+        return bool(self._rows.get(name, {}).get("between") == self._between(name))
 
     def _between(self, name: str) -> str:
-        """Changes with whatever the row depends on."""
-        parts = [*(side.fingerprint(name) for side in self._sides), self._resamples, SEED, self._pictures]
+        """Changes with whatever the row depends on, besides the number of resamples."""
+        parts = [*(side.fingerprint(name) for side in self._sides), SEED, self._pictures]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _resampled(self, name: str) -> Path:
-        return self._folder / _RESAMPLES / f"{_file_name(name)}.npy"
+        return self._folder / _RESAMPLES / f"{_file_name(name)}-{self._between(name)[:12]}-{self._resamples}.npy"
 
 
 def _shares(side: Side, name: str, rows: list[ImageRow]) -> Iterator[Map]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,24 +27,12 @@ def class_document(rows: Sequence[ClassRow], answers: Sequence[Answers]) -> Docu
         "one": one,
         "other": other,
         "difference": {key: less(other[key], one[key]) for key in COLUMNS},
-        "bins": _bins_words(answers),
         **_changed(*answers),
     }
 
 
 def less(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
-
-
-def _bins_words(answers: Sequence[Answers]) -> float | None:
-    """The most that the bins of the resamples can make of a pixel figure, of either side; None without pixels."""
-    errors = [
-        error
-        for side in answers
-        if side.pixels is not None
-        for error in dataclasses.asdict(side.pixels.of_all().largest_errors()).values()
-    ]
-    return max((error for error in errors if error is not None), default=None)
 
 
 def _changed(one: Answers, other: Answers) -> Document:

@@ -10,7 +10,7 @@ from typing import Any
 
 from clipspect.evaluation.compare import Comparison
 from clipspect.evaluation.comparison import less
-from clipspect.evaluation.report import COLUMNS, mean_of, resolution_of
+from clipspect.evaluation.report import COLUMNS, mean_of, points_at_most, resolution_of
 from clipspect.evaluation.resampling import CONFIDENCE, SEED, intervals, mean_of_classes
 from clipspect.files import atomic_file
 
@@ -20,11 +20,13 @@ Document = dict[str, Any]
 
 def comparison_document(found: Comparison) -> Document:
     """Everything, as `comparison.json` has it. Figures are 0 to 1; a difference is the other's less the one's."""
-    classes = [{key: value for key, value in row.items() if key != "between"} for row in found.classes]
+    classes = [
+        {key: value for key, value in row.items() if key not in ("between", "resamples")} for row in found.classes
+    ]
     means = {side: {key: mean_of([row[side][key] for row in classes]) for key in COLUMNS} for side in ("one", "other")}
     worst = [{"class": row["name"], **row["worst"]} for row in classes if row["worst"] is not None]
     return {
-        "dataset": found.request.dataset.resolve().name,
+        "dataset": found.dataset,
         "layout": found.request.layout,
         "resolution": found.request.resolution,
         "one": found.sides[0],
@@ -47,7 +49,10 @@ def _interval_words(found: Comparison) -> str:
         f"as many defective ones as there are, seed {SEED}."
     )
     if bins is not None:
-        words += f" Pixels are resampled by image, from histograms: a figure there is off by at most {100 * bins:.2g}."
+        words += (
+            " Pixels are resampled by image, from histograms: a difference there is off by at most "
+            f"{points_at_most(bins)} points; the papers' AUPRO keeps the thresholds of all images."
+        )
     return words
 
 

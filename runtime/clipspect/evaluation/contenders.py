@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clipspect.backends import ENGINES
 from clipspect.bundle import DEMO
 from clipspect.errors import ClipspectError
@@ -18,9 +20,10 @@ from clipspect.evaluation.request import Request
 from clipspect.evaluation.resampling import Answers
 from clipspect.evaluation.rows import ClassRow
 from clipspect.evaluation.store import Store
+from clipspect.evaluation.truth import MODEL
 from clipspect.manifest import MANIFEST
 
-_SAME = ("layout", "resolution")  # settings that both sides must share
+_SAME = ("layout", "resolution")  # settings that both sides and the command must share
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,17 @@ def two_contenders(words: Sequence[str], request: Request) -> tuple[Contender, C
 class Side:
     """A contender with its data and what is done of it; a context manager."""
 
-    def __init__(self, contender: Contender, folder: Path) -> None:
-        """Raises as `evaluate`, and ClipspectError for a folder that is not an evaluation's."""
+    def __init__(self, contender: Contender, folder: Path, classes: Sequence[str]) -> None:
+        """Of these classes; none: of all. Raises as `evaluate`, and ClipspectError for what is no evaluation."""
         self.name = contender.name
         self.session: Session | None = None
         if isinstance(contender.what, Finished):
             self.store = Store.reopened(contender.what.folder)
-            self.names = list(self.store.classes)
+            self.names = [name for name in self.store.classes if not classes or name in classes]
+            if not self.names:
+                raise ClipspectError(
+                    f"{self.name}: no class to compare is finished: run its evaluation to the end first"
+                )
         else:
             self.session = Session(contender.what, folder)
             self.store = self.session.store
@@ -133,12 +140,14 @@ class Side:
             self.session.__exit__()
 
 
-def require_comparable(one: Side, other: Side) -> None:
+def require_comparable(one: Side, other: Side, request: Request) -> None:
     """Two evaluations of the same classes where maps meet masks at one size. Raises ClipspectError."""
     for key in _SAME:
-        mine, theirs = one.store.settings.get(key), other.store.settings.get(key)
+        mine, theirs, asked = one.store.settings.get(key), other.store.settings.get(key), getattr(request, key)
         if mine != theirs:
             raise ClipspectError(f"{key}: {one.name} has {mine}, {other.name} {theirs}: figures cannot be compared")
+        if mine != asked:
+            raise ClipspectError(f"{key}: {one.name} and {other.name} have {mine}: add --{key} {mine}, found {asked}")
     for this, that in ((one, other), (other, one)):
         missing = [name for name in this.names if name not in that.names]
         if missing:
@@ -146,19 +155,30 @@ def require_comparable(one: Side, other: Side) -> None:
                 f"different data: {that.name} has no class {missing[0]!r}, which {this.name} has: evaluate it, or "
                 "leave it out with --classes"
             )
-    sizes = [side.session.bundle.manifest.image for side in (one, other) if side.session is not None]
-    if one.store.settings["resolution"] == "model" and len({(size.width, size.height) for size in sizes}) > 1:
+    sizes = [side.store.settings.get("model_size") for side in (one, other)]
+    if request.resolution == MODEL and sizes[0] != sizes[1]:
         raise ClipspectError(
-            f"the models' sizes differ, {' and '.join(f'{size.width} x {size.height}' for size in sizes)}: compare "
-            "pixels at one size, add --resolution 256 or --resolution original"
+            f"the models' sizes differ, {sizes[0]} and {sizes[1]}: compare pixels at one size, add --resolution 256 or "
+            "--resolution original"
         )
 
 
 def require_same_images(name: str, one: Answers, other: Answers) -> None:
-    """Raises ClipspectError that names the first image which only one side has."""
+    """Raises ClipspectError that names the first image which only one side has, or which is another file there."""
+    different = f"different data: class {name!r}:"
     for mine, theirs in ((one, other), (other, one)):
         missing = set(mine.images) - set(theirs.images)
         if missing:
-            raise ClipspectError(f"different data: class {name!r}: only one of the two has {sorted(missing)[0]}")
+            raise ClipspectError(f"{different} only one of the two has {sorted(missing)[0]}")
     if one.images != other.images or (one.defective != other.defective).any():
-        raise ClipspectError(f"different data: class {name!r}: the images are labelled or ordered otherwise")
+        raise ClipspectError(f"{different} the images are labelled or ordered otherwise")
+    changed = np.flatnonzero((one.files != other.files).any(axis=1))
+    if changed.size:
+        raise ClipspectError(f"{different} {one.images[changed[0]]} was not the same file for both: evaluate again")
+    masks = [
+        None if side.pixels is None else (side.pixels.regions, side.pixels.defects.sum(1)) for side in (one, other)
+    ]
+    if (masks[0] is None) != (masks[1] is None) or not all(
+        np.array_equal(mine, theirs) for mine, theirs in zip(masks[0] or (), masks[1] or ())
+    ):
+        raise ClipspectError(f"{different} the masks were not the same for both: evaluate again")

@@ -17,7 +17,7 @@ from clipspect.evaluation.recipes import Words, choose_words
 from clipspect.evaluation.request import Progress, Request
 from clipspect.evaluation.rows import ClassRow
 from clipspect.evaluation.store import Store
-from clipspect.evaluation.truth import check_files
+from clipspect.evaluation.truth import check_files, check_references
 from clipspect.manifest import MANIFEST
 from clipspect.version import __version__
 
@@ -28,7 +28,8 @@ class Evaluation:
 
     request: Request
     bundle: Bundle
-    engine: str  # backend and device
+    engine: str  # backend, device and precision
+    precision: str  # that it computed in
     rows: tuple[ClassRow, ...]
 
 
@@ -38,12 +39,13 @@ class Session:
     def __init__(self, request: Request, folder: Path) -> None:
         """Looks at everything but the pixels. Raises as `evaluate`."""
         self.request, self.bundle = request, Bundle.open(request.bundle)
-        classes = open_dataset(request.dataset, request.layout, request.classes)
+        classes = open_dataset(request.dataset, request.layout, request.classes, request.names)
         if request.shots:
             classes = [draw_references(item, request.shots, request.seed) for item in classes]
         words = {item.name: _words(request, self.bundle, item.name) for item in classes}
         for item in classes:
             check_files(item.test)
+            check_references(item)
         self.store = Store(folder, _settings(request, self.bundle))
         self.engine = Engine(request, self.bundle, self.store)
         self.runs = [ClassRun(request, self.bundle, self.store, item, words[item.name]) for item in classes]
@@ -75,7 +77,7 @@ def evaluate(request: Request, out: Path | None = None, progress: Progress | Non
             total = sum(len(run.item.test) for run in session.runs)
             progress.begin(total, sum(run.done for run in session.runs))
         rows = tuple(run.figures(session.engine, progress, keep=out is not None) for run in session.runs)
-        return Evaluation(request, session.bundle, session.store.engine, rows)
+        return Evaluation(request, session.bundle, session.store.engine, session.store.precision, rows)
 
 
 def _words(request: Request, bundle: Bundle, class_name: str) -> Words:
@@ -93,8 +95,10 @@ def _settings(request: Request, bundle: Bundle) -> dict[str, Any]:
         "names": dict(request.names),
         "backend": request.backend,
         "options": {key: value for key, value in request.options.items() if key != "threads"} or None,
+        "dataset": request.dataset.resolve().name,
         "layout": request.layout,
         "resolution": request.resolution,
+        "model_size": f"{bundle.manifest.image.width} x {bundle.manifest.image.height}",
         "shots": request.shots,
         "seed": request.seed if request.shots else None,
     }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.evaluation.curves import Curves, Figures, Levels, Totals, papers_thresholds
+from clipspect.evaluation.curves import Curves, Levels, Totals, papers_thresholds
 from clipspect.evaluation.pixels import Map, Pairs, survey
 from clipspect.regions import component_areas
 
@@ -42,17 +42,17 @@ class Histograms:
         return curves
 
     def of_all(self) -> Curves:
-        """The curves of every image once; their `largest_errors` is what the bins can make of any figure."""
+        """The curves of every image once."""
         defects, goods = (part.sum(axis=0, dtype=np.int64) for part in (self.defects, self.goods))
         return self.curves(defects, goods, self.overlap.sum(axis=0), int(self.regions.sum()))
 
-    def resampled(self, counts: Array) -> list[Figures]:
-        """The figures of resamples: (R, N), how often each has each image."""
+    def resampled(self, counts: Array) -> list[Curves]:
+        """Those of resamples: (R, N), how often each has each image."""
         weights = counts.astype(np.float64)
         defects, goods = (np.rint(weights @ part).astype(np.int64) for part in (self.defects, self.goods))
         overlap, regions = weights @ self.overlap, counts @ self.regions
         rows = zip(defects, goods, overlap, regions)
-        return [self.curves(*row[:3], int(row[3])).figures() for row in rows]
+        return [self.curves(*row[:3], int(row[3])) for row in rows]
 
 
 def histograms(pairs: Pairs, images: int) -> Histograms:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, Context
 from typing import Any
 
 from clipspect.evaluation.curves import FPR_LIMIT, PAPERS_STEPS
@@ -46,7 +47,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
         "method": manifest.method,
         "backbone": manifest.backbone.name,
         "encoder_sha256": manifest.backbone.weights.encoder_sha256,
-        "precision": manifest.precision,
+        "precision": evaluation.precision,
         "engine": evaluation.engine,
         "shots": request.shots,
         "seed": request.seed if request.shots else None,
@@ -133,7 +134,9 @@ def _notes(rows: Sequence[ClassRow]) -> list[str]:
         row.pixel.largest_errors for row in rows if row.pixel is not None and row.pixel.largest_errors is not None
     ]
     most = max((value or 0.0 for figures in errors for value in dataclasses.asdict(figures).values()), default=0.0)
-    binned = f"more than {EXACT_PIXELS:,} pixels, in bins: no pixel figure is off by more than {100 * most:.2g} points"
+    binned = (
+        f"more than {EXACT_PIXELS:,} pixels, in bins: no pixel figure is off by more than {points_at_most(most)} points"
+    )
     for row in rows:
         if row.note:
             about.setdefault(row.note, []).append(row.name)
@@ -144,6 +147,12 @@ def _notes(rows: Sequence[ClassRow]) -> list[str]:
     return [
         f"{'all classes' if len(about[note]) == len(rows) > 1 else ', '.join(about[note])}: {note}" for note in about
     ]
+
+
+def points_at_most(bound: float) -> str:
+    """A bound of figures from 0 to 1, in points with two digits and never below it."""
+    points = Context(prec=2, rounding=ROUND_CEILING).create_decimal_from_float(100 * bound)
+    return f"{float(points):g}"
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

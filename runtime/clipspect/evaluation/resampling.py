@@ -29,6 +29,7 @@ METRICS = {  # key: the field of Figures, of the image's or the pixels'
     "pixel_aupro_exact": ("pixel", "aupro_exact"),
     "pixel_aupro_papers": ("pixel", "aupro_papers"),
 }
+_NONE = Figures(None, None, None)
 _BLOCK = 1 << 22  # numbers that are drawn at a time
 
 Array = npt.NDArray[Any]
@@ -39,22 +40,31 @@ class Answers:
     """What one evaluation says of the images of a class, in their order."""
 
     images: tuple[str, ...]  # their paths in the data set
+    files: Array  # int64 (N, 3): their bytes, width and height
     defective: Array  # bool (N,)
     scores: Array  # float (N,)
     pixels: Histograms | None  # None: no masks, or no maps
 
 
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """The other's figures less the one's in every resample."""
+
+    values: npt.NDArray[np.float64]  # (resamples, METRICS), NaN where there is no figure
+    largest_error: float | None  # that bins of pixels make in any of them; None without pixels
+
+
 def differences(
     one: Answers, other: Answers, name: str, *, resamples: int = RESAMPLES, seed: int = SEED
-) -> npt.NDArray[np.float64]:
-    """The other's figures less the one's in every resample: (resamples, METRICS), NaN where there is no figure.
-
-    `name` is the class's, and with `seed` says what is drawn: classes are drawn apart from each other.
-    """
-    rows = []
+) -> Differences:
+    """`name` is the class's, and with `seed` says what is drawn: classes are drawn apart from each other."""
+    values, largest = [], 0.0
     for counts in _draws(one.defective, name, resamples, seed):
-        rows.append(_figures(other, counts) - _figures(one, counts))
-    return np.concatenate(rows)
+        (mine, my_errors), (theirs, their_errors) = (_figures(side, counts) for side in (one, other))
+        values.append(theirs - mine)
+        largest = max(largest, np.nanmax(my_errors + their_errors, initial=0.0))
+    with_pixels = one.pixels is not None or other.pixels is not None
+    return Differences(np.concatenate(values), float(largest) if with_pixels else None)
 
 
 def intervals(differences: npt.NDArray[np.float64]) -> dict[str, tuple[float, float] | None]:
@@ -91,11 +101,16 @@ def _draws(defective: Array, name: str, resamples: int, seed: int) -> Iterator[A
         yield counts
 
 
-def _figures(answers: Answers, counts: Array) -> npt.NDArray[np.float64]:
-    """(R, METRICS)."""
-    images = _image_figures(answers, counts)
-    none = [Figures(None, None, None)] * len(counts)
-    pixels = none if answers.pixels is None else answers.pixels.resampled(counts)
+def _figures(answers: Answers, counts: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The figures of every resample, and how far bins can make them be off: (R, METRICS) each."""
+    none = [_NONE] * len(counts)
+    curves = [] if answers.pixels is None else answers.pixels.resampled(counts)
+    pixels, errors = [curve.figures() for curve in curves], [curve.largest_errors() for curve in curves]
+    return _array(_image_figures(answers, counts), pixels or none), _array(none, errors or none)
+
+
+def _array(images: Sequence[Figures], pixels: Sequence[Figures]) -> npt.NDArray[np.float64]:
+    """By the columns of METRICS, NaN where there is no figure."""
     found = [
         [getattr(image if part == "image" else pixel, field) for part, field in METRICS.values()]
         for image, pixel in zip(images, pixels)

@@ -4,7 +4,7 @@ settings.json     what the figures depend on; another bundle or setting is refus
 images.jsonl      a row an image: its class, kind of defect and score
 maps/             the model's maps of the class in work, float32; gone when the class is done
 classes.jsonl     a row a class: its figures
-pixels/           the images of a class in their order and a histogram of each: what makes evaluations comparable
+pixels/           of a class, its images in their order, their scores and histograms: what makes evaluations comparable
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ class Store:
         """Raises ClipspectError when the folder belongs to another evaluation, or cannot be written."""
         self._folder = folder
         ours = (folder / _SETTINGS).is_file()  # or the folder is new to us, and what else lies in it stays
+        if not ours and (kept := [name for name in (_IMAGES, _CLASSES) if (folder / name).is_file()]):
+            raise ClipspectError(
+                f"{folder / kept[0]}: is there without {_SETTINGS}, which says of what it is: choose another --out"
+            )
         self._document = self._open_settings(dict(settings))
         self._images = {(row.name, row.image): row for row in read_rows(folder / _IMAGES, ImageRow)}
         self._classes = {row.name: row for row in read_rows(folder / _CLASSES, ClassRow)}
@@ -70,6 +74,11 @@ class Store:
         return self._document.get("device")
 
     @property
+    def precision(self) -> str:
+        """What it computed in."""
+        return str(self._document.get("precision", "none"))
+
+    @property
     def engine(self) -> str:
         """The same with its device and precision, once something has run."""
         return str(self._document.get("engine", "none"))
@@ -79,7 +88,7 @@ class Store:
         engine = f"{backend} on {device} in {precision}"
         if self._document.setdefault("engine", engine) != engine:
             raise self._other("engine", self.engine, engine)
-        self._document |= {"backend": backend, "device": device}
+        self._document |= {"backend": backend, "device": device, "precision": precision}
         _write_json(self._folder / _SETTINGS, self._document)
 
     def finished(self, name: str, digest: str) -> ClassRow | None:
@@ -110,27 +119,31 @@ class Store:
         """Those that are done, by name."""
         return dict(self._classes)
 
-    def keep_histograms(self, row: ClassRow, images: Sequence[ImageRow], histograms: Histograms | None) -> None:
-        """Of a class's images; None: it has no masks."""
-        names = np.array([image.image for image in images])
+    def keep_answers(self, row: ClassRow, images: Sequence[ImageRow], histograms: Histograms | None) -> None:
+        """What a class's figures were made of; no histograms: it has no masks."""
         with atomic_file(self._pixels(row)) as file:
-            np.savez_compressed(file, images=names, **(vars(histograms) if histograms is not None else {}))
+            np.savez_compressed(
+                file,
+                images=np.array([image.image for image in images]),
+                files=np.array([(bytes_of(image.stamp), image.width, image.height) for image in images], np.int64),
+                defective=np.array([image.defect is not None for image in images]),
+                scores=np.array([image.score for image in images]),
+                **(vars(histograms) if histograms is not None else {}),
+            )
 
     def answers_of(self, row: ClassRow) -> Answers | None:
-        """What a finished class is compared by; None where no histograms were kept. Raises ClipspectError."""
+        """What a finished class is compared by; None where nothing was kept. Raises ClipspectError."""
         path = self._pixels(row)
         if not path.is_file():
             return None
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-            names = arrays.pop("images").tolist()
-            rows = [self._images[row.name, name] for name in names]
+            names, files, defective, scores = (arrays.pop(key) for key in ("images", "files", "defective", "scores"))
             pixels = Histograms(**arrays) if arrays else None
         except (OSError, ValueError, TypeError, LookupError, zipfile.BadZipFile) as error:
             raise ClipspectError(f"{path}: not readable ({error}): evaluate again, into another --out") from error
-        defective = np.array([image.defect is not None for image in rows])
-        return Answers(tuple(names), defective, np.array([image.score for image in rows]), pixels)
+        return Answers(tuple(names.tolist()), files, defective, scores, pixels)
 
     def map_of(self, row: ImageRow) -> npt.NDArray[np.float32]:
         loaded: npt.NDArray[np.float32] = np.load(self._map(row), allow_pickle=False)
@@ -187,6 +200,11 @@ def stamp_of(path: Path) -> str:
     """Changes when a file does: its size and the time of its last change."""
     status = path.stat()
     return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def bytes_of(stamp: str) -> int:
+    """The file's size when it was stamped."""
+    return int(stamp.partition("-")[0])
 
 
 def _write_json(path: Path, document: Any) -> None:

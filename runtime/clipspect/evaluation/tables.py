@@ -26,7 +26,7 @@ def write(found: dict[str, Any], folder: Path) -> None:
 def table(found: dict[str, Any]) -> str:
     """The document in a terminal's width and words, figures in per cent."""
     headings = [heading.split() for heading in COLUMNS.values()]
-    name_width = max(9, *(len(row["name"]) for row in found["classes"]))
+    name_width = max(10, *(len(row["name"]) for row in found["classes"]))
     lines = [
         " ".join([f"{'':{name_width}} {'':>5}", *(f"{first:>7}" for first, _ in headings)]),
         " ".join([f"{'class':{name_width}} {'n':>5}", *(f"{last:>7}" for _, last in headings)]),
@@ -37,6 +37,7 @@ def table(found: dict[str, Any]) -> str:
     lines += ["-" * len(lines[0]), " ".join([f"{'mean':{name_width}} {'':5}", *_cells(found["mean"], 7)])]
     for row in found["published"]:
         lines.append(" ".join([f"{'published':{name_width}} {'':5}", *_cells(row["published"], 7), row["source"]]))
+        lines.append(" ".join([f"{'difference':{name_width}} {'':5}", *_cells(row["difference"], 7, "+")]))
     lines += ["", f"Per cent. {found['resolution']}", found["aupro"], *found["notes"]]
     return "\n".join(lines)
 
@@ -82,6 +83,9 @@ def _csv(found: dict[str, Any]) -> str:
         figures = [row["figures"][key] for key in COLUMNS]
         writer.writerow([row["name"], row["object"], row["good"], row["defective"], *figures])
     writer.writerow(["mean", "", "", "", *(found["mean"][key] for key in COLUMNS)])
+    for row in found["published"]:
+        for name, figures in (("published", row["published"]), ("mean less published", row["difference"])):
+            writer.writerow([name, row["source"], "", "", *(figures[key] for key in COLUMNS)])
     return text.getvalue()
 
 

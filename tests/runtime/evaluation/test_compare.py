@@ -159,16 +159,18 @@ def test_data_without_masks_is_compared_by_its_scores(
         (["{small}"], "the models' sizes differ, 32 x 32 and 16 x 16"),
         (["{other}"], "different data: {other} has no class 'cable'"),
         (["{coarse}"], "resolution: {bundle} has model, {coarse} 256"),
+        (["{coarse}", "{coarser}"], "resolution: {coarse} and {coarser} have 256: add --resolution 256, found model"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(
     tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture, words: list[str], reason: str
 ) -> None:
-    places = {name: tmp_path / name for name in ("nameless", "small", "other", "coarse")}
+    places = {name: tmp_path / name for name in ("nameless", "small", "other", "coarse", "coarser")}
     places |= {"bundle": tiny_bundle, "data": mvtec}
     handmade.write_bundle(places["nameless"], recipes=("bolt", "nut"))
     small_bundle(places["small"])
-    for name, options in (("other", ("--classes", "metal_nut")), ("coarse", ("--resolution", "256"))):
+    coarse = ("--resolution", "256")
+    for name, options in (("other", ("--classes", "metal_nut")), ("coarse", coarse), ("coarser", coarse)):
         if f"{{{name}}}" in words:
             evaluated(capsys, tiny_bundle, mvtec, "--layout", "mvtec", "--out", places[name], *options)
     chosen = [word.format(**places) for word in words]
@@ -194,6 +196,107 @@ def test_an_image_that_only_one_side_has_is_named(
     (mvtec / "cable/test/good/001.png").unlink()
     assert run(*arguments, "--compare", tmp_path / "done", dim_bundle, *FEW) == 1
     assert "different data: class 'cable': only one of the two has cable/test/good/001.png" in error_of(capsys)
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["finished", "a bundle"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [("image", "cable/test/good/000.png was not the same file for both"), ("mask", "the masks were not the same")],
+)
+def test_evaluations_of_other_pictures_of_the_same_names_are_refused(
+    tiny_bundle: Path,
+    dim_bundle: Path,
+    mvtec: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    change: str,
+    reason: str,
+    live: bool,
+) -> None:
+    arguments = ("--layout", "mvtec")
+    evaluated(capsys, tiny_bundle, mvtec, *arguments, "--out", tmp_path / "before")
+    path = (
+        next((mvtec / "cable/ground_truth").rglob("*.png")) if change == "mask" else mvtec / "cable/test/good/000.png"
+    )
+    with Image.open(path) as image:
+        other = np.zeros_like(np.asarray(image))
+    other[:9, :9] = 255
+    Image.fromarray(other).save(path)
+    against: Path = dim_bundle
+    if not live:
+        against = tmp_path / "after"
+        evaluated(capsys, tiny_bundle, mvtec, *arguments, "--out", against)
+    assert run(tiny_bundle, mvtec, *arguments, "--compare", tmp_path / "before", against, *FEW) == 1
+    error = error_of(capsys)
+    assert "different data: class 'cable':" in error
+    assert reason in error
+
+
+def test_finished_evaluations_of_models_of_two_sizes_are_not_compared_at_the_models_size(
+    tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    arguments = (tiny_bundle, mvtec, "--layout", "mvtec")
+    for name in ("one", "other"):
+        evaluated(capsys, *arguments, "--out", tmp_path / name)
+    path = tmp_path / "other/settings.json"
+    path.write_text(path.read_text().replace("32 x 32", "16 x 16"))
+    assert run(*arguments, "--compare", tmp_path / "one", tmp_path / "other", *FEW) == 1
+    assert "the models' sizes differ, 32 x 32 and 16 x 16" in error_of(capsys)
+
+
+def test_finished_evaluations_say_what_they_are_of_and_can_be_compared_by_some_classes(
+    tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    arguments = ("--layout", "mvtec", "--resolution", "256")
+    folders = tmp_path / "one", tmp_path / "other"
+    for folder in folders:
+        evaluated(capsys, tiny_bundle, mvtec, *arguments, "--out", folder)
+    found = evaluated(
+        capsys, tiny_bundle, tmp_path / "gone", *arguments, "--classes", "cable", "--compare", *folders, *FEW
+    )
+    assert (found["dataset"], found["layout"], found["resolution"]) == (mvtec.name, "mvtec", "256")
+    assert [row["name"] for row in found["classes"]] == ["cable"]
+
+
+def test_an_evaluation_that_was_cut_in_its_first_class_has_nothing_to_compare(
+    tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    bad = mvtec / "cable/test/good/001.png"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[: len(whole) // 2])
+    for name in ("one", "other"):
+        assert run(tiny_bundle, mvtec, "--layout", "mvtec", "--out", tmp_path / name) == 1
+    capsys.readouterr()
+    assert run(tiny_bundle, mvtec, "--layout", "mvtec", "--compare", tmp_path / "one", tmp_path / "other", *FEW) == 1
+    assert f"{tmp_path / 'one'}: no class to compare is finished" in error_of(capsys)
+
+
+def test_a_finished_class_is_compared_by_its_own_scores_while_it_is_evaluated_again(
+    tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    arguments = (tiny_bundle, mvtec, "--layout", "mvtec")
+    folders = tmp_path / "one", tmp_path / "other"
+    for folder in folders:
+        evaluated(capsys, *arguments, "--out", folder)
+    lines = [json.loads(line) for line in (folders[0] / "images.jsonl").read_text().splitlines()]
+    (folders[0] / "images.jsonl").write_text("".join(json.dumps({**line, "score": 0.5}) + "\n" for line in lines))
+    found = evaluated(capsys, *arguments, "--compare", *folders, *FEW)
+    assert found["mean"]["interval"]["image_auroc"] == [0, 0]
+    assert all(row["changed"] == [] for row in found["classes"])
+
+
+def test_other_resamples_need_no_image_again(
+    tiny_bundle: Path, dim_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "out"
+    arguments = (tiny_bundle, mvtec, "--layout", "mvtec", "--compare", dim_bundle, "--out", out)
+    first = evaluated(capsys, *arguments, "--resamples", "20")
+    stamp = (out / "one/images.jsonl").stat().st_mtime_ns
+    second = evaluated(capsys, *arguments, "--resamples", "30")
+    assert (out / "one/images.jsonl").stat().st_mtime_ns == stamp
+    assert "30 paired resamples" in second["intervals"]
+    assert second["worst"] == first["worst"] is not None
+    assert evaluated(capsys, *arguments, "--resamples", "20") == first
 
 
 def test_another_recipe_makes_a_bundle_another_contender(
