@@ -26,11 +26,11 @@ SCALES = (2, 3)
 BATCH = 8
 
 
-def draw_pairs(families: dict[str, Family], kinds: dict[str, Kind], each: int) -> list[Pair]:
+def draw_pairs(families: dict[str, Family], kinds: dict[str, Kind], each: int, seed: int = SEED) -> list[Pair]:
     """`each` pairs of every family, with defects of any kind, cropped to the model's size."""
     pairs = []
     for f, (family, draw) in enumerate(families.items()):
-        rng = np.random.default_rng([SEED, f])
+        rng = np.random.default_rng([seed, f])
         for _ in range(each):
             pairs.append(draw_pair(rng, {family: draw}, kinds, surfaces.TRAIN).centre(IMAGE))
     return pairs

@@ -12,7 +12,7 @@ from clipspect.prompts import read_ensemble
 from clipspect_export.clip import Clip
 from clipspect_export.config import read_backbone
 from clipspect_export.weights import load_weights
-from demo import batches, curve, defects, pool, surfaces, train
+from demo import batches, choice, curve, defects, pool, surfaces, train
 from demo.batches import GRID, IGNORE, Batch
 from demo.initial import initialise
 from demo.muon import Muon
@@ -140,6 +140,19 @@ def test_the_learning_curve_counts_a_step_taken_twice_once_and_goes_on_through_t
     assert lines[1]["image"] == 0.4
     curve.plot(lines, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_finished_weights_are_measured_beside_each_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = train.CONFIG.with_suffix(".safetensors")
+    monkeypatch.setattr(choice, "ROUNDS", [PLAN])
+    monkeypatch.setattr("sys.argv", ["choice", str(weights), str(weights), "--each", "1"])
+    choice.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == [str(weights), *FEW, "mean"]
+    assert lines[4:] == lines[:4]
+    assert 0.5 < float(lines[3].split()[-1]) <= 1
 
 
 def test_training_goes_on_where_it_was_interrupted_and_writes_weights_that_the_exporter_reads(
