@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from clipspect.errors import DatasetError, ImageError
-from clipspect.evaluation.datasets import Sample
+from clipspect.evaluation.datasets import ProductClass, Sample
 from clipspect.manifest import ImageSpec
 from clipspect.maps import to_source_size
 
@@ -27,10 +27,25 @@ def check_files(samples: Iterable[Sample]) -> None:
     Raises ImageError or DatasetError that names the file.
     """
     for sample in samples:
-        size = _size_of(sample.path)
+        size = _size_of(sample.path, upright=sample.mask is not None)
         if sample.mask is not None:
-            found = _size_of(sample.mask)
-            _check_size(sample.mask, found, size if found == size else _size_of(sample.path, upright=True))
+            _check_size(sample.mask, _size_of(sample.mask), size)
+
+
+def check_references(item: ProductClass) -> None:
+    """Read their headers, too: a recipe takes references of one size only.
+
+    Raises ImageError or DatasetError that names the file.
+    """
+    sizes = {path: _size_of(path, upright=True) for path in item.references}
+    for path, size in sizes.items():
+        first, expected = next(iter(sizes.items()))
+        if size != expected:
+            raise DatasetError(
+                f"{path}: this reference of class {item.name!r} is {size[0]} x {size[1]}, {first} is "
+                f"{expected[0]} x {expected[1]}: few-shot references must be of one size, make the good images so, "
+                "draw others with --seed, or leave the class out with --classes"
+            )
 
 
 def evaluation_size(resolution: str, image: ImageSpec, original: Size) -> Size:
@@ -71,11 +86,12 @@ def map_at(anomaly_map: npt.NDArray[np.float32], size: Size) -> npt.NDArray[np.f
 
 
 def _size_of(path: Path, *, upright: bool = False) -> Size:
-    """Width and height by the file's header; `upright`, as a viewer would show them. Raises ImageError."""
+    """Width and height by the file's header; `upright`, as the model sees them. Raises ImageError."""
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = upright and image.getexif().get(_ORIENTATION, 1) in _TURNED  # decodes a PNG: not for every image
+            # The EXIF of a PNG may follow its pixels, and is read by decoding it: not for every image.
+            turned = upright and width != height and image.getexif().get(_ORIENTATION, 1) in _TURNED
     except Exception as error:  # whatever Pillow's decoders raise on damaged data
         raise ImageError(f"{path}: not a readable image ({error}): copy or convert it again") from error
     return (height, width) if turned else (width, height)

@@ -27,6 +27,14 @@ def folder(tmp_path: Path) -> Path:
     return drawn_datasets.write_folder(tmp_path / "folder")
 
 
+def turn(path: Path) -> None:
+    """Say in a photo's EXIF that it lies on its side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(path) as image:
+        image.save(path, exif=exif)
+
+
 def opened(root: Path, layout: str, *classes: str) -> None:
     for item in open_dataset(root, layout, classes):
         check_files(item.test)
@@ -107,6 +115,40 @@ def test_references_of_a_plain_folder_are_not_tested(folder: Path) -> None:
     assert len(item.test) == 4
 
 
+def test_copies_of_a_plain_folders_references_are_not_tested_either(folder: Path) -> None:
+    for path in list((folder / "good").iterdir()):
+        shutil.copyfile(path, path.with_stem(f"copy of {path.stem}"))
+    item = draw_references(open_dataset(folder, "folder")[0], 2, seed=0)
+    drawn = {path.read_bytes() for path in item.references}
+    assert len(drawn) == 2
+    assert not drawn & {sample.path.read_bytes() for sample in item.test}
+    assert len(item.test) == 2 + 3  # the third good image and its copy
+    with pytest.raises(DatasetError, match=r"3 references asked for, .* only 3 of them differ from each other"):
+        draw_references(open_dataset(folder, "folder")[0], 3, seed=0)
+
+
+def test_an_image_that_exif_turns_has_a_mask_of_its_upright_size(folder: Path) -> None:
+    turn(folder / "defect/bad1.jpg")
+    with pytest.raises(DatasetError, match=r"mask/bad1.png: the mask is 40 x 30, its image 30 x 40"):
+        opened(folder, "folder")
+    drawn_datasets.save(folder / "mask/bad1.png", np.zeros((40, 30), np.uint8))
+    opened(folder, "folder")
+
+
+@pytest.mark.parametrize("part", ["image", "mask"])
+def test_what_a_split_file_lists_may_be_a_link_out_of_the_data_set(visa: Path, tmp_path: Path, part: str) -> None:
+    (folder,) = visa.glob(f"candle/Data/{part.title()}s")
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    opened(visa, "visa")
+
+
+def test_folders_that_have_no_part_of_a_class_and_masks_of_good_images_do_not_count_in_mvtec(mvtec: Path) -> None:
+    drawn_datasets.save(mvtec / "papers/figure.png", np.zeros((30, 40), np.uint8))
+    drawn_datasets.save(mvtec / "cable/ground_truth/good/007.png", np.zeros((30, 40), np.uint8))
+    assert [item.name for item in open_dataset(mvtec, "mvtec")] == ["cable", "metal_nut"]
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -119,6 +161,7 @@ def no_good(root: Path) -> None:
 
 
 def no_defect(root: Path) -> None:
+    no_masks(root)
     for kind in ("dent", "scratch"):
         shutil.rmtree(root / "cable/test" / kind)
 
@@ -139,6 +182,28 @@ def mask_is_none(root: Path) -> None:
     (root / "cable/ground_truth/dent/001_mask.png").write_text("not an image")
 
 
+def image_of_an_unread_kind(root: Path) -> None:
+    (root / "cable/test/dent/001.png").rename(root / "cable/test/dent/001.gif")
+
+
+def no_images_of_a_defect(root: Path) -> None:
+    shutil.rmtree(root / "cable/test/dent")
+
+
+def no_test(root: Path) -> None:
+    shutil.rmtree(root / "cable/test")
+
+
+def only_training(root: Path) -> None:
+    no_test(root)
+    no_masks(root)
+
+
+def only_masks(root: Path) -> None:
+    no_test(root)
+    shutil.rmtree(root / "cable/train")
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -147,6 +212,11 @@ def mask_is_none(root: Path) -> None:
         (mask_of_another_size, r"dent/001_mask.png: the mask is 41 x 30, its image 40 x 30"),
         (image_is_none, r"cable/test/dent/001.png: not a readable image"),
         (mask_is_none, r"ground_truth/dent/001_mask.png: not a readable image"),
+        (image_of_an_unread_kind, r"dent/001_mask.png: the mask of no image in .*cable/test/dent: .* as .bmp, .jpeg"),
+        (no_images_of_a_defect, r"dent/000_mask.png: the mask of no image in .*cable/test/dent"),
+        (no_test, r"mvtec/cable: has train/ or ground_truth/ but no test/: extract the class again"),
+        (only_training, r"mvtec/cable: has train/ or ground_truth/ but no test/"),
+        (only_masks, r"mvtec/cable: has train/ or ground_truth/ but no test/"),
         (no_good, r"mvtec: class 'cable' has no good test images"),
         (no_defect, r"mvtec: class 'cable' has no defective test images"),
     ],
@@ -215,6 +285,18 @@ def test_a_split_file_with_a_fault_is_refused_by_its_line(visa: Path, before: st
         opened(visa, "visa")
 
 
+@pytest.mark.parametrize("part", ["Images/Normal/train1.JPG", "Images/Normal/test1.JPG", "Masks/Anomaly/test1.png"])
+@pytest.mark.parametrize("outside", ["{root}/candle", "../visa/candle", "candle/../../visa/candle"])
+def test_a_path_that_leads_out_of_the_data_set_is_refused_by_its_line(visa: Path, part: str, outside: str) -> None:
+    split, outside = visa / "split_csv/1cls.csv", outside.format(root=visa)
+    text = split.read_text()
+    assert f"candle/Data/{part}" in text
+    split.write_text(text.replace(f"candle/Data/{part}", f"{outside}/Data/{part}"))
+    with pytest.raises(DatasetError, match=rf"1cls.csv, line \d+: {outside}/Data/{part}: expected a path inside"):
+        opened(visa, "visa")
+    opened(visa, "visa", "pcb1")  # the other class has none
+
+
 @pytest.mark.parametrize("split_again", ["test", "train"])
 def test_an_image_that_a_split_file_lists_twice_is_refused_by_its_line(visa: Path, split_again: str) -> None:
     split = visa / "split_csv/1cls.csv"
@@ -237,6 +319,18 @@ def test_a_split_file_that_lists_nothing_is_refused(visa: Path, content: bytes) 
 def test_a_plain_folder_with_a_mask_missing_is_refused(folder: Path) -> None:
     (folder / "mask/bad1.png").unlink()
     with pytest.raises(DatasetError, match=r"mask/bad1.png: no such file; it should be the mask of .*bad1.jpg"):
+        opened(folder, "folder")
+
+
+def test_a_plain_folder_with_a_mask_of_no_defective_image_is_refused(folder: Path) -> None:
+    (folder / "defect/bad1.jpg").rename(folder / "defect/bad1.gif")
+    with pytest.raises(DatasetError, match=r"mask/bad1.png: the mask of no image in .*folder/defect"):
+        opened(folder, "folder")
+
+
+def test_a_plain_folder_with_two_masks_of_one_image_is_refused(folder: Path) -> None:
+    drawn_datasets.save(folder / "mask/bad0.jpg", np.zeros((30, 40), np.uint8))
+    with pytest.raises(DatasetError, match=r"mask/bad0.png: bad0.jpg beside it is a mask of the same image"):
         opened(folder, "folder")
 
 

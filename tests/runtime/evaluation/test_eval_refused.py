@@ -10,6 +10,7 @@ from clipspect.evaluation.datasets import LAYOUTS
 from clipspect.evaluation.truth import RESOLUTIONS
 from command_line import error_of
 from eval_command import Capture, evaluated, run
+from PIL import Image
 
 
 def test_a_mask_that_is_missing_is_refused_before_anything_is_inspected(
@@ -55,6 +56,56 @@ def test_names_that_are_no_names_are_refused(
     (tmp_path / "names.json").write_text(names)
     assert run(tiny_bundle, mvtec, "--layout", "mvtec", "--names", tmp_path / "names.json") == 1
     assert 'expected a JSON object of names, such as {"pcb1"' in error_of(capsys)
+
+
+@pytest.mark.parametrize("options", [[], ["--classes", "cable"]])
+def test_a_name_for_a_class_that_is_not_there_is_refused_and_one_for_a_class_that_is_not_chosen_is_not(
+    tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture, options: list[str]
+) -> None:
+    names = tmp_path / "names.json"
+    arguments = (tiny_bundle, mvtec, "--layout", "mvtec", "--names", names, *options)
+    names.write_text('{"metal_nut": "bolt", "metalnut": "bolt"}')
+    assert run(*arguments) == 1
+    assert "no class 'metalnut'; there are: cable, metal_nut: correct --names" in error_of(capsys)
+    names.write_text('{"metal_nut": "bolt"}')
+    evaluated(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("turned", "refused"),
+    [({}, False), ({1: (20, 50)}, True), ({1: (40, 30)}, True), ({1: (30, 40)}, False), ({0: (20, 50)}, True)],
+)
+def test_references_of_another_upright_size_are_refused_before_anything_is_inspected(
+    full_bundle: Path,
+    mvtec: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    turned: dict[int, tuple[int, int]],
+    refused: bool,
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    for number, size in turned.items():
+        path = mvtec / f"metal_nut/train/good/00{number}.png"
+        Image.new("RGB", size, "grey").save(path, exif=exif)
+    arguments = (full_bundle, mvtec, "--layout", "mvtec", "--shots", "3", "--out", tmp_path / "out")
+    assert run(*arguments) == refused
+    if refused:
+        text = error_of(capsys)
+        assert f"{mvtec}/metal_nut/train/good/00" in text
+        assert "this reference of class 'metal_nut' is " in text
+        assert "few-shot references must be of one size, make the good images so" in text
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_reference_that_is_no_image_is_refused_before_anything_is_inspected(
+    full_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    photo = mvtec / "metal_nut/train/good/001.png"
+    photo.write_text("not an image")
+    assert run(full_bundle, mvtec, "--layout", "mvtec", "--shots", "3", "--out", tmp_path / "out") == 1
+    assert f"{photo}: not a readable image" in error_of(capsys)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,11 @@ def test_a_finished_evaluation_is_not_done_again_but_where_a_file_has_changed(
 
 
 def test_half_a_few_shot_class_is_inspected_again_when_a_reference_has_changed(
-    full_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+    full_bundle: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    out, bad = tmp_path / "out", mvtec / "cable/test/scratch/001.png"
-    arguments = (full_bundle, mvtec, "--layout", "mvtec", "--classes", "cable", "--shots", "3")
+    mvtec = drawn_datasets.write_mvtec(tmp_path / "mvtec", ["cable"], each=6)
+    out, bad = tmp_path / "out", mvtec / "cable/test/good/005.png"
+    arguments = (full_bundle, mvtec, "--layout", "mvtec", "--shots", "3")
     whole = bad.read_bytes()
     bad.write_bytes(whole[: len(whole) // 2])  # its header is right
     assert run(*arguments, "--out", out) == 1
@@ -85,6 +86,28 @@ def test_half_a_few_shot_class_is_inspected_again_when_a_reference_has_changed(
     assert all(new != old for new, old in zip(after, before))
     assert found["classes"] == evaluated(capsys, *arguments)["classes"]
     assert not (out / "maps").exists()
+
+
+def test_half_a_class_goes_on_with_the_labels_as_they_are(tiny_bundle: Path, tmp_path: Path, capsys: Capture) -> None:
+    visa = drawn_datasets.write_visa(tmp_path / "visa", {"candle": (40, 30)})
+    out, bad = tmp_path / "out", visa / "candle/Data/Images/Anomaly/test1.JPG"
+    arguments = (tiny_bundle, visa, "--layout", "visa", "--out", out)
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:-20])  # its header is right
+    assert run(*arguments) == 1
+    assert "damaged or cut short" in error_of(capsys)
+    assert len(inspected(out)) == 3
+    bad.write_bytes(whole)
+    split = visa / "split_csv/1cls.csv"
+    image = "candle/Data/Images/Anomaly/test0.JPG"
+    split.write_text(split.read_text().replace(f"anomaly,{image}", f"melt,{image}"))
+    evaluated(capsys, *arguments)
+    rows = [json.loads(line) for line in (out / "images.jsonl").read_text().splitlines()]
+    assert {row["image"]: row["defect"] for row in rows if row["defect"]} == {
+        image: "melt",
+        "candle/Data/Images/Anomaly/test1.JPG": "anomaly",
+    }
+    assert len(rows) == 4
 
 
 def test_more_threads_may_go_on(tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -151,3 +174,15 @@ def test_figures_of_another_bundle_or_setting_are_not_mixed(
         change(full_bundle)
     assert run(*arguments, *options) == 1
     assert f"{tmp_path / 'out'}: holds an evaluation with {reason}" in error_of(capsys)
+
+
+def test_scores_that_lost_their_settings_are_not_taken(
+    tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    arguments = (tiny_bundle, mvtec, "--layout", "mvtec", "--out", tmp_path / "out")
+    evaluated(capsys, *arguments)
+    (tmp_path / "out/settings.json").unlink()
+    assert run(*arguments, "--resolution", "original") == 1
+    assert f"{tmp_path / 'out/images.jsonl'}: is there without settings.json" in error_of(capsys)
+    assert (tmp_path / "out/images.jsonl").is_file()
+    assert not (tmp_path / "out/settings.json").exists()
