@@ -32,7 +32,7 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (above, below) = pyplot.subplots(2, figsize=(8, 6.5), sharex=True, height_ratios=(3, 2))
+    figure, (above, below) = pyplot.subplots(2, figsize=(9, 6.5), sharex=True, height_ratios=(3, 2))
     points = [line for line in lines if "validation" in line]
     for name, label in FIGURES.items():
         values = [line["validation"][name] for line in points]
@@ -47,7 +47,7 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
     below.set_xlabel("step" if len(rounds) > 1 else f"step of round {next(iter(rounds))}")
     for axes in (above, below):
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle("The demo model's training")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
