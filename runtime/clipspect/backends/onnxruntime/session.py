@@ -157,6 +157,8 @@ def _session_options(graph: Path, precision: str, options: Options) -> onnxrunti
     # Threads that wait for each other sleep: spinning, they take the cores from whatever else wants them, decoding too,
     # and made runs beside it take up to twice as long; on an idle box there was no difference.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if precision == INT8:  # without VNNI, products of full-range bytes would saturate in 16 bits, in silence
+        settings.add_session_config_entry("session.x64quantprecision", "1")
     settings.enable_mem_pattern = False  # a second plan of the same memory: WinCLIP would take 186 MB more
     mapped = options.map_weights
     if mapped is None:
