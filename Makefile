@@ -52,7 +52,7 @@ bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 
 cost: $(VENV)/$(STAMP)  ## what speed costs in accuracy, on the demo model (an hour); writes docs/cost-of-speed.md and .png
 	PYTHONPATH=models:benchmarks $(BIN)/python benchmarks/cost_of_speed.py
 
-demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (two rounds, two hours), write its curve and bundle
+demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (two rounds, some hours), write its curve and bundle
 	mkdir -p work/demo
 	cd models && $(TRAIN) --round 1 --out ../work/demo/round-1.safetensors
 	cd models && $(TRAIN) --round 2 --from ../work/demo/round-1.safetensors --out clipspect_models/demo.safetensors
