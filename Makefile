@@ -19,9 +19,10 @@ demo: $(DEMO_VENV)/$(STAMP)  ## inspect the embedded demo images; writes clipspe
 
 test: lint types tests  ## lint, types and tests
 
-lint: $(VENV)/$(STAMP)  ## ruff: rules and format
+lint: $(VENV)/$(STAMP)  ## ruff: rules and format; import-linter: what may import what
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(VENV)/$(STAMP)  ## mypy --strict on the runtime and the exporter
 	$(BIN)/mypy
@@ -44,7 +45,7 @@ bench-methods: $(VENV)/$(STAMP) $(PEER_VENV)/$(STAMP)  ## every method at full s
 	$(BIN)/python benchmarks/report.py work/bench && exit $$status
 
 bench-gpu: $(VENV)/$(STAMP)  ## on a machine with an NVIDIA GPU: parity and times of every way to it; writes work/bench/gpu.json
-	PYTHONPATH=models:tests/export:benchmarks $(BIN)/python benchmarks/bench_gpu.py
+	PYTHONPATH=models:tests:benchmarks $(BIN)/python benchmarks/bench_gpu.py
 
 bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 7 GB)
 	$(BIN)/pytest benchmarks/bench_export.py --benchmark-only
@@ -62,7 +63,7 @@ demo-model: $(VENV)/$(STAMP)  ## draw the pictures, train the demo CLIP (two rou
 cpp: $(VENV)/$(STAMP)  ## build the C++ example, build/cpp/inspect, and compare it with Python (sanitizers on)
 	cmake -S runtime/cpp -B build/cpp -DOpenVINO_DIR="$$($(BIN)/python -c 'import openvino.utils as u; print(u.get_cmake_path())')"
 	cmake --build build/cpp
-	$(BIN)/pytest tests/cpp --durations 5
+	$(BIN)/pytest tests/runtime/cpp --durations 5
 
 fuzz-cpp: $(VENV)/$(STAMP)  ## fuzz what the C++ side reads, five minutes a target (clang, libclang-rt-14-dev)
 	CC=clang CXX=clang++ cmake -S runtime/cpp -B build/fuzz-cpp -DCLIPSPECT_FUZZ=ON

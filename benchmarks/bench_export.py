@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import golden_clip
 import pytest
 import test_dense_full_size as dense
-from golden_dense import CRANE
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from support import golden_clip
+from support.golden_dense import CRANE
 
 SECONDS = {"winclip": 120, "anomalyclip": 300, "aprilgan": 300}  # promised for 2 cores
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipspect.benchmark.measure import measure
-from clipspect.bundle import Bundle
-from clipspect.compile import compile_bundle
-from clipspect.errors import BackendError, ClipspectError
-from clipspect.machine import read_machine
-from clipspect.verify import Verification, verify
+from clipspect.base.errors import BackendError, ClipspectError
+from clipspect.bundle.bundle import Bundle
+from clipspect.host.machine import read_machine
+from clipspect.inspection.verify import Verification, verify
+from clipspect.recipes.compile import compile_bundle
+from clipspect_lab.benchmark.measure import measure
 
 WORK = Path(__file__).parents[1] / "work" / "bench"
 METHODS = ("winclip", "anomalyclip", "aprilgan")
@@ -79,7 +79,7 @@ def main() -> int:
 def require_gpu() -> dict[str, str]:
     """The GPU's name, compute capability and driver. Raises BackendError where there is none."""
     try:
-        from clipspect.backends.tensorrt import cuda
+        from clipspect.engines.tensorrt import cuda
     except ImportError as error:
         raise BackendError(f"no NVIDIA GPU can be used here ({error}: pip install cuda-bindings)") from error
     return dataclasses.asdict(cuda.device())

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import clipspect
 import numpy as np
 import numpy.typing as npt
 import pytest
-from clipspect.inspector import Answer
-from clipspect.maps import to_source_size
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
+
+import clipspect
+from clipspect.inspection.inspector import Answer
+from clipspect.inspection.maps import to_source_size
 
 THREADS = 2
 BATCHES = (1, 4)

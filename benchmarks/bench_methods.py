@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import contest
-import golden_clip
 import numpy as np
 import pytest
 import test_dense_full_size as dense
 import torch
-from clipspect.benchmark.measure import measure
-from clipspect.bundle import Bundle
-from clipspect_export.check import check_images
 from contest import Contender, here
-from golden_dense import CRANE
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from clipspect.bundle.bundle import Bundle
+from clipspect_export.check import check_images
+from clipspect_lab.benchmark.measure import measure
+from support import golden_clip
+from support.golden_dense import CRANE
 
 WORK = Path(__file__).parents[1] / "work" / "bench"
 PEER = Path(__file__).parents[1] / ".venv-peer" / "bin" / "python"  # anomalib with its own pins: make bench installs it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx_ir as ir
+
 from clipspect_export.graph_parts import new_node
 from clipspect_export.half_graph import PRODUCTS
 

@@ -15,24 +15,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import clipspect
 from bf16_graph import write_emulated
-from clipspect.bundle import Bundle, sha256_of
-from clipspect.errors import ClipspectError
-from clipspect.evaluation.evaluate import evaluate
-from clipspect.evaluation.report import document
-from clipspect.evaluation.request import Request
-from clipspect.manifest import MANIFEST, FileEntry
-from clipspect.precision_record import FP16
-from clipspect.recipe_maker import make_recipe
-from clipspect_export import export_bundle
-from clipspect_export.half_graph import emulated
-from clipspect_models import DEMO_BUNDLE
 from cost_report import write_report
 from cost_variants import FAMILIES, PRODUCTS, VARIANTS, Variant
+from tqdm import tqdm
+
+import clipspect
+from clipspect.base.errors import ClipspectError
+from clipspect.base.files import FileEntry, sha256_of
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import MANIFEST
+from clipspect.engines.graph import FP16
+from clipspect.recipes.make import make_recipe
+from clipspect_export import export_bundle
+from clipspect_export.half_graph import emulated
+from clipspect_lab.evaluation.evaluate import evaluate
+from clipspect_lab.evaluation.report import document
+from clipspect_lab.evaluation.request import Request
+from clipspect_models import DEMO_BUNDLE
 from demo.data_sets import TEXTILES, write_families, write_products, write_textiles
 from demo.train import CONFIG
-from tqdm import tqdm
 
 WEIGHTS = CONFIG.with_suffix(".safetensors")
 SCALES = (2, 3)

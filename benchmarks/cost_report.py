@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clipspect.errors import ClipspectError
-from clipspect.evaluation.contenders import Contender, Finished, Side, require_same_images
-from clipspect.evaluation.resampling import SEED, differences, intervals, mean_of_classes
 from cost_variants import DEFAULT, FAMILIES, PRODUCTS, TEXTILES, VARIANTS, Variant
 from tqdm import tqdm
+
+from clipspect.base.errors import ClipspectError
+from clipspect_lab.evaluation.contenders import Contender, Finished, Side, require_same_images
+from clipspect_lab.evaluation.resampling import SEED, differences, intervals, mean_of_classes
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 RESAMPLES = 300

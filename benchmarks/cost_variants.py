@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clipspect.precision_record import BF16, FP16, INT8
+from clipspect.engines.graph import BF16, FP16, INT8
 
 FAMILIES, PRODUCTS, TEXTILES = "families", "products", ("textiles-local", "textiles-global")
 EVERYWHERE = (FAMILIES, PRODUCTS, *TEXTILES)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from clipspect.presets import read_preset
+from clipspect.bundle.presets import read_preset
 
 DATASET = "MVTec AD"
 PEERS = ("contender", "median ms", "times as fast", "min to max ms", "cold start s", "peak MB", "what it is")

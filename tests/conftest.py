@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import handmade
 import pytest
 from PIL import Image
+
+from support import handmade
 
 # A shell that starts us in the background has interrupts ignored, and the programs under test would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,25 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from clipspect.bundle import Bundle
+from support.protocol import serve
+
+from clipspect.bundle.bundle import Bundle
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.clip import build_clip
 from clipspect_export.config import read_backbone
 from clipspect_export.methods import METHODS, Options
 from clipspect_export.weights import load_weights
-from protocol import serve
 
 
 def main(method: str, bundle_path: str, weights: str, image_file: str, threads: str, checkpoint: str = "") -> None:
     torch.set_num_threads(int(threads))
     bundle = Bundle.open(bundle_path)
     config = read_backbone(bundle.manifest.backbone.name)
-    objects = [bundle.recipe().object]
+    objects = [open_recipe(bundle).object]
     build = METHODS[method].prepare(config, Options(checkpoint=checkpoint or None), objects)
     loaded, config = load_weights(Path(weights), config)
     config = dataclasses.replace(config, activation=bundle.manifest.backbone.activation)
     tensors, config = METHODS[method].at_size(loaded.tensors, config)
     reference = build(build_clip(config, tensors)).reference
-    text = torch.from_numpy(bundle.recipe().text_features)
+    text = torch.from_numpy(open_recipe(bundle).text_features)
 
     def inspect(image: Any) -> tuple[float, Any]:
         score, anomaly_map = reference(torch.from_numpy(image)[None], text)

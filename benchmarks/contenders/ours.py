@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from support.protocol import serve
+
 import clipspect
-from protocol import serve
 
 
 def main(bundle: str, image_file: str, backend: str, *options: str) -> None:

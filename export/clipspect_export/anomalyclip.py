@@ -15,9 +15,9 @@ from itertools import pairwise
 from typing import cast
 
 import torch
-from clipspect.errors import ExportError
 from torch import Tensor, nn
 
+from clipspect.base.errors import ExportError
 from clipspect_export.clip import Block, VisionTower
 from clipspect_export.config import ClipConfig
 from clipspect_export.encoder import EncoderBlock, TokenEmbedding, attend

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from clipspect.errors import ExportError
 from torch import Tensor, nn
 
+from clipspect.base.errors import ExportError
 from clipspect_export.clip import Block, VisionTower
 from clipspect_export.config import ClipConfig
 from clipspect_export.encoder import EncoderBlock, TokenEmbedding

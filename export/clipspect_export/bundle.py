@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from clipspect.bundle import sha256_of
-from clipspect.errors import ExportError
-from clipspect.manifest import MANIFEST, FileEntry, Manifest
+from clipspect.base.errors import ExportError
+from clipspect.base.files import FileEntry, sha256_of
+from clipspect.bundle.manifest import MANIFEST, Manifest
 
 try:
     import fcntl

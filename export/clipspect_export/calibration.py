@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
-from clipspect.backends import open_backend
-from clipspect.manifest import IMAGE
 from onnx_ir.passes import common as passes
 
+from clipspect.engines import open_backend
+from clipspect.engines.graph import IMAGE
 from clipspect_export.graph_parts import add_constant, linear_layers, new_node
 from clipspect_export.parity import ENGINE
 from clipspect_export.quantize import Array, Ranges

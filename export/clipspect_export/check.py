@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from clipspect.galleries import MAP_LIMITS
-from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE
-from clipspect.recipe import TEXT_FEATURES
-from clipspect.verify import FEW_SHOT_PREFIX, IMAGES, REFERENCES
 from safetensors.numpy import save
 
+from clipspect.engines.graph import ANOMALY_MAP, IMAGE, SCORE, TEXT_FEATURES
+from clipspect.inspection.verify import FEW_SHOT_PREFIX, IMAGES, REFERENCES
+from clipspect.recipes.galleries import MAP_LIMITS
 from clipspect_export.fewshot import FewShotModel
 
 CHECK_FILE = "check.safetensors"

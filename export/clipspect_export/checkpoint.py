@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from clipspect.bundle import sha256_of
-from clipspect.errors import ExportError
 from torch import Tensor
 
+from clipspect.base.errors import ExportError
+from clipspect.base.files import sha256_of
 from clipspect_export.weights import read_torch_file
 
 # The section of each method's official checkpoints.

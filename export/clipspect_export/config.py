@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipspect.errors import ExportError
+from clipspect.base.errors import ExportError
 
 # The image statistics of OpenAI's training set, which open_clip and most of its weights use.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)

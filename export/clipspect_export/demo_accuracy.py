@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
-from clipspect.backends import Backend
-from clipspect.bundle import DEMO, Bundle
-from clipspect.demo_pictures import read_mask, read_samples
-from clipspect.errors import ExportError
-from clipspect.evaluation.metrics import auroc
-from clipspect.evaluation.pixels import pixel_figures
-from clipspect.frame import prepare
-from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE, ImageSpec
-from clipspect.recipe import TEXT_FEATURES
 
+from clipspect.base.errors import ExportError
+from clipspect.bundle.bundle import DEMO, Bundle
+from clipspect.engines import Backend
+from clipspect.engines.graph import ANOMALY_MAP, IMAGE, SCORE, TEXT_FEATURES
+from clipspect.frame.prepare import prepare
+from clipspect.frame.spec import ImageSpec
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.data_file import DataFile
 from clipspect_export.graph import DATA_SUFFIX
 from clipspect_export.half_storage import read_halves
+from clipspect_lab.demo.pictures import read_mask, read_samples
+from clipspect_lab.evaluation.metrics import auroc
+from clipspect_lab.evaluation.pixels import pixel_figures
 
 POINTS = 100.0  # of an AUROC of 1
 
@@ -62,7 +63,7 @@ def demo_pictures(spec: ImageSpec | None = None) -> list[Picture]:
 def demo_accuracy(open_engine: Open, rewrite: Rewrite | None = None) -> Accuracy:
     """Of the demo model, its graph rewritten, in an engine, over the embedded pictures. Raises BackendError."""
     bundle = Bundle.open(DEMO)
-    words = bundle.recipe().text_features
+    words = open_recipe(bundle).text_features
     pictures = demo_pictures(bundle.manifest.image)
     with tempfile.TemporaryDirectory() as folder:
         path = _in_fp32(bundle.graph_path, Path(folder))

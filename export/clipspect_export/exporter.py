@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipspect import manifest as schema
-from clipspect.bundle import RECIPES
-from clipspect.errors import ExportError
-from clipspect.precision_record import FP16, FP32, Int8Copy, PrecisionRecord
-from clipspect.prompts import MEAN
-from clipspect.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, write_recipe
-from clipspect.version import __version__
-
+from clipspect.base.errors import ExportError
+from clipspect.base.version import __version__
+from clipspect.bundle import manifest as schema
+from clipspect.bundle.bundle import RECIPES
+from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
+from clipspect.engines.graph import FP16, FP32, Graph
+from clipspect.frame.spec import ImageSpec
+from clipspect.recipes.prompts import MEAN
+from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, write_recipe
 from clipspect_export.bundle import finish_bundle, new_bundle, require_free
 from clipspect_export.check import CHECK_FILE
 from clipspect_export.clip import Clip, build_clip
@@ -121,7 +122,7 @@ def export_bundle(
         source = _load(chosen, weights, config)
         model = build(source.clip)
         size = source.config.image_size
-        calibrated = read_calibration(calibration, schema.ImageSpec(size, size)) if int8 else None
+        calibrated = read_calibration(calibration, ImageSpec(size, size)) if int8 else None
         begin(STAGES[1])
         recipes = _recipes(chosen, source, model, objects)
         for recipe in recipes:
@@ -208,7 +209,7 @@ def _manifest(
     precision: str,
     storage: str,
     *,
-    graph: schema.Graph,
+    graph: Graph,
     compared: Compared,
     int8_copy: Int8Copy | None,
     records: tuple[PrecisionRecord, ...],
@@ -219,7 +220,7 @@ def _manifest(
         schema_version=schema.SCHEMA_VERSION,
         method=method,
         backbone=source.described,
-        image=schema.ImageSpec(config.image_size, config.image_size),
+        image=ImageSpec(config.image_size, config.image_size),
         graph=graph,
         precision=precision,
         storage=storage,

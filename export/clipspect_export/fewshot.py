@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from clipspect.galleries import MAP_LIMITS
-from clipspect.manifest import ANOMALY_MAP, FEATURES, SCORE
-from clipspect.recipe import REFERENCE
 from torch import Tensor, nn
 
+from clipspect.engines.graph import ANOMALY_MAP, FEATURES, REFERENCE, SCORE
+from clipspect.recipes.galleries import MAP_LIMITS
 from clipspect_export.graph import GraphInput
 
 _EXAMPLE_ROWS = 5  # not 1: torch takes a 1 for a constant

@@ -11,10 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clipspect.errors import ExportError
-from clipspect.manifest import ANOMALY_MAP, SCORE
-from clipspect.precision_record import BF16, FP16, INT8, PrecisionRecord
-
+from clipspect.base.errors import ExportError
+from clipspect.bundle.precision_record import PrecisionRecord
+from clipspect.engines.graph import ANOMALY_MAP, BF16, FP16, INT8, SCORE
 from clipspect_export.demo_accuracy import Accuracy
 from clipspect_export.parity import Differences
 

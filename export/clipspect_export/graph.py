@@ -12,10 +12,10 @@ from pathlib import Path
 
 import onnx_ir as ir
 import torch
-from clipspect.precision_record import FP16
 from onnx_ir.passes import common as passes
 from torch import Tensor, nn
 
+from clipspect.engines.graph import FP16
 from clipspect_export.data_file import DataFile
 from clipspect_export.half_graph import halve
 from clipspect_export.half_storage import store_halves

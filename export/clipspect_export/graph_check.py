@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from clipspect.errors import ExportError
-from clipspect.manifest import TensorSpec
 
+from clipspect.base.errors import ExportError
+from clipspect.engines.graph import TensorSpec
 from clipspect_export.graph import OPSET
 
 # Not every engine parses these, or parses them to the same numbers.

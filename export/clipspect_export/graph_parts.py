@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
-from clipspect.manifest import IMAGE
-from clipspect.recipe import TEXT_FEATURES
+
+from clipspect.engines.graph import IMAGE, TEXT_FEATURES
 
 # They move values and change none.
 MOVES = frozenset({"Reshape", "Transpose", "Split", "Concat", "Slice", "Gather", "Unsqueeze", "Squeeze", "Expand"})

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
-from clipspect.errors import ExportError
 from onnx_ir.passes import common as passes
 
+from clipspect.base.errors import ExportError
 from clipspect_export.graph_parts import MOVES, add_constant, array_of, encoder_nodes, is_constant, new_node
 
 PRODUCTS = frozenset({"MatMul", "Gemm", "Conv"})  # in fp16 whatever comes in

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipspect.errors import ExportError
+from clipspect.base.errors import ExportError
 
 _FILE = "open_clip_model.safetensors"  # of a repository on the hub, where the record names none
 _PATIENCE = 30.0  # seconds without an answer or a byte

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from clipspect.manifest import ANOMALY_MAP, IMAGE, SCORE, FewShot, Graph, Parity
-from clipspect.precision_record import FP16, PrecisionRecord
-from clipspect.recipe import TEXT_FEATURES
 from torch import nn
 
+from clipspect.bundle.manifest import FewShot, Parity
+from clipspect.bundle.precision_record import PrecisionRecord
+from clipspect.engines.graph import ANOMALY_MAP, FP16, IMAGE, SCORE, TEXT_FEATURES, Graph
 from clipspect_export.check import CHECK_FILE, Check, Features, few_shot_check, write_check, zero_shot_check
 from clipspect_export.config import ClipConfig
 from clipspect_export.data_file import DataFile

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
-from clipspect.errors import ExportError, ImageError
-from clipspect.frame import prepare
-from clipspect.image_files import images_in
-from clipspect.manifest import ImageSpec
-from clipspect.precision_record import Int8Copy
 
+from clipspect.base.errors import ExportError, ImageError
+from clipspect.bundle.precision_record import Int8Copy
+from clipspect.frame.image_files import images_in
+from clipspect.frame.prepare import prepare
+from clipspect.frame.spec import ImageSpec
 from clipspect_export.calibration import measure_ranges
 from clipspect_export.data_file import DataFile
 from clipspect_export.demo_accuracy import demo_pictures

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from clipspect.errors import ExportError
 from torch import Tensor
 from torch.nn import functional
 
+from clipspect.base.errors import ExportError
 from clipspect_export.checkpoint import Checkpoint
 from clipspect_export.clip import Clip
 from clipspect_export.config import ClipConfig

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from clipspect.errors import ExportError
 from torch import Tensor
 
+from clipspect.base.errors import ExportError
 from clipspect_export.checkpoint import Checkpoint
 from clipspect_export.config import ClipConfig
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from clipspect.errors import ExportError
 from torch import Tensor
+
+from clipspect.base.errors import ExportError
 
 TRUNCATE = 4.0  # standard deviations on each side of a Gaussian: scipy's default, which AnomalyCLIP's code keeps
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipspect.errors import ExportError
-from clipspect.prompts import MEAN_OF_EMBEDDINGS, MEAN_OF_UNIT_EMBEDDINGS
 from torch import Tensor, nn
 
+from clipspect.base.errors import ExportError
+from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS, MEAN_OF_UNIT_EMBEDDINGS
 from clipspect_export import anomalyclip, aprilgan, winclip
 from clipspect_export.anomalyclip import AnomalyClip
 from clipspect_export.anomalyclip_reference import AnomalyClipReference

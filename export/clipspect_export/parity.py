@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from clipspect.backends import Backend, open_backend
-from clipspect.errors import ExportError
-from clipspect.manifest import ANOMALY_MAP, FEATURES, IMAGE, SCORE, Parity
-from clipspect.recipe import REFERENCE
-from clipspect.verify import rank_correlation
 
+from clipspect.base.errors import ExportError
+from clipspect.bundle.manifest import Parity
+from clipspect.engines import Backend, open_backend
+from clipspect.engines.graph import ANOMALY_MAP, FEATURES, IMAGE, REFERENCE, SCORE
+from clipspect.inspection.verify import rank_correlation
 from clipspect_export.check import Check, Tensors
 
 ENGINE = "onnxruntime"

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from clipspect.errors import ExportError
 from torch import Tensor
 from torch.nn import functional
 
+from clipspect.base.errors import ExportError
 from clipspect_export.config import ClipConfig
 
 POSITIONS = "visual.positional_embedding"

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import onnx_ir as ir
-from clipspect.backends import Backend, open_backend
-from clipspect.bundle import DEMO, Bundle
-from clipspect.errors import BackendError, BundleError, RecipeError
-from clipspect.manifest import ANOMALY_MAP, SCORE, Parity
-from clipspect.precision_record import BF16, FP16, FP32, INT8, Int8Copy, PrecisionRecord
 
+from clipspect.base.errors import BackendError, BundleError, RecipeError
+from clipspect.bundle.bundle import DEMO, Bundle
+from clipspect.bundle.manifest import Parity
+from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
+from clipspect.engines import Backend, open_backend
+from clipspect.engines.graph import ANOMALY_MAP, BF16, FP16, FP32, INT8, SCORE
 from clipspect_export.check import Check
 from clipspect_export.data_file import DataFile
 from clipspect_export.demo_accuracy import Accuracy, demo_accuracy

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from clipspect.prompts import MEAN, Ensemble, read_ensemble, require_fusion, text_features
 
+from clipspect.recipes.prompts import MEAN, Ensemble, read_ensemble, require_fusion, text_features
 from clipspect_export.clip import Clip
 from clipspect_export.tokenizer import clip_tokenizer
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from clipspect.backends import open_backend
-from clipspect.errors import ExportError
-from clipspect.manifest import EMBEDDINGS, TOKENS, Graph, TextEncoder
 from torch import Tensor, nn
 from torch.nn import functional
 
+from clipspect.base.errors import ExportError
+from clipspect.bundle.manifest import TextEncoder
+from clipspect.engines import open_backend
+from clipspect.engines.graph import EMBEDDINGS, TOKENS, Graph
 from clipspect_export.clip import Block, Clip
 from clipspect_export.encoder import EncoderBlock
 from clipspect_export.graph import OPSET, GraphInput, write_graph

@@ -1,10 +1,10 @@
 """CLIP's byte-pair encoding as a `tokenizer.json`, made of the vocabulary file inside the open_clip package.
 
-With what `clipspect.tokenizer` does before it, it gives the ids of open_clip's `SimpleTokenizer`, and so of OpenAI's:
-for every script, decomposed accents, curly quotes, full-width characters, ligatures, HTML entities. Not reproduced is
-where that one, with the ftfy library, guesses: at text that was decoded wrongly ("Ã©" for "é", C1 control characters),
-at HTML entities in capitals ("&EURO;") and at terminal escapes; and two characters, U+0345 and U+FB05. Nor does a
-prompt reach the special tokens: "<end_of_text>" is read as the words that it looks like.
+With what `clipspect.recipes.tokenizer` does before it, it gives the ids of open_clip's `SimpleTokenizer`, and so of
+OpenAI's: for every script, decomposed accents, curly quotes, full-width characters, ligatures, HTML entities. Not
+reproduced is where that one, with the ftfy library, guesses: at text that was decoded wrongly ("Ã©" for "é", C1
+control characters), at HTML entities in capitals ("&EURO;") and at terminal escapes; and two characters, U+0345 and
+U+FB05. Nor does a prompt reach the special tokens: "<end_of_text>" is read as the words that it looks like.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import unicodedata
 from functools import cache
 from importlib.resources import files
 
-from clipspect.errors import ExportError
-from clipspect.tokenizer import Tokenizer
 from tokenizers import Regex, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as Engine
 from tokenizers.models import BPE
+
+from clipspect.base.errors import ExportError
+from clipspect.recipes.tokenizer import Tokenizer
 
 START, END = "<start_of_text>", "<end_of_text>"
 _VOCABULARY_FILE = "bpe_simple_vocab_16e6.txt.gz"

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from clipspect.bundle import sha256_of
-from clipspect.errors import ExportError
 from torch import Tensor
 
+from clipspect.base.errors import ExportError
+from clipspect.base.files import sha256_of
 from clipspect_export.clip import expected_shapes
 from clipspect_export.config import QUICK_GELU, ClipConfig
 from clipspect_export.hub import fetch_weights

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from clipspect.errors import ExportError
+from clipspect.base.errors import ExportError
 
 HARMONIC, ARITHMETIC, MAX = "harmonic", "arithmetic", "max"
 SCALE_FUSIONS = (HARMONIC, ARITHMETIC, MAX)

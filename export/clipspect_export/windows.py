@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from clipspect.errors import ExportError
 from torch import Tensor
+
+from clipspect.base.errors import ExportError
 
 
 @dataclass(frozen=True)

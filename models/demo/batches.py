@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from clipspect.prompts import Ensemble
-from clipspect_export.clip import Clip
-from clipspect_export.config import CLIP_MEAN, CLIP_STD
-from clipspect_export.prompts import tokenize
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
+from clipspect.recipes.prompts import Ensemble
+from clipspect_export.clip import Clip
+from clipspect_export.config import CLIP_MEAN, CLIP_STD
+from clipspect_export.prompts import tokenize
 from demo.fields import SIZE
 from demo.pool import Pool
 from demo.surfaces import HELD_OUT

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from clipspect_export import export_bundle
 from clipspect_models import DEMO_BUNDLE, DEMO_IMAGES
-
 from demo.held_out import write_images
 from demo.train import CONFIG
 

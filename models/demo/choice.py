@@ -12,7 +12,6 @@ from pathlib import Path
 from clipspect_export.clip import build_clip
 from clipspect_export.config import read_backbone
 from clipspect_export.weights import load_weights
-
 from demo.rounds import ROUNDS
 from demo.train import CONFIG
 from demo.validation import draw_pairs, figures

@@ -11,14 +11,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import clipspect
 import numpy as np
 import numpy.typing as npt
-from clipspect.evaluation.metrics import auroc
-from clipspect.evaluation.pixels import pixel_figures
 from PIL import Image
 from tqdm import tqdm
 
+import clipspect
+from clipspect_lab.evaluation.metrics import auroc
+from clipspect_lab.evaluation.pixels import pixel_figures
 from demo import defects, surfaces
 from demo.batches import IMAGE
 from demo.pool import Pair, draw_pair

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from clipspect_export.clip import Clip
 from torch import Tensor
 from torch.nn import functional
+
+from clipspect_export.clip import Clip
 
 WHITENING = 0.75  # 1 would make every frequency as strong as the lowest, noise too
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from clipspect_export.clip import Clip
-from clipspect_export.winclip import TEMPERATURE
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from clipspect_export.clip import Clip
+from clipspect_export.winclip import TEMPERATURE
 from demo.batches import IGNORE, Batch
 
 OBJECTS, PROMPTS = 4, 2  # a batch: object names, and prompts of each state

@@ -10,9 +10,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from clipspect.evaluation.evaluate import evaluate
-from clipspect.evaluation.request import Request
-
+from clipspect_lab.evaluation.evaluate import evaluate
+from clipspect_lab.evaluation.request import Request
 from demo.data_sets import TEXTILES, write_textiles
 
 

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from clipspect.prompts import read_ensemble
-from clipspect_export.clip import Clip
-from clipspect_export.config import read_backbone
-from clipspect_export.weights import load_weights
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from clipspect.recipes.prompts import read_ensemble
+from clipspect_export.clip import Clip
+from clipspect_export.config import read_backbone
+from clipspect_export.weights import load_weights
 from demo import validation
 from demo.batches import Batch, Vocabulary, draw_batch, draw_prompts
 from demo.initial import cosine_basis, initialise

@@ -9,13 +9,13 @@ import copy
 
 import numpy as np
 import torch
-from clipspect.evaluation.metrics import auroc
-from clipspect.evaluation.pixels import pixel_figures
-from clipspect.prompts import read_ensemble, text_features
+
+from clipspect.recipes.prompts import read_ensemble, text_features
 from clipspect_export.clip import Clip
 from clipspect_export.prompts import embed_prompts
 from clipspect_export.winclip import WinClip
-
+from clipspect_lab.evaluation.metrics import auroc
+from clipspect_lab.evaluation.pixels import pixel_figures
 from demo import surfaces
 from demo.batches import IMAGE
 from demo.fields import Family, Kind

@@ -13,36 +13,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clipspect.bundle import Bundle as Bundle
-    from clipspect.errors import BackendError as BackendError
-    from clipspect.errors import BundleError as BundleError
-    from clipspect.errors import ClipspectError as ClipspectError
-    from clipspect.errors import DatasetError as DatasetError
-    from clipspect.errors import ExportError as ExportError
-    from clipspect.errors import ImageError as ImageError
-    from clipspect.errors import RecipeError as RecipeError
-    from clipspect.inspector import Inspector as Inspector
-    from clipspect.inspector import load as load
-    from clipspect.regions import Region as Region
-    from clipspect.result import Result as Result
-    from clipspect.result import Timings as Timings
+    from clipspect.base.errors import BackendError as BackendError
+    from clipspect.base.errors import BundleError as BundleError
+    from clipspect.base.errors import ClipspectError as ClipspectError
+    from clipspect.base.errors import DatasetError as DatasetError
+    from clipspect.base.errors import ExportError as ExportError
+    from clipspect.base.errors import ImageError as ImageError
+    from clipspect.base.errors import RecipeError as RecipeError
+    from clipspect.bundle.bundle import Bundle as Bundle
+    from clipspect.inspection.inspector import Inspector as Inspector
+    from clipspect.inspection.inspector import load as load
+    from clipspect.inspection.regions import Region as Region
+    from clipspect.inspection.result import Result as Result
+    from clipspect.inspection.result import Timings as Timings
 
     __version__: str
 
 _HOME = {
-    "Bundle": "bundle",
-    "BackendError": "errors",
-    "BundleError": "errors",
-    "ClipspectError": "errors",
-    "DatasetError": "errors",
-    "ExportError": "errors",
-    "ImageError": "errors",
-    "RecipeError": "errors",
-    "Inspector": "inspector",
-    "load": "inspector",
-    "Region": "regions",
-    "Result": "result",
-    "Timings": "result",
+    "Bundle": "bundle.bundle",
+    "BackendError": "base.errors",
+    "BundleError": "base.errors",
+    "ClipspectError": "base.errors",
+    "DatasetError": "base.errors",
+    "ExportError": "base.errors",
+    "ImageError": "base.errors",
+    "RecipeError": "base.errors",
+    "Inspector": "inspection.inspector",
+    "load": "inspection.inspector",
+    "Region": "inspection.regions",
+    "Result": "inspection.result",
+    "Timings": "inspection.result",
 }
 
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604, the names above
@@ -50,7 +50,7 @@ __all__ = ["__version__", *_HOME]  # noqa: PLE0604, the names above
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from clipspect.version import __version__ as value
+        from clipspect.base.version import __version__ as value
     elif name in _HOME:
         value = getattr(importlib.import_module(f"clipspect.{_HOME[name]}"), name)
     else:

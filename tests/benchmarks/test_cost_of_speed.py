@@ -9,9 +9,10 @@ import onnx
 import pytest
 import torch
 from bf16_graph import write_emulated
-from clipspect.backends import open_backend
 from cost_variants import EMULATOR, VARIANTS, Variant
 from onnx import TensorProto, helper, numpy_helper
+
+from clipspect.engines import open_backend
 
 
 @pytest.fixture

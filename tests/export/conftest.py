@@ -7,18 +7,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import golden_dense
 import numpy as np
 import pytest
 import torch
-from clipspect.bundle import Bundle
+
+from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
 from clipspect_export import export_bundle
 from clipspect_export.clip import Clip, build_clip
 from clipspect_export.config import ClipConfig, config_from_document
 from clipspect_export.weights import load_weights
-from clipspect_models import DEMO_BUNDLE
-from golden_clip import document, weights, write_config, write_weights
+from support import golden_dense
+from support.exports import demo_command
+from support.golden_clip import document, weights, write_config, write_weights
 
 
 @pytest.fixture(scope="session")
@@ -102,10 +103,3 @@ def int8_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     out = tmp_path_factory.mktemp("bundles") / "demo int8.bundle"
     assert main([*demo_command(out), "--int8", "--few-shot"]) == 0
     return Bundle.open(out)
-
-
-def demo_command(out: Path) -> list[str]:
-    """The arguments of an export of the demo model."""
-    weights = DEMO_BUNDLE.with_name("demo.safetensors")
-    backbone = weights.with_suffix(".json")
-    return ["export", "winclip", "--out", str(out), "--backbone", str(backbone), "--weights", str(weights)]

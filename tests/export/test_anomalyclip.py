@@ -3,13 +3,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from clipspect.errors import ExportError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipspect.base.errors import ExportError
 from clipspect_export.anomalyclip import AnomalyClip, DualBlock
 from clipspect_export.anomalyclip_reference import AnomalyClipReference
 from clipspect_export.encoder import attend
-from golden_dense import LAYERS, golden, golden_clip, golden_weights, images_and_text, learned_features, small_clip
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from support.golden_dense import (
+    LAYERS,
+    golden,
+    golden_clip,
+    golden_weights,
+    images_and_text,
+    learned_features,
+    small_clip,
+)
 
 Method = type[AnomalyClip] | type[AnomalyClipReference]
 

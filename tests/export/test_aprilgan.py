@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from clipspect.errors import ExportError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipspect.base.errors import ExportError
 from clipspect_export.aprilgan import AprilGan, FewShotAprilGan, galleries
 from clipspect_export.aprilgan_reference import AprilGanReference, FewShotAprilGanReference
 from clipspect_export.prompts import method_words
-from golden_dense import golden, golden_clip, golden_stages, images_and_text, small_clip, small_stages
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from support.golden_dense import golden, golden_clip, golden_stages, images_and_text, small_clip, small_stages
 
 Method = type[AprilGan] | type[AprilGanReference]
 

@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from clipspect.bundle import Bundle
-from clipspect.errors import ExportError, RecipeError
+
+from clipspect.base.errors import ExportError, RecipeError
+from clipspect.bundle.bundle import Bundle
+from clipspect.recipes.shelf import recipe_names
 from clipspect_export import STAGES, export_bundle
 from clipspect_export.bundle import new_bundle, require_free
 
@@ -90,7 +92,7 @@ def test_force_replaces_a_bundle(files: Files, tmp_path: Path) -> None:
     out = tmp_path / "nuts.bundle"
     for name in ("hex nut", "wing nut"):
         export_bundle("winclip", out, backbone=files[0], weights=files[1], scales=(15,), objects=[name], force=True)
-        assert Bundle.open(out).recipe_names() == [name]
+        assert recipe_names(Bundle.open(out)) == [name]
         assert list(tmp_path.iterdir()) == [out]
     with pytest.raises(ExportError, match="exists"):
         export_bundle("winclip", out, backbone=files[0], weights=files[1])

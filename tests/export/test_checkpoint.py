@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from clipspect.errors import ExportError
+from open_clip.tokenizer import SimpleTokenizer
+
+from clipspect.base.errors import ExportError
 from clipspect_export.checkpoint import read_checkpoint
 from clipspect_export.clip import expected_shapes
 from clipspect_export.config import ClipConfig, config_from_document
 from clipspect_export.learned_prompts import learned_prompts, learned_text_features
 from clipspect_export.linear_stages import linear_stages
-from golden_clip import document
-from golden_dense import (
+from support.golden_clip import document
+from support.golden_dense import (
     ANOMALYCLIP,
     CRANE,
     LINEAR,
@@ -28,7 +30,6 @@ from golden_dense import (
     learned_features,
     small_clip,
 )
-from open_clip.tokenizer import SimpleTokenizer
 
 Section = dict[str, Any]
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import clipspect
 import numpy as np
 import onnx
 import pytest
 import torch
-from clipspect.backends import open_backend
-from clipspect.bundle import Bundle
+
+import clipspect
+from clipspect.base.errors import ExportError
+from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
-from clipspect.errors import ExportError
+from clipspect.engines import open_backend
+from clipspect.recipes.shelf import open_recipe, recipe_names
 from clipspect_export import export_bundle
 from clipspect_export.anomalyclip_reference import AnomalyClipReference
 from clipspect_export.aprilgan_reference import AprilGanReference
 from clipspect_export.check import Reference
 from clipspect_export.config import ClipConfig, read_backbone
 from clipspect_export.graph_check import FORBIDDEN, check_graph
-from golden_dense import CRANE, LINEAR, PROMPTS, Files, command, golden, golden_clip, golden_stages
-from rtx import require_parsed
+from support.golden_dense import CRANE, LINEAR, PROMPTS, Files, command, golden, golden_clip, golden_stages
+from support.rtx import require_parsed
 
 GFLOP = 1e9
 DYNAMIC = {"image": {0: "N"}, "text_features": {1: "P"}}
@@ -54,7 +56,7 @@ Case = tuple[str, str, Bundle]
 
 def test_text_features_scores_and_maps_are_the_references(case: Case) -> None:
     method, key, bundle = case
-    expected, text = golden(method), bundle.recipe().text_features
+    expected, text = golden(method), open_recipe(bundle).text_features
     np.testing.assert_allclose(text[:, 0], expected["text_features"], atol=1e-6)
     with open_backend("onnxruntime", bundle.graph_path) as backend:
         outputs = backend.run({"image": expected["images"], "text_features": text})
@@ -86,7 +88,7 @@ def test_the_manifest_records_what_was_made(case: Case) -> None:
     assert layers == ([24] if "_24_" in key and "_6_" not in key else [6, 12, 18, 24])
     assert manifest.parameters.get("sigma") == (None if method == "aprilgan" else 4.0 if "sigma4" in key else 0.0)
     assert manifest.parameters["checkpoint"]["name"] == {"anomalyclip": PROMPTS, "aprilgan": LINEAR}[method].name
-    assert bundle.recipe_names() == (["object"] if method == "anomalyclip" else ["metal nut"])
+    assert recipe_names(bundle) == (["object"] if method == "anomalyclip" else ["metal nut"])
 
 
 def test_the_graph_is_plain_onnx_and_computes_only_what_is_read(case: Case) -> None:
@@ -180,7 +182,7 @@ def test_without_its_checkpoint_a_method_is_refused(method: str, tmp_path: Path)
 def test_openvino_answers_the_same(case: Case) -> None:
     openvino = pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
     method, _, bundle = case
-    given = {"image": golden(method)["images"][:1], "text_features": bundle.recipe().text_features}
+    given = {"image": golden(method)["images"][:1], "text_features": open_recipe(bundle).text_features}
     compiled = openvino.Core().compile_model(bundle.graph_path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answer = compiled(given)
     with open_backend("onnxruntime", bundle.graph_path) as backend:

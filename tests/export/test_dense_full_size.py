@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from clipspect.bundle import Bundle
-from golden_clip import weights, write_weights
-from golden_dense import CRANE
-from precision_cases import halved
-from rtx import require_built
+
+from clipspect.bundle.bundle import Bundle
+from support.golden_clip import weights, write_weights
+from support.golden_dense import CRANE
+from support.precision_cases import halved
+from support.rtx import require_built
 
 pytestmark = pytest.mark.slow  # minutes and 6 GB for each method: make test-all
 

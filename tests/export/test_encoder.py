@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from clipspect_export.clip import Block
 from clipspect_export.config import TransformerConfig, config_from_document
 from clipspect_export.encoder import EncoderBlock, bias_after_mixing

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from clipspect.backends import open_backend
-from clipspect.bundle import Bundle
+
+from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
+from clipspect.engines import open_backend
+from clipspect.recipes.shelf import open_recipe, recipe_names
 from clipspect_export.check import check_images
-from golden_clip import FULL, weights, write_weights
-from precision_cases import halved
-from rtx import require_built, require_parsed
+from support.golden_clip import FULL, weights, write_weights
+from support.precision_cases import halved
+from support.rtx import require_built, require_parsed
 
 FULL_SIZE_BYTES = 6e9
 
@@ -34,8 +36,8 @@ def test_export_writes_what_its_options_say(
     words = ["--object", "hex nut", "--object", "wing nut", "--ensemble", str(prompts), "--prompt-fusion", "max"]
     assert main([*arguments, *words, "--scales", "3", "--few-shot", "--with-text-encoder"]) == 0
     bundle = Bundle.open(out)
-    assert bundle.recipe_names() == ["hex nut", "wing nut"]
-    recipe = bundle.recipe("wing nut")
+    assert recipe_names(bundle) == ["hex nut", "wing nut"]
+    recipe = open_recipe(bundle, "wing nut")
     assert recipe.object == "wing nut"
     assert recipe.text_features.shape == (2, 2, 64)
     assert recipe.prompts["normal"] == ["good {}", "{}"]
@@ -136,7 +138,7 @@ def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
     assert bundle.manifest.graph.flops <= 625e9
     assert max(bundle.manifest.parity.score, bundle.manifest.parity.anomaly_map) <= 1e-5
     onnx.checker.check_model(str(bundle.graph_path))
-    images, text = check_images(240), bundle.recipe().text_features
+    images, text = check_images(240), open_recipe(bundle).text_features
     with open_backend("onnxruntime", bundle.graph_path) as session:
         together = session.run({"image": images, "text_features": text})
         alone = session.run({"image": images[1:2], "text_features": text})

@@ -11,22 +11,25 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from clipspect.backends import Backend, open_backend
-from clipspect.bundle import Bundle
-from clipspect.manifest import FewShot, TensorSpec
-from clipspect.verify import verify
+from safetensors.numpy import load_file
+
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import FewShot
+from clipspect.engines import Backend, open_backend
+from clipspect.engines.graph import TensorSpec
+from clipspect.inspection.verify import verify
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.aprilgan_reference import FewShotAprilGanReference
 from clipspect_export.check import CHECK_IMAGES, check_images
 from clipspect_export.clip import Clip
 from clipspect_export.fewshot import FewShotReference
 from clipspect_export.graph_check import FORBIDDEN, check_graph
 from clipspect_export.winclip_reference import FewShotWinClipReference
-from golden_clip import Arrays, golden
-from golden_dense import golden as golden_dense
-from golden_dense import golden_clip as dense_clip
-from golden_dense import golden_stages
-from rtx import require_built
-from safetensors.numpy import load_file
+from support.golden_clip import Arrays, golden
+from support.golden_dense import golden as golden_dense
+from support.golden_dense import golden_clip as dense_clip
+from support.golden_dense import golden_stages
+from support.rtx import require_built
 
 MAP_LIMITS = np.array([0.5, 3.0], np.float32)
 DATA = "model.onnx.data"
@@ -67,7 +70,7 @@ class Case:
     def words(self) -> Arrays:
         """All inputs but the image and the galleries."""
         limits = {"map_limits": MAP_LIMITS} if "map_limits" in self.few_shot.graph.inputs else {}
-        return {"text_features": self.bundle.recipe().text_features, **limits}
+        return {"text_features": open_recipe(self.bundle).text_features, **limits}
 
 
 @pytest.fixture(params=["winclip-23", "winclip-235", "aprilgan"])

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clipspect.backends import open_backend
-from clipspect.bundle import Bundle
+from PIL import Image
+
+from clipspect.base.errors import ExportError
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import _digest
+from clipspect.bundle.precision_record import PrecisionRecord
 from clipspect.cli import main
-from clipspect.errors import ExportError
-from clipspect.manifest import _digest
-from clipspect.precision_record import PrecisionRecord
+from clipspect.engines import open_backend
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check import Check, check_images
 from clipspect_export.demo_accuracy import Accuracy
 from clipspect_export.gate import LIMITS, judge, require_passed
@@ -22,8 +25,7 @@ from clipspect_export.int8_copy import read_calibration, write_int8
 from clipspect_export.parity import Differences, differences
 from clipspect_export.quantize import Scheme
 from clipspect_models import DEMO_IMAGES
-from conftest import demo_command
-from PIL import Image
+from support.exports import demo_command
 
 PART = DEMO_IMAGES / "gear-burn.jpg"
 NOTHING_LOST = Accuracy(0, 0)
@@ -81,7 +83,7 @@ def test_a_coarse_quantisation_is_refused(int8_bundle: Bundle, tmp_path: Path) -
         shutil.copy(int8_bundle.path / file, tmp_path)
     calibration = read_calibration([], int8_bundle.manifest.image)
     copies = write_int8([tmp_path / "model.onnx"], calibration.images[:3], Scheme(bits=3))
-    given = {"image": check_images(240), "text_features": int8_bundle.recipe().text_features}
+    given = {"image": check_images(240), "text_features": open_recipe(int8_bundle).text_features}
     with open_backend("onnxruntime", int8_bundle.graph_path) as exact:
         check = Check(given, exact.run(given))
     with open_backend("onnxruntime", tmp_path / copies["model.onnx"], graph_precision="int8") as backend:

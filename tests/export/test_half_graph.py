@@ -11,18 +11,20 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from clipspect.backends import open_backend
-from clipspect.bundle import Bundle
+from onnx import TensorProto
+from PIL import Image
+
+from clipspect.base.errors import ExportError
+from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
-from clipspect.errors import ExportError
+from clipspect.engines import open_backend
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check import CHECK_IMAGES, check_images
 from clipspect_export.gate import LIMITS
 from clipspect_export.graph_check import check_graph
 from clipspect_export.half_graph import emulated, halve
-from onnx import TensorProto
-from PIL import Image
-from precision_cases import halved, linear_graph
-from rtx import require_built, require_parsed
+from support.precision_cases import halved, linear_graph
+from support.rtx import require_built, require_parsed
 
 HALF, FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
 
@@ -100,7 +102,7 @@ def test_a_dense_methods_graph_in_fp16_is_parsed_and_answers_like_in_fp32(
     check_graph(half, {"image": {0: "N"}})
     assert require_parsed(half)[:2] == ["score", "anomaly_map"]
     if file == "model.onnx":
-        given = {"image": check_images(518, 1), "text_features": aprilgan_bundle.recipe().text_features}
+        given = {"image": check_images(518, 1), "text_features": open_recipe(aprilgan_bundle).text_features}
         with emulated(half) as copy, open_backend("onnxruntime", copy) as backend:
             rounded = backend.run(given)
         with open_backend("onnxruntime", aprilgan_bundle.graph_path) as backend:

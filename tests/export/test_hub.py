@@ -7,9 +7,10 @@ from pathlib import Path
 
 import open_clip
 import pytest
-from clipspect.presets import preset_names, read_preset
+
+from clipspect.bundle.presets import preset_names, read_preset
 from clipspect_export.hub import one_place
-from golden_dense import CRANE
+from support.golden_dense import CRANE
 
 NOBODY = "http://127.0.0.1:9"  # a proxy that refuses, so that the tests fail to download where there is a network, too
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from clipspect.errors import ExportError
-from clipspect_export.anomalyclip_reference import gaussian_filter
-from clipspect_export.maps import corner_bilinear_matrix, gaussian_matrix, require_sigma
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+
+from clipspect.base.errors import ExportError
+from clipspect_export.anomalyclip_reference import gaussian_filter
+from clipspect_export.maps import corner_bilinear_matrix, gaussian_matrix, require_sigma
 
 SIDES = st.integers(1, 40)
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from clipspect.bundle import Bundle
-from clipspect.errors import ExportError
+
+from clipspect.base.errors import ExportError
+from clipspect.bundle.bundle import Bundle
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check import CHECK_IMAGES, Check, check_images, zero_shot_check
 from clipspect_export.clip import Clip
 from clipspect_export.parity import measure_parity
@@ -24,7 +26,7 @@ def test_a_graph_that_differs_from_the_reference_is_refused(
 ) -> None:
     bundle = golden_bundle[1]
     reference = WinClipReference(clip.visual, clip.config, (2, 3))
-    check = zero_shot_check(reference, 240, bundle.recipe().text_features)
+    check = zero_shot_check(reference, 240, open_recipe(bundle).text_features)
     assert measure_parity(bundle.graph_path, check, 1e-5).images == CHECK_IMAGES
     wrong = {**check.expected, "anomaly_map": check.expected["anomaly_map"] + np.float32(error)}
     with pytest.raises(ExportError, match=r"model.onnx in onnxruntime differs from the torch reference by .* in score"):
@@ -34,6 +36,6 @@ def test_a_graph_that_differs_from_the_reference_is_refused(
 @pytest.mark.parametrize("golden_bundle", [(2, 3)], indirect=True, ids=["23"])
 def test_a_graph_that_answers_another_shape_is_refused(golden_bundle: tuple[str, Bundle]) -> None:
     bundle = golden_bundle[1]
-    given = {"image": check_images(240), "text_features": bundle.recipe().text_features}
+    given = {"image": check_images(240), "text_features": open_recipe(bundle).text_features}
     with pytest.raises(ExportError, match=r"answered score of shape \(1,\), the torch reference \(1, 1\)"):
         measure_parity(bundle.graph_path, Check(given, {"score": np.zeros((CHECK_IMAGES, 1), np.float32)}), 1e-5)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from clipspect.errors import ExportError
+
+from clipspect.base.errors import ExportError
 from clipspect_export.positions import Interpolation, at_image_size, resize_positions
-from golden_dense import small_clip
+from support.golden_dense import small_clip
 
 BILINEAR = Interpolation("bilinear", antialias=False)
 

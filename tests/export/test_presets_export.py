@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from clipspect.bundle import Bundle
+from open_clip import get_pretrained_cfg
+
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.presets import preset_names, read_preset
 from clipspect.cli import main
-from clipspect.presets import preset_names, read_preset
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export import METHODS, anomalyclip, aprilgan, methods, winclip
 from clipspect_export.config import QUICK_GELU, read_backbone
-from open_clip import get_pretrained_cfg
 
 FIXED = {  # by method: temperature, logit scale, layers
     "winclip": (winclip.TEMPERATURE, None, None),
@@ -51,7 +53,7 @@ def test_a_preset_alone_exports_its_options_to_a_folder_of_its_name_with_the_rec
     assert main(["export", "winclip-235", "--backbone", str(files[0]), "--weights", str(files[1])]) == 0
     assert capsys.readouterr().out.startswith("winclip-235.bundle: ")
     bundle = Bundle.open(tmp_path / "winclip-235.bundle")
-    assert bundle.recipe().object == "object"
+    assert open_recipe(bundle).object == "object"
     manifest = bundle.manifest
     assert (manifest.method, manifest.backbone.name) == ("winclip", "tiny")
     assert manifest.parameters["scales"] == [2, 3, 5]

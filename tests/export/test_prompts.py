@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from clipspect.errors import RecipeError
-from clipspect.prompts import Ensemble, text_features
-from clipspect_export.clip import Clip
-from clipspect_export.prompts import embed_prompts, method_words, tokenize
-from clipspect_export.scoring import cosine_difference
-from golden_clip import golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
+
+from clipspect.base.errors import RecipeError
+from clipspect.recipes.prompts import Ensemble, text_features
+from clipspect_export.clip import Clip
+from clipspect_export.prompts import embed_prompts, method_words, tokenize
+from clipspect_export.scoring import cosine_difference
+from support.golden_clip import golden
 
 
 def test_text_features_are_the_references(clip: Clip) -> None:

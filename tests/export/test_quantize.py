@@ -5,23 +5,24 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import clipspect
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from clipspect.backends import open_backend
-from clipspect.bundle import Bundle
+from onnx import TensorProto
+
+import clipspect
+from clipspect.base.errors import BundleError
+from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
-from clipspect.errors import BundleError
-from clipspect.manifest import ImageSpec
+from clipspect.engines import open_backend
+from clipspect.frame.spec import ImageSpec
 from clipspect_export.calibration import measure_ranges
 from clipspect_export.int8_copy import read_calibration
 from clipspect_export.quantize import Scheme, quantize
 from clipspect_models import DEMO_IMAGES
-from conftest import demo_command
-from onnx import TensorProto
-from precision_cases import linear_graph
+from support.exports import demo_command
+from support.precision_cases import linear_graph
 
 ENGINES = ["onnxruntime", "openvino"]
 PART = DEMO_IMAGES / "gear-burn.jpg"

@@ -10,18 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import clipspect
-import handmade
 import numpy as np
 import onnx
 import pytest
-from clipspect.bundle import Bundle
+from PIL import Image
+
+import clipspect
+from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.clip import Clip
 from clipspect_export.text_encoder import write_text_encoder
-from golden_clip import Arrays, golden
-from golden_dense import golden as golden_dense
-from PIL import Image
+from support import handmade
+from support.golden_clip import Arrays, golden
+from support.golden_dense import golden as golden_dense
 
 OBJECT = "metal nut"
 
@@ -90,7 +92,7 @@ def test_thinning_keeps_within_what_it_reports_and_only_raises_maps(case: Case, 
     assert case.recipe("all", "--references", photos) == 0
     assert case.recipe("few", "--references", photos, "--gallery-size", 100, "--like", "all") == 0
     bundle = Bundle.open(case.root)
-    few, every = bundle.recipe("few"), bundle.recipe("all")
+    few, every = open_recipe(bundle, "few"), open_recipe(bundle, "all")
     assert few.references is not None
     maps = []
     for recipe in (few, every):

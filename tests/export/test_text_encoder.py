@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import handmade
 import numpy as np
 import onnx
 import pytest
 import torch
-from clipspect.backends import open_backend
-from clipspect.bundle import Bundle
-from clipspect.errors import ExportError, RecipeError
-from clipspect.manifest import TextSpec
-from clipspect.prompts import read_ensemble, text_features
-from clipspect.text import BATCH, TextEncoder
+
+from clipspect.base.errors import ExportError, RecipeError
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import TextSpec
+from clipspect.engines import open_backend
+from clipspect.engines.graph import BATCH
+from clipspect.recipes.prompts import read_ensemble, text_features
+from clipspect.recipes.shelf import open_recipe
+from clipspect.recipes.text_encoder import TextEncoder
 from clipspect_export import export_bundle
 from clipspect_export.clip import Clip, build_clip
 from clipspect_export.config import ClipConfig
@@ -23,10 +25,11 @@ from clipspect_export.graph_check import FORBIDDEN, check_graph
 from clipspect_export.prompts import embed_prompts, method_words, tokenize
 from clipspect_export.text_encoder import measure_text_parity, write_text_encoder
 from clipspect_export.winclip_reference import WinClipReference
-from golden_clip import golden
-from golden_dense import PROMPTS, golden_clip
-from golden_dense import golden as golden_dense
-from rtx import require_parsed
+from support import handmade
+from support.golden_clip import golden
+from support.golden_dense import PROMPTS, golden_clip
+from support.golden_dense import golden as golden_dense
+from support.rtx import require_parsed
 
 OBJECT = "metal nut"
 PARTS = {"text.onnx", "text.onnx.data", "tokenizer.json"}
@@ -59,7 +62,7 @@ def test_words_on_the_box_give_winclips_reference_and_the_exporters_features(bun
     np.testing.assert_allclose(mean[:, 0], golden()["text_features"], atol=1e-5)
     exporters = method_words("winclip", text.mean, ensemble=None, fusion=None).features(OBJECT, clip)
     np.testing.assert_allclose(mean, exporters, atol=1e-5)
-    recipe = bundle.recipe(OBJECT)
+    recipe = open_recipe(bundle, OBJECT)
     np.testing.assert_allclose(kept, recipe.text_features, atol=1e-5)
     assert recipe.text_features.shape == (2, 7 * 22, 64)
     assert recipe.prompts == read_ensemble("winclip-paper").words("max")
@@ -84,7 +87,7 @@ def test_words_on_the_box_give_aprilgans_reference(tmp_path: Path) -> None:
 def test_fusion_max_through_the_graph_is_the_torch_references_and_not_the_means(
     bundle: Bundle, clip: Clip, config: ClipConfig
 ) -> None:
-    images, kept = golden()["images"], bundle.recipe(OBJECT).text_features
+    images, kept = golden()["images"], open_recipe(bundle, OBJECT).text_features
     mean = golden()["text_features"][:, None]
     with open_backend("onnxruntime", bundle.graph_path) as backend:
         found = backend.run({"image": images, "text_features": kept})

@@ -8,13 +8,14 @@ from pathlib import Path
 import ftfy
 import numpy as np
 import pytest
-from clipspect.errors import ExportError
-from clipspect.prompts import ENSEMBLES, read_ensemble
-from clipspect.tokenizer import Tokenizer
-from clipspect_export.tokenizer import clip_tokenizer, tokenizer_json
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
+
+from clipspect.base.errors import ExportError
+from clipspect.recipes.prompts import ENSEMBLES, read_ensemble
+from clipspect.recipes.tokenizer import Tokenizer
+from clipspect_export.tokenizer import clip_tokenizer, tokenizer_json
 
 CONTEXT = 77
 VOCABULARY = 49408

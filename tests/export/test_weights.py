@@ -9,12 +9,13 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from clipspect.errors import ExportError
+from safetensors.torch import save_file
+
+from clipspect.base.errors import ExportError
 from clipspect_export.clip import Clip, build_clip
 from clipspect_export.config import GELU, QUICK_GELU, ClipConfig, config_from_document, read_backbone
 from clipspect_export.weights import encoder_sha256, load_weights
-from golden_clip import document, golden, golden_weights, weights
-from safetensors.torch import save_file
+from support.golden_clip import document, golden, golden_weights, weights
 
 State = dict[str, torch.Tensor]
 

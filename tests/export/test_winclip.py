@@ -3,15 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from clipspect.errors import ExportError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipspect.base.errors import ExportError
 from clipspect_export.clip import Clip
 from clipspect_export.config import ClipConfig
 from clipspect_export.winclip import SMALLEST, FewShotWinClip, WinClip, anomalous_probability, galleries
 from clipspect_export.winclip_reference import FewShotWinClipReference, WinClipReference
-from golden_clip import golden
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from small_clip import SMALL, images_and_text, seeded
+from support.golden_clip import golden
+from support.small_clip import SMALL, images_and_text, seeded
 
 
 @pytest.mark.parametrize("scales", [(2, 3), (2, 3, 5)])

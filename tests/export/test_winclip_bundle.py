@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import clipspect
 import numpy as np
 import onnx
 import pytest
-from clipspect.backends import Backend, open_backend
-from clipspect.bundle import Bundle
+
+import clipspect
+from clipspect.bundle.bundle import Bundle
+from clipspect.engines import Backend, open_backend
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export import export_bundle
 from clipspect_export.config import ClipConfig, read_backbone
 from clipspect_export.graph_check import FORBIDDEN, check_graph
 from clipspect_export.windows import groups
-from golden_clip import Arrays, golden, weights, write_weights
-from rtx import require_parsed
+from support.golden_clip import Arrays, golden, weights, write_weights
+from support.rtx import require_parsed
 
 GoldenBundle = tuple[str, Bundle]
 
@@ -33,7 +35,7 @@ def backend(golden_bundle: GoldenBundle) -> Iterator[Backend]:
 
 
 def inputs(bundle: Bundle) -> Arrays:
-    return {"image": golden()["images"], "text_features": bundle.recipe().text_features}
+    return {"image": golden()["images"], "text_features": open_recipe(bundle).text_features}
 
 
 def test_scores_and_maps_are_the_references(golden_bundle: GoldenBundle, backend: Backend) -> None:

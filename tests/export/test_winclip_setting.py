@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import clipspect
 import numpy as np
 import pytest
 import torch
-from clipspect.bundle import Bundle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+import clipspect
+from clipspect.base.errors import ExportError, RecipeError
+from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
-from clipspect.errors import ExportError, RecipeError
-from clipspect.recipe import read_recipe
+from clipspect.recipes.recipe import read_recipe
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.clip import Clip
 from clipspect_export.winclip import FewShotWinClip, WinClip, galleries
 from clipspect_export.winclip_reference import FewShotWinClipReference, WinClipReference, covered_patches
 from clipspect_export.winclip_setting import SCALE_FUSIONS, Setting, require_setting
 from clipspect_export.windows import window_patches, window_starts
-from command_line import error_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from safetensors.torch import save_file
-from small_clip import SMALL, images_and_text, seeded
+from support.command_line import error_of
+from support.small_clip import SMALL, images_and_text, seeded
 
 SETTINGS = st.builds(
     Setting,
@@ -135,7 +137,7 @@ def test_a_bundle_records_its_setting_answers_like_the_reference_and_takes_no_re
     assert "window_stride 2, scale_fusion max, multi_crop True" in capsys.readouterr().out
 
     pixels, _ = images_and_text(clip, 2, 1)
-    text = torch.from_numpy(np.array(bundle.recipe().text_features))
+    text = torch.from_numpy(np.array(open_recipe(bundle).text_features))
     reference = WinClipReference(clip.visual, clip.config, (2, 3), Setting(**setting))
     score, anomaly_map = reference(pixels, text)
     with clipspect.load(out) as inspector:

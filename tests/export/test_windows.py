@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from clipspect.errors import ExportError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipspect.base.errors import ExportError
 from clipspect_export.maps import bilinear_matrix
 from clipspect_export.winclip_reference import covered_patches, harmonic_mean_over_windows
 from clipspect_export.windows import (
@@ -12,8 +15,6 @@ from clipspect_export.windows import (
     require_scales,
     side_mean_matrix,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 GRIDS = st.integers(1, 8)
 

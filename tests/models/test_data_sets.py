@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clipspect.evaluation.datasets import draw_references, open_dataset
-from clipspect.evaluation.truth import check_files, truth_at
+from PIL import Image
+
+from clipspect_lab.evaluation.datasets import draw_references, open_dataset
+from clipspect_lab.evaluation.truth import check_files, truth_at
 from demo import defects, surfaces
 from demo.batches import IMAGE
 from demo.data_sets import TRAINING, write_families, write_products, write_textiles
 from demo.textile import textile_auroc
-from PIL import Image
 
 
 @pytest.mark.parametrize("write", [write_families, write_products])

@@ -4,11 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-import clipspect
 import numpy as np
 import pytest
-from clipspect.bundle import Bundle
-from clipspect.prompts import read_ensemble, text_features
+
+import clipspect
+from clipspect.bundle.bundle import Bundle
+from clipspect.recipes.prompts import read_ensemble, text_features
+from clipspect.recipes.shelf import open_recipe
 from clipspect_export.clip import build_clip
 from clipspect_export.config import read_backbone
 from clipspect_export.prompts import embed_prompts
@@ -29,7 +31,7 @@ def test_the_embedded_bundle_is_what_the_exporter_makes_of_the_embedded_weights(
     assert bundle.manifest.backbone.weights.encoder_sha256 == encoder_sha256(loaded.tensors, config.activation)
     assert bundle.manifest.parity.score <= 1e-5
     assert bundle.manifest.parity.anomaly_map <= 1e-5
-    recipe = bundle.recipe()
+    recipe = open_recipe(bundle)
     clip = build_clip(config, loaded.tensors)
     features = text_features(read_ensemble("winclip"), recipe.object, lambda prompts: embed_prompts(prompts, clip))
     np.testing.assert_allclose(recipe.text_features, features, atol=1e-5)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from demo import blemishes, defects, medleys, surfaces
 from demo.fields import SIZE
 from demo.pool import draw_pair

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clipspect.prompts import read_ensemble
+from safetensors.torch import load_file
+
+from clipspect.recipes.prompts import read_ensemble
 from clipspect_export.clip import Clip
 from clipspect_export.config import read_backbone
 from clipspect_export.weights import load_weights
@@ -19,7 +21,6 @@ from demo.muon import Muon
 from demo.objective import OBJECTS, PROMPTS, losses
 from demo.pool import Pool, draw_pool
 from demo.rounds import ROUNDS, Round
-from safetensors.torch import load_file
 
 FEW = {"plastic": surfaces.TRAIN["plastic"], "stripes": surfaces.TRAIN["stripes"]}
 PLAN = dataclasses.replace(ROUNDS[0], families=FEW, drawn=6, steps=3, pairs=2, whole=1, falling=3)

@@ -1,4 +1,7 @@
-"""The command line: one module a command, each with `add_parser(subparsers)` and `run(args) -> int`."""
+"""The command line: one module a command, each with `add_parser(subparsers)` and `run(args) -> int`.
+
+Other packages add commands of their own by entry points of the group `clipspect.commands`, named as the command.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,24 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
 
-from clipspect.cli import bench, compile, demo, doctor, export, info, recipe, run, verify, watch
-from clipspect.cli import eval as evaluate
-from clipspect.errors import ClipspectError
-from clipspect.version import __version__
+from clipspect.base.errors import ClipspectError
+from clipspect.base.version import __version__
+from clipspect.cli import compile, doctor, info, recipe, run, verify, watch
 
-COMMANDS = {
-    "export": export,
+BUILT_IN: dict[str, Any] = {
     "recipe": recipe,
     "run": run,
     "watch": watch,
-    "eval": evaluate,
     "info": info,
     "compile": compile,
     "verify": verify,
-    "bench": bench,
     "doctor": doctor,
-    "demo": demo,
 }
+PLUG_INS = "clipspect.commands"  # the entry points of other packages' commands: the exporter's, the lab's, anyone's
 
 DONE, REFUSED, USAGE, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 
@@ -36,10 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name can be any bytes
-    args = build_parser().parse_args(argv)
+    commands = all_commands()
+    args = build_parser(commands).parse_args(argv)
     warnings.filterwarnings("ignore", module="PIL")  # what matters in them is an ImageError here
     try:
-        status: int = COMMANDS[args.command].run(args)
+        status: int = commands[args.command].run(args)
         sys.stdout.flush()
     except ClipspectError as error:
         print(f"clipspect: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -60,7 +62,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def build_parser() -> argparse.ArgumentParser:
+def all_commands() -> dict[str, Any]:
+    """By name, the modules of all commands: our own, then those of other packages that load."""
+    commands = dict(BUILT_IN)
+    for entry in sorted(metadata.entry_points(group=PLUG_INS), key=lambda entry: entry.name):
+        if entry.name in BUILT_IN:
+            continue
+        try:
+            commands[entry.name] = entry.load()
+        except Exception as error:  # another package's fault must not take the other commands away
+            print(f"clipspect: the command {entry.name} of {entry.value} does not load: {error}", file=sys.stderr)
+    return commands
+
+
+def build_parser(commands: Mapping[str, Any] | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="clipspect",
         description="Zero-shot and few-shot visual inspection with CLIP, compiled for the edge.",
@@ -69,6 +84,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clipspect {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS.values():
+    for command in (all_commands() if commands is None else commands).values():
         command.add_parser(subparsers)
     return parser

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clipspect.cli.arguments import count
 
 if TYPE_CHECKING:
-    from clipspect.compile import CompiledGraph
+    from clipspect.recipes.compile import CompiledGraph
 
 _DESCRIPTION = """Build the TensorRT engines of a bundle's graphs and keep them. They are built for the GPU, driver and
 TensorRT that are here, which takes minutes; no engine is ever built while scoring. What is there and fits is left as it
@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from clipspect.compile import compile_bundle
+    from clipspect.recipes.compile import compile_bundle
 
     options = {name: getattr(args, name) for name in ("precision", "package", "cache")}
     layout = "{l_bar}{bar}| {elapsed}, by its steps about {remaining} left"

@@ -14,13 +14,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.errors import BackendError
+from clipspect.base.errors import BackendError
 
 if TYPE_CHECKING:
-    from clipspect.advice import Advice
-    from clipspect.backends import Engine, Probe
-    from clipspect.machine import Machine
-    from clipspect.power import Power
+    from clipspect.engines import Engine, Probe
+    from clipspect.host.advice import Advice
+    from clipspect.host.machine import Machine
+    from clipspect.host.power import Power
 
 _RUNTIME = ("numpy", "pillow", "safetensors", "tqdm")
 _EXPORTER = ("torch", "open_clip_torch", "onnx", "onnxscript")
@@ -74,9 +74,9 @@ def examine(root: Path = Path("/"), wheels: Sequence[str] | None = None) -> Repo
 
     The engines are always those of this Python.
     """
-    from clipspect.advice import advise
-    from clipspect.backends import ENGINES
-    from clipspect.machine import read_machine
+    from clipspect.engines import ENGINES
+    from clipspect.host.advice import advise
+    from clipspect.host.machine import read_machine
 
     machine = read_machine(root, wheels)
     report = Report(
@@ -91,7 +91,7 @@ def examine(root: Path = Path("/"), wheels: Sequence[str] | None = None) -> Repo
 
 
 def _examine_engine(engine: Engine) -> EngineReport:
-    from clipspect.backends.tiny import TINY_GRAPH, TINY_INPUTS
+    from clipspect.engines.tiny import TINY_GRAPH, TINY_INPUTS
 
     version = scores_on = problem = None
     devices: tuple[Probe, ...] = ()
@@ -115,8 +115,8 @@ def _examine_engine(engine: Engine) -> EngineReport:
 
 def _score(engine: Engine, graph: Path) -> str:
     """The device on which clipspect's backend ran the graph. Raises BackendError."""
-    from clipspect.backends import open_backend
-    from clipspect.backends.tiny import TINY_INPUTS
+    from clipspect.engines import open_backend
+    from clipspect.engines.tiny import TINY_INPUTS
 
     with open_backend(engine.name, graph) as backend:
         backend.run(TINY_INPUTS)
@@ -145,7 +145,7 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
 
 def _advise_engines(report: Report) -> Iterator[Advice]:
     """What the engines' own runs showed."""
-    from clipspect.advice import Advice, install_onnxruntime
+    from clipspect.host.advice import Advice, install_onnxruntime
 
     machine = report.machine
     on_nvidia = bool(machine.gpus or machine.jetson)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from clipspect.cli.compile import engine_words
 from clipspect.cli.recipe import in_bytes, prompt_words
+from clipspect.recipes.shelf import open_recipe, recipe_names
 
 if TYPE_CHECKING:
-    from clipspect.bundle import Bundle
-    from clipspect.compile import CompiledGraph
-    from clipspect.manifest import Graph, Manifest, Parity
-    from clipspect.recipe import Recipe
+    from clipspect.bundle.bundle import Bundle
+    from clipspect.bundle.manifest import Manifest, Parity
+    from clipspect.engines.graph import Graph
+    from clipspect.recipes.compile import CompiledGraph
+    from clipspect.recipes.recipe import Recipe
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,11 +28,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle import Bundle
-    from clipspect.compile import compiled_engines
+    from clipspect.bundle.bundle import Bundle
+    from clipspect.recipes.compile import compiled_engines
 
     bundle = Bundle.open(args.bundle)
-    recipes = [bundle.recipe(name) for name in bundle.recipe_names()]
+    recipes = [open_recipe(bundle, name) for name in recipe_names(bundle)]
     engines = compiled_engines(bundle)
     if args.json:
         print(json.dumps(_document(bundle, recipes, engines), indent=2, ensure_ascii=False))
@@ -129,7 +131,7 @@ def _recipe_words(recipe: Recipe) -> str:
 def _reference_words(recipe: Recipe) -> str:
     if not recipe.has_references:
         return ""
-    from clipspect.recipe import REFERENCE
+    from clipspect.engines.graph import REFERENCE
 
     rows = [len(tensor) for name, tensor in recipe.tensors.items() if name.startswith(REFERENCE)]
     photos = (recipe.references or {}).get("count", "unknown")

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipspect.base.errors import RecipeError
 from clipspect.cli.arguments import add_engine, count, engine_options
-from clipspect.errors import RecipeError
 
 if TYPE_CHECKING:
-    from clipspect.bundle import Bundle
-    from clipspect.recipe import Recipe
+    from clipspect.bundle.bundle import Bundle
+    from clipspect.recipes.recipe import Recipe
 
 _DESCRIPTION = """Make a recipe on the box, without torch: from words, with the bundle's text encoder, or from photos of
 good parts, with its few-shot graph, or both. Photos without words take those of a recipe that is there: the one called
@@ -45,10 +45,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle import RECIPES, Bundle
-    from clipspect.cli.sources import find_images
-    from clipspect.recipe import RECIPE_SUFFIX, check_recipe_name, write_recipe
-    from clipspect.recipe_maker import make_recipe
+    from clipspect.bundle.bundle import RECIPES, Bundle
+    from clipspect.recipes.make import make_recipe
+    from clipspect.recipes.recipe import RECIPE_SUFFIX, check_recipe_name, write_recipe
+    from clipspect.sources.files import find_images
 
     bundle = Bundle.open(args.bundle)
     path = bundle.path / RECIPES / f"{check_recipe_name(args.name)}{RECIPE_SUFFIX}"
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _require_place(args: argparse.Namespace, bundle: Bundle, path: Path) -> bool:
     """Whether a recipe is replaced. Raises RecipeError where none may be written."""
-    from clipspect.bundle import DEMO
+    from clipspect.bundle.bundle import DEMO
 
     if args.bundle == DEMO:
         raise RecipeError(
@@ -93,7 +93,7 @@ def _require_place(args: argparse.Namespace, bundle: Bundle, path: Path) -> bool
 
 def _lender(args: argparse.Namespace, bundle: Bundle) -> str | None:
     """The recipe whose words are taken, if any is."""
-    from clipspect.words import Asked, word_lender
+    from clipspect.recipes.words import Asked, word_lender
 
     asked = Asked(args.object, args.normal, args.anomalous, args.ensemble, args.prompt_fusion)
     if asked or not (args.like or args.references):
@@ -113,7 +113,7 @@ def _page(recipe: Recipe, path: Path, lender: str | None, replaces: bool) -> str
 
 
 def _reference_rows(recipe: Recipe, references: dict[str, Any]) -> list[tuple[str, str]]:
-    from clipspect.recipe import REFERENCE
+    from clipspect.engines.graph import REFERENCE
 
     width, height = references["size"]
     rows = [("references", f"{references['count']} of {width} x {height} pixels")]

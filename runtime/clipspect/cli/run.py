@@ -13,13 +13,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from clipspect.base.errors import ClipspectError, ImageError
 from clipspect.cli.arguments import add_engine, count, engine_options, number
-from clipspect.errors import ClipspectError, ImageError
 
 if TYPE_CHECKING:
-    from clipspect.cli.output import ResultFolder, Row
-    from clipspect.inspector import Inspector
-    from clipspect.overlay import HeatScale
+    from clipspect.inspection.inspector import Inspector
+    from clipspect.sinks.overlay import HeatScale
+    from clipspect.sinks.results import ResultFolder, Row
 
 _DESCRIPTION = """Inspect images and print one row each. An image that cannot be read is reported, the others are
 inspected, and the exit status is then 1. A "fail" verdict is a result, not an error."""
@@ -47,8 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from clipspect.cli.sources import find_images
-    from clipspect.inspector import load
+    from clipspect.inspection.inspector import load
+    from clipspect.sources.files import find_images
 
     paths = find_images(args.sources, skip=args.out)
     with contextlib.ExitStack() as stack:
@@ -72,13 +72,13 @@ def _result_folder(args: argparse.Namespace, paths: list[Path], inspector: Inspe
     scale = _heat_scale(args, inspector)
     if args.out is None:
         return None
-    from clipspect.cli.output import ResultFolder
+    from clipspect.sinks.results import ResultFolder
 
     return ResultFolder(args.out, paths, scale)
 
 
 def _heat_scale(args: argparse.Namespace, inspector: Inspector) -> HeatScale:
-    from clipspect.overlay import HeatScale
+    from clipspect.sinks.overlay import HeatScale
 
     scale = HeatScale(*(args.heat_scale or inspector.map_range))
     if not scale.low < scale.high:
@@ -90,8 +90,8 @@ def _inspect(
     inspector: Inspector, paths: list[Path], batch: int, folder: ResultFolder | None
 ) -> Generator[Row, None, None]:
     """A row for every path, in their order; close it before the inspector."""
-    from clipspect.cli.output import error_row, result_row
-    from clipspect.pipeline import stream
+    from clipspect.inspection.stream import stream
+    from clipspect.sinks.results import error_row, result_row
 
     with contextlib.closing(stream(inspector, paths, batch, keep_pictures=folder is not None)) as outcomes:
         for path, outcome in zip(paths, outcomes):
@@ -125,7 +125,7 @@ class _Report:
     start: float = field(default_factory=perf_counter)
 
     def add(self, row: Row) -> None:
-        from clipspect.cli.output import TABLE_HEADER, json_line, table_line
+        from clipspect.sinks.results import TABLE_HEADER, json_line, table_line
 
         self.bar.update()
         if row["error"] is None:

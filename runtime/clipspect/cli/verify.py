@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clipspect.cli.arguments import add_engine, engine_options, number
 
 if TYPE_CHECKING:
-    from clipspect.verify import Comparison, Verification
+    from clipspect.inspection.verify import Comparison, Verification
 
 _DESCRIPTION = """Run the bundle's check images through an engine on this box and compare with the torch reference's
 stored answers: the largest differences of score and map, and the rank correlation of the map. Status 0 within the
@@ -35,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.verify import verify
+    from clipspect.inspection.verify import verify
 
     result = verify(args.bundle, args.backend, tolerance=args.tolerance, **engine_options(args))
     print(json.dumps(_document(result), indent=2) if args.json else _page(result))

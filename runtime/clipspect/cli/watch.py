@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipspect.cli.arguments import add_engine, engine_options, number
-from clipspect.watch.sorting import MODES
+from clipspect.sinks.sorting import MODES
 
 if TYPE_CHECKING:
-    from clipspect.cli.output import Row
-    from clipspect.inspector import Inspector
+    from clipspect.inspection.inspector import Inspector
+    from clipspect.sinks.results import Row
 
 _DESCRIPTION = """Inspect every image that is in FOLDER or comes into it, subfolders included, once it is complete,
 until the command is stopped. Each has exactly one line in DIR/results.jsonl, however often the command is
@@ -71,11 +71,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.errors import ClipspectError
-    from clipspect.inspector import load
-    from clipspect.watch.broker import parse_broker
-    from clipspect.watch.stop import Stop
-    from clipspect.watch.watcher import Plan, Watcher
+    from clipspect.base.errors import ClipspectError
+    from clipspect.inspection.inspector import load
+    from clipspect.line.stop import Stop
+    from clipspect.line.watcher import Plan, Watcher
+    from clipspect.sinks.broker import parse_broker
 
     if args.mqtt_password is not None and args.mqtt is None:
         raise ClipspectError("--mqtt-password: there is no --mqtt that it belongs to")
@@ -113,7 +113,7 @@ class _Rows:
         self._headed = False
 
     def __call__(self, row: Row) -> None:
-        from clipspect.cli.output import TABLE_HEADER, json_line, table_line
+        from clipspect.sinks.results import TABLE_HEADER, json_line, table_line
 
         if row["error"] is not None:
             print(f"clipspect: {row['error']}", file=sys.stderr, flush=True)

@@ -1,0 +1,230 @@
+"""`clipspect export`: the exporter's face on the command line. Torch is imported only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from clipspect.base.errors import ExportError
+from clipspect.bundle.presets import Preset, preset_names, read_preset
+from clipspect.cli.arguments import count
+
+if TYPE_CHECKING:
+    from clipspect.bundle.manifest import Parity
+    from clipspect.engines.graph import Graph
+
+REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnx_ir", "onnxruntime", "tokenizers")
+TERMINATED = 128 + signal.SIGTERM
+
+_DESCRIPTION = """Turn a method and CLIP weights into a bundle, checked against the torch reference.
+METHOD alone exports the published model; every option overrides a part of it.
+Needs the export extra: pip install "clipspect[export]"."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "export",
+        help="turn a method and CLIP weights into a bundle",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action=_HelpWithPresets, help="show this help, and the methods, and exit")
+    parser.add_argument("method", metavar="METHOD", choices=preset_names(), help="one of those listed below")
+    parser.add_argument("--out", metavar="BUNDLE", help="the folder to write (default: METHOD.bundle)")
+    parser.add_argument("--force", action="store_true", help="replace an existing bundle, its recipes included")
+    _add_model(parser)
+    _add_words(parser)
+    parser.add_argument("--few-shot", action="store_true", help="add the graph that compares with images of good parts")
+    parser.add_argument(
+        "--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in; fp16 is for GPUs"
+    )
+    parser.add_argument("--int8", action="store_true", help="add a copy for CPUs with its linear layers in int8")
+    parser.add_argument(
+        "--calibration",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="photos, or folders of them, that fix the ranges of int8 (default: some of the embedded pictures)",
+    )
+    parser.add_argument(
+        "--force-precision", action="store_true", help="keep fp16 or int8 although it costs more than is allowed"
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backbone", metavar="NAME", help="open_clip's name, or a .json configuration in its form")
+    parser.add_argument("--weights", metavar="TAG|FILE", help="open_clip's tag, or a .safetensors or .pt state dict")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="the trained file of the official code: anomalyclip and aprilgan need it"
+    )
+    parser.add_argument("--scales", type=_numbers, metavar="2,3", help="winclip: sides of the windows in patches")
+    parser.add_argument(
+        "--window-stride", type=count, metavar="1", help="winclip: patches from one window to the next (default: 1)"
+    )
+    parser.add_argument(
+        "--scale-fusion",
+        choices=["harmonic", "arithmetic", "max"],
+        help="winclip: how the maps of the scales become one (default: harmonic, as published)",
+    )
+    parser.add_argument(
+        "--multi-crop",
+        action="store_true",
+        help="winclip: score the image's embedding averaged with those of its windows, which are there anyhow",
+    )
+    parser.add_argument("--layers", type=_numbers, metavar="24", help="anomalyclip: blocks whose patches are read")
+    parser.add_argument(
+        "--sigma", type=float, metavar="4", help="anomalyclip: smoothing of the map in pixels, 0 for none"
+    )
+
+
+def _add_words(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--object",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="write a recipe for each of these names",
+    )
+    parser.add_argument(
+        "--ensemble", metavar="NAME|FILE", help="prompts, by name or in a .toml file (default: the method's)"
+    )
+    parser.add_argument(
+        "--prompt-fusion",
+        choices=["mean", "max"],
+        default="mean",
+        help="average the prompts of a state, or keep all and take the closest (default: mean)",
+    )
+    parser.add_argument(
+        "--with-text-encoder", action="store_true", help="add the text encoder: recipes from words without torch"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, with a bar of stages on a terminal. Raises ExportError, also when the export extra is missing."""
+    missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
+    if missing or importlib.util.find_spec("clipspect_export") is None:
+        raise ExportError(f'export needs {", ".join(missing) or "its own package"}: pip install "clipspect[export]"')
+    preset = read_preset(args.method)
+    _require_files(args, preset)
+    out, options = args.out or f"{args.method}.bundle", preset.options
+    with _terminate_as_exception(), _bar() as progress:
+        from clipspect_export import export_bundle
+
+        manifest = export_bundle(
+            preset.method,
+            out,
+            backbone=args.backbone or preset.backbone.name,
+            weights=args.weights or preset.backbone.weights,
+            checkpoint=args.checkpoint,
+            objects=args.object,
+            ensemble=args.ensemble,
+            prompt_fusion=args.prompt_fusion,
+            scales=options.scales if args.scales is None else args.scales,
+            window_stride=args.window_stride,
+            scale_fusion=args.scale_fusion,
+            multi_crop=args.multi_crop,
+            layers=options.layers if args.layers is None else args.layers,
+            sigma=options.sigma if args.sigma is None else args.sigma,
+            few_shot=args.few_shot,
+            with_text_encoder=args.with_text_encoder,
+            precision=args.precision,
+            int8=args.int8,
+            calibration=args.calibration,
+            force_precision=args.force_precision,
+            force=args.force,
+            progress=progress,
+        )
+    print(f"{out}: {args.method}, {_figures(manifest.graph, manifest.parity)}")
+    if manifest.few_shot is not None:
+        print(f"{out}: few-shot, {_figures(manifest.few_shot.graph, manifest.few_shot.parity)}")
+    for record in manifest.precisions:
+        print(f"{out}: {record.words}")
+    return 0
+
+
+class _HelpWithPresets(argparse._HelpAction):
+    """The presets' files are read only when somebody asks for them."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
+        parser.epilog = _preset_table()
+        super().__call__(parser, *args)
+
+
+def _preset_table() -> str:
+    lines = ["methods, and the image and pixel AUROC on MVTec AD that their papers report, zero-shot:"]
+    for name in preset_names():
+        preset = read_preset(name)
+        found = preset.published.find("MVTec AD", shots=0)
+        figures = f"{found.image.auroc:.1f}  {found.pixel.auroc:.1f}" if found else f"{'-':>4}  {'-':>4}"
+        needs = "; needs --checkpoint" if preset.checkpoint else ""
+        lines.append(f"  {name:<12}  {figures}  {preset.summary}{needs}")
+    return "\n".join(lines)
+
+
+def _require_files(args: argparse.Namespace, preset: Preset) -> None:
+    """What no preset can give: weights for another backbone, and a trained file. Raises ExportError."""
+    if args.backbone and args.backbone != preset.backbone.name and not args.weights:
+        raise ExportError(f"--backbone {args.backbone} without weights: add --weights TAG or --weights FILE")
+    if preset.checkpoint and not args.checkpoint:
+        files = " or ".join(f"{file.path} (trained on {file.trained_on})" for file in preset.checkpoint.files)
+        raise ExportError(
+            f"{args.method} needs a file that its official code trained: fetch {files} from "
+            f"{preset.checkpoint.repository} and add --checkpoint FILE"
+        )
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str], None]]:
+    """A bar of stages on a terminal, and what moves it to a stage. Torch is imported under it: that takes seconds."""
+    from tqdm import tqdm
+
+    with tqdm(disable=not sys.stderr.isatty(), leave=False, bar_format="{bar:20} {desc} {elapsed}") as bar:
+        bar.set_description_str("start torch")
+        from clipspect_export import STAGES
+
+        def move(stage: str) -> None:
+            bar.total, bar.n = len(STAGES), STAGES.index(stage)
+            bar.set_description_str(stage)
+
+        yield move
+
+
+def _figures(graph: Graph, parity: Parity) -> str:
+    return (
+        f"{graph.flops / 1e9:.1f} GFLOP an image; parity with torch: "
+        f"score {parity.score:.1e}, map {parity.anomaly_map:.1e} (tolerance {parity.tolerance:.0e})"
+    )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers with commas, such as 2,3; found {text!r}") from None
+
+
+@contextmanager
+def _terminate_as_exception() -> Iterator[None]:
+    """SIGTERM unwinds the stack like ctrl-C does, so that the unfinished bundle is removed."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(TERMINATED)
+
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

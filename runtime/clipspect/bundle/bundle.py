@@ -1,0 +1,118 @@
+"""The bundle: a folder whose manifest, `bundle.json`, accounts for every other file by hash.
+
+`Bundle.open` is the only way in. It verifies everything before it returns, so that no
+engine ever sees a file that the exporter did not write.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from clipspect.base.errors import BundleError
+from clipspect.base.files import FileEntry, sha256_of
+from clipspect.bundle.manifest import MANIFEST, Manifest, read_manifest
+from clipspect.engines.onnx_file import external_locations
+
+RECIPES = "recipes"
+DEMO = "demo"  # the word that stands for the embedded bundle
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Bundle:
+        """Read and verify a bundle folder; the word "demo" opens the embedded one (write ./demo for a folder).
+
+        Every file is hashed here, once. Raises BundleError with the one thing that is wrong.
+        """
+        root = _demo_bundle() if path == DEMO else Path(path)
+        try:
+            manifest = read_manifest(root)
+            _check_accounts(root, manifest)
+            for name, entry in manifest.files.items():
+                _verify_file(root, name, entry)
+            _check_weights(root, manifest)
+        except OSError as error:
+            raise BundleError(
+                f"{root}: cannot be read ({error.strerror or error}): check the path and its rights"
+            ) from error
+        return cls(root, manifest)
+
+    @property
+    def graph_path(self) -> Path:
+        """Of the zero-shot graph."""
+        return self.path / self.manifest.graph.file
+
+
+def _demo_bundle() -> Path:
+    try:
+        from clipspect_models import DEMO_BUNDLE
+    except ImportError as error:
+        raise BundleError(
+            "the embedded demo bundle is not in this installation: install clipspect again, from a wheel or a clone"
+        ) from error
+    return Path(DEMO_BUNDLE)
+
+
+def _check_accounts(root: Path, manifest: Manifest) -> None:
+    """Everything that is read besides recipes has its hash in the manifest."""
+    encoder = manifest.text_encoder
+    others = {"tokenizer": encoder.tokenizer if encoder else None, "check images": manifest.check}
+    named = [("graph", graph.file) for graph in manifest.graphs]
+    named += [(what, file) for what, file in others.items() if file is not None]
+    for what, file in named:
+        if file not in manifest.files:
+            raise BundleError(f"{root}: {MANIFEST} names the {what} {file!r} but not its hash: export the bundle again")
+        if file.startswith(f"{RECIPES}/"):
+            raise BundleError(f"{root}: {MANIFEST} names a recipe as its {what}: export the bundle again")
+
+
+def _check_weights(root: Path, manifest: Manifest) -> None:
+    """The graphs, already verified, name no file for their weights that the manifest does not account for."""
+    for graph in manifest.graphs:
+        _check_locations(root, PurePosixPath(graph.file), manifest)
+
+
+def _check_locations(root: Path, graph: PurePosixPath, manifest: Manifest) -> None:
+    try:
+        locations = external_locations((root / graph).read_bytes())
+    except ValueError as error:
+        raise BundleError(f"{root / graph}: not an ONNX model ({error}): export the bundle again") from error
+    for location in sorted(locations):
+        if str(graph.parent / location) not in manifest.files:
+            raise BundleError(
+                f"{root / graph}: reads its weights from {location!r:.200}, for which {MANIFEST} has no hash: "
+                "export the bundle again"
+            )
+
+
+def _verify_file(root: Path, name: str, entry: FileEntry) -> None:
+    pure = PurePosixPath(name)
+    outside = not pure.parts or pure.is_absolute() or ".." in pure.parts or any(sign in name for sign in "\\:")
+    if outside or not name.isprintable() or pure.as_posix() != name or name == MANIFEST:
+        raise BundleError(f"{root}: {MANIFEST} names {name!r:.200}, which is no path inside the bundle: do not use it")
+    if not _SHA256.fullmatch(entry.sha256):
+        raise BundleError(f"{root}: {MANIFEST} holds no SHA-256 for {name!r}: export the bundle again")
+    path = root / pure
+    if path.is_symlink() or not path.resolve().is_relative_to(root.resolve()):
+        raise BundleError(f"{path}: is a link, and a bundle holds its files itself: copy the bundle again")
+    if not path.is_file():
+        raise BundleError(f"{path}: the file is missing: copy or export the bundle again")
+    if pure.parts[0] == RECIPES:
+        return  # recipes are rewritten on the box and carry their own digest
+    size = path.stat().st_size
+    if size != entry.size:
+        raise BundleError(
+            f"{path}: {size} bytes, expected {entry.size}: the file was cut or changed; copy the bundle again"
+        )
+    if sha256_of(path) != entry.sha256:
+        raise BundleError(f"{path}: the content does not match its hash: the file was changed; copy the bundle again")

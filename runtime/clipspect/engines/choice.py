@@ -1,0 +1,165 @@
+"""Which engine scores: the one that was named, or the one that is fastest here, by a real run."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from clipspect.base.errors import BackendError
+from clipspect.engines.engine import CPU, ENGINES, Backend, Engine, Tensors
+
+# Engines that compete have a warm-up, and then runs until this time is over, one at least. Where the warm-up alone
+# takes longer, it is the measurement: a graph whose run takes seconds costs every engine one.
+_SECONDS = 2.0
+_MOST_RUNS = 5
+
+
+def open_backend(
+    name: str | None,
+    graph: Path,
+    *,
+    graph_precision: str = "fp32",
+    probe: Tensors | None = None,
+    refused: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Backend:
+    """Load a graph into the named engine; without a name, into the one that runs `probe` fastest.
+
+    `graph_precision` is the bundle's. `probe`, inputs of the graph, is what engines compete with, and what proves any
+    device but the CPU before it is handed out; on the CPU, a named or only engine first runs on the first frame.
+    Without a probe there is no competition: the first of ENGINES that loads is taken. `options` are fields of the
+    engine's Options; without a name, only engines that have them are tried. `refused` are engines that may not be
+    taken, and why. Raises BackendError; a named engine is never replaced.
+    """
+    load = _Load(graph, graph_precision, probe, options, refused or {})
+    if name is not None:
+        return load.into(_engine(name))
+    installed = [engine for engine in ENGINES if engine.installed]
+    if not installed:
+        raise BackendError(f"no inference engine is installed: {' or '.join(engine.remedy for engine in ENGINES)}")
+    candidates, refusals = _candidates(installed, load)
+    if not candidates and not refusals:  # an engine that finds no device of its kind refuses nothing
+        names = " and ".join(engine.name for engine in installed)
+        remedies = " or ".join(engine.remedy for engine in ENGINES if not engine.compiled)
+        raise BackendError(f"{names} found no device here (clipspect doctor says why): for the CPU, {remedies}")
+    if probe is None or len(candidates) == 1:
+        return _first(candidates, refusals, load)
+    return _fastest(candidates, refusals, load, probe)
+
+
+@dataclass(frozen=True)
+class _Load:
+    """What is to be loaded, whatever the engine."""
+
+    graph: Path
+    graph_precision: str
+    probe: Tensors | None
+    options: dict[str, Any]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def settings(self, engine: Engine, **device: str) -> Any:
+        """The options as the engine's own. Raises BackendError for a refused engine, and one that cannot take them."""
+        if engine.name in self.refused:
+            raise BackendError(self.refused[engine.name])
+        options = {**self.options, **device}
+        known = [field.name for field in dataclasses.fields(engine.module().Options)]
+        if unknown := sorted(set(options) - set(known)):
+            raise BackendError(f"the {engine.name} backend has no option {unknown[0]!r}; there are: {', '.join(known)}")
+        return engine.module().Options(**options)
+
+    def into(self, engine: Engine, **device: str) -> Backend:
+        settings = self.settings(engine, **device)
+        backend: Backend = engine.module().open_session(self.graph, self.graph_precision, settings, self.probe)
+        if self.probe is not None and backend.device != CPU:
+            try:
+                backend.run(self.probe)
+            except BackendError:
+                backend.close()
+                raise
+        return backend
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An engine on a device of this machine."""
+
+    engine: Engine
+    device: str
+
+    def __str__(self) -> str:
+        return f"{self.engine.name} on {self.device}"
+
+
+def _candidates(engines: list[Engine], load: _Load) -> tuple[list[_Candidate], list[str]]:
+    """What may score here, and the words of the engines that do not import or cannot have the options."""
+    candidates, refusals = [], []
+    for engine in engines:
+        try:
+            for device in [load.options["device"]] if "device" in load.options else engine.module().devices():
+                load.settings(engine, device=device)
+                candidates.append(_Candidate(engine, device))
+        except BackendError as error:
+            refusals.append(str(error))
+    return candidates, refusals
+
+
+def _first(candidates: list[_Candidate], refusals: list[str], load: _Load) -> Backend:
+    """The first that loads."""
+    for candidate in candidates:
+        try:
+            backend = load.into(candidate.engine, device=candidate.device)
+        except BackendError as error:
+            refusals = [*refusals, str(error)]
+            continue
+        why = "the first that loads" if len(candidates) > 1 else "the only engine here that can"
+        backend.reason = "; ".join([why, *refusals])
+        return backend
+    raise BackendError("; ".join(refusals))
+
+
+def _fastest(candidates: list[_Candidate], refusals: list[str], load: _Load, probe: Tensors) -> Backend:
+    """The one with the shortest run. One is open at a time, so that memory never holds the weights twice."""
+    seconds: dict[_Candidate, float] = {}
+    for candidate in candidates:
+        try:
+            with load.into(candidate.engine, device=candidate.device) as backend:
+                seconds[candidate] = _seconds_a_run(backend, probe)
+        except BackendError as error:
+            refusals = [*refusals, str(error)]
+    if not seconds:
+        raise BackendError("; ".join(refusals))
+    ranked = sorted(seconds, key=seconds.__getitem__)
+    backend = load.into(ranked[0].engine, device=ranked[0].device)
+    times = ", ".join(f"{candidate} {seconds[candidate] * 1e3:.0f} ms" for candidate in ranked)
+    backend.reason = "; ".join([f"a run: {times}", *refusals])
+    return backend
+
+
+def _seconds_a_run(backend: Backend, probe: Tensors) -> float:
+    """Median of a few runs after a warm-up."""
+    warm_up = _seconds_of_one(backend, probe)
+    if warm_up > _SECONDS:
+        return warm_up
+    times = [_seconds_of_one(backend, probe)]
+    while len(times) < _MOST_RUNS and warm_up + sum(times) < _SECONDS:
+        times.append(_seconds_of_one(backend, probe))
+    return statistics.median(times)
+
+
+def _seconds_of_one(backend: Backend, probe: Tensors) -> float:
+    start = perf_counter()
+    backend.run(probe)
+    return perf_counter() - start
+
+
+def _engine(name: str) -> Engine:
+    for engine in ENGINES:
+        if engine.name == name:
+            return engine
+    known = ", ".join(engine.name for engine in ENGINES)
+    raise BackendError(f"no backend {name!r}; there are: {known}")

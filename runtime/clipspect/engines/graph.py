@@ -1,0 +1,32 @@
+"""A graph as engines see it: an ONNX file, its tensors by name, and what it computes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+IMAGE, SCORE, ANOMALY_MAP = "image", "score", "anomaly_map"  # tensors of the graphs that inspect
+TEXT_FEATURES = "text_features"
+REFERENCE = "reference_"  # inputs of the few-shot graph: galleries, rows of length 1 that references have, (R, D*)
+FEATURES = "features_"  # outputs of the few-shot graph: the image's own rows for each gallery
+TOKENS, EMBEDDINGS = "tokens", "embeddings"  # tensors of the text encoder
+PROMPTS_AT_ONCE = 32  # prompts in one run of the text encoder
+FP32, FP16, BF16, INT8 = "fp32", "fp16", "bf16", "int8"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A graph input or output; a dimension is a number, or a name when it is dynamic."""
+
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An ONNX file of the bundle and its tensors by name."""
+
+    file: str
+    opset: int
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+    flops: int  # of the MatMuls for one image, with one prompt a state and one row a gallery

@@ -1,0 +1,1 @@
+"""A frame on its way to an engine: decoded, its colours put right, resized to the model's size."""

@@ -1,0 +1,1 @@
+"""What this machine is and can do: processor, memory, GPUs, Jetson, power, and what to install on it."""

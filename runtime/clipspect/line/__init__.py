@@ -1,0 +1,1 @@
+"""What runs for years: a watched folder inspected once each, across restarts."""

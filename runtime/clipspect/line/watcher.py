@@ -1,0 +1,237 @@
+"""The loop of `clipspect watch`: complete files in, one line of the log each, the image into its verdict's folder.
+
+The line in the log is the moment that counts. Before it, the file is as if never seen; after it, the
+file is done, and what is left (the index, the sorting, MQTT) is caught up with after a restart.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from clipspect.base.errors import ClipspectError, ImageError
+from clipspect.base.files import atomic_file
+from clipspect.base.lock import locked
+from clipspect.inspection.inspector import Inspector
+from clipspect.inspection.stream import Outcome, stream
+from clipspect.line.health import Health, now, say
+from clipspect.line.index import Index
+from clipspect.line.stop import Stop
+from clipspect.sinks.broker import Broker
+from clipspect.sinks.log import Log
+from clipspect.sinks.outbox import Outbox
+from clipspect.sinks.results import Row, error_row, json_line, result_row
+from clipspect.sinks.sorting import VERDICT_FOLDERS, Sorter, verdict_folder
+from clipspect.sources.folder import Candidate, Folder
+from clipspect.sources.part import Part
+
+RESULTS, HEALTH, OWN = "results.jsonl", "health.json", ".watch"
+_RETRY_S = 1.0  # between attempts at what a full disk or a lost share keeps from working
+_STEP_S = 0.1  # between two looks whether to stop
+_REMEDY = {
+    "log": "make room",
+    "index": "make room",
+    "sorting": "make room and check the rights, or start again with another --sort",
+}
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to watch, and what to do with it; seconds where it is a time."""
+
+    folder: Path
+    out: Path
+    sort: str  # of sorting.MODES
+    settle: float
+    give_up: float
+    health_every: float
+    broker: Broker | None = None
+
+
+class Watcher:
+    """A context manager that holds the output folder; `run` it with an inspector.
+
+    Raises ClipspectError at once for a folder that is not there, an output folder that cannot be written or that
+    another watcher has, and a log that was damaged by other than an interruption.
+    """
+
+    def __init__(self, plan: Plan, stop: Stop, show: Callable[[Row], None]) -> None:
+        self.health = Health()
+        self._plan, self._stop, self._show = plan, stop, show
+
+    def __enter__(self) -> Watcher:
+        plan, own = self._plan, self._plan.out / OWN
+        _check_places(plan)
+        with ExitStack() as stack:
+            stack.enter_context(locked(own / "lock", self._busy, "choose another --out"))
+            self._log = stack.enter_context(closing(Log(plan.out / RESULTS)))
+            if self._log.repaired:
+                say(f"{self._log.path}: the last line was cut short and is removed; its image is inspected again")
+            self._index = stack.enter_context(closing(Index(own / "index.sqlite", self._log)))
+            self._sorter = Sorter(plan.sort, plan.folder, plan.out)
+            self._folder = Folder(
+                plan.folder,
+                skip=plan.out,
+                settle=plan.settle,
+                give_up=plan.give_up,
+                known=self._index.__contains__,
+                problem=lambda text: self.health.problem("folder", text),
+            )
+            self._outbox = self._made_outbox(own / "mqtt.json")
+            self._close = stack.pop_all().close
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _busy(self, holder: str) -> str:
+        found = f"{self._plan.out}: another clipspect watch (process {holder}) writes there"
+        return f"{found}: stop it, or choose another --out"
+
+    def run(self, inspector: Inspector) -> None:
+        """Inspect what comes until stop is asked for. Raises BackendError; a disk that is full is waited for."""
+        self._recipe = inspector.recipe.name
+        with ExitStack() as stack:
+            if self._outbox is not None:
+                self._outbox.start()
+                stack.callback(self._outbox.close)
+            over = threading.Event()
+            beat = threading.Thread(target=self._beat, args=(over,), name="clipspect-health")
+            beat.start()
+            stack.callback(beat.join)
+            stack.callback(over.set)
+            self._sort_last()
+            outcomes = stack.enter_context(closing(stream(inspector, self._folder.ready(self._stop))))
+            stack.callback(self._folder.close)  # the first to be called: who waits for a file is let go
+            for outcome in outcomes:
+                self._finish(self._folder.oldest_under_way(), outcome)
+                if self._stop:
+                    break
+
+    def _finish(self, candidate: Candidate, outcome: Outcome) -> None:
+        """The outcome of the oldest file under way: into the log, unless it is not yet to be told."""
+        part = candidate.part
+        if Part.at(self._plan.folder, part.name) != part:  # it has gone, or what was read may be a mixture
+            self._folder.release(candidate)
+            return
+        if isinstance(outcome, ImageError) and not candidate.last_try:
+            self._folder.release(candidate, again=True)
+            return
+        row = self._row(part, outcome)
+        if not (self._insist("log", lambda: self._append(row)) and self._insist("index", lambda: self._enter(part))):
+            return
+        self._folder.release(candidate)
+        self.health.inspected(verdict_folder(row), (monotonic() - candidate.since) * 1e3)
+        self._show(row)
+        self._sort(part, row)
+
+    def _row(self, part: Part, outcome: Outcome) -> Row:
+        if isinstance(outcome, ImageError):
+            row = error_row(self._plan.folder / part.name, outcome)
+        else:
+            row = result_row(outcome[1])
+        file = {"name": part.name, "size": part.size, "mtime_ns": part.mtime_ns}
+        row = {"id": part.id, "time": now(), "file": file, "recipe": self._recipe, **row}
+        return {**row, "sorted": self._sorter.target(part, row)}
+
+    def _append(self, row: Row) -> None:
+        try:
+            self._log.append(json_line(row))
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            raise ClipspectError(
+                f"{self._log.path}: cannot be written ({error.strerror}): check the disk, then start the command again"
+            ) from error
+
+    def _enter(self, part: Part) -> None:
+        try:
+            self._index.add(part, self._log.size)
+        except sqlite3.OperationalError as error:  # a full disk; whatever else it is, the log has the line
+            raise OSError(errno.ENOSPC, str(error), self._plan.out / OWN) from error
+
+    def _sort_last(self) -> None:
+        """What the last run committed to the log and may not have come to sort."""
+        row = self._log.last()
+        if row is not None:
+            self._sort(Part(**row["file"]), row)
+
+    def _sort(self, part: Part, row: Row) -> None:
+        self._insist("sorting", lambda: self._sorter.sort(part, row["sorted"], readable=row["error"] is None))
+
+    def _insist(self, what: str, action: Callable[[], None]) -> bool:
+        """Until it works; False when stop is asked for before."""
+        while True:
+            try:
+                action()
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                self.health.problem(what, f"{what}: {where}{error.strerror}: inspection waits; {_REMEDY[what]}")
+            else:
+                self.health.problem(what, None)
+                return True
+            until = monotonic() + _RETRY_S
+            while monotonic() < until:
+                if self._stop:
+                    return False
+                time.sleep(_STEP_S)
+
+    def document(self, status: str) -> dict[str, Any]:
+        """The health document."""
+        mqtt = self._outbox.report() if self._outbox is not None else None
+        return self.health.document(status, self._folder.backlog, mqtt)
+
+    def _beat(self, over: threading.Event) -> None:
+        """A line on stderr and health.json, now, every so many seconds, and at the end."""
+        while True:
+            ending = over.wait(0)
+            document = self.document("offline" if ending else "online")
+            print(json.dumps(document), file=sys.stderr, flush=True)
+            try:
+                with atomic_file(self._plan.out / HEALTH) as file:
+                    file.write(json.dumps(document, indent=2).encode() + b"\n")
+            except ClipspectError as error:
+                self.health.problem("health", str(error))
+            else:
+                self.health.problem("health", None)
+            if ending:
+                return
+            over.wait(self._plan.health_every)
+
+    def _made_outbox(self, cursor: Path) -> Outbox | None:
+        if self._plan.broker is None:
+            return None
+        return Outbox(
+            self._plan.broker,
+            self._log,
+            cursor,
+            status=self.document,
+            every=self._plan.health_every,
+            problem=lambda text: self.health.problem("mqtt", text),
+        )
+
+
+def _check_places(plan: Plan) -> None:
+    if not plan.folder.is_dir():
+        raise ClipspectError(f"{plan.folder}: no such folder to watch: create it, or mount it first")
+    try:
+        (plan.out / OWN).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClipspectError(f"{plan.out}: cannot be written ({error.strerror}): choose another --out") from error
+    folder, out = plan.folder.resolve(), plan.out.resolve()
+    if folder == out or any(folder.is_relative_to(out / name) for name in VERDICT_FOLDERS):
+        raise ClipspectError(f"{plan.folder}: is where results go: choose an --out that does not hold it")

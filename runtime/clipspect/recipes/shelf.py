@@ -1,0 +1,65 @@
+"""The recipes of a bundle: which there are, one of them, and the graph that serves it."""
+
+from __future__ import annotations
+
+from clipspect.base.errors import RecipeError
+from clipspect.bundle.bundle import RECIPES, Bundle
+from clipspect.engines.graph import IMAGE, Graph
+from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, choose_recipe, is_recipe_name, read_recipe
+
+
+def serving(bundle: Bundle, recipe: Recipe) -> tuple[Graph, tuple[float, float]]:
+    """The graph that takes the recipe's tensors, and the range of its map. Raises RecipeError."""
+    few_shot = bundle.manifest.few_shot
+    if not recipe.has_references:
+        graph, map_range = bundle.manifest.graph, bundle.manifest.map_range
+    elif few_shot is not None:
+        graph, map_range = few_shot.graph, few_shot.map_range
+    else:
+        raise RecipeError(
+            f"recipe {recipe.name!r} has references, the bundle has no few-shot graph: export it with --few-shot"
+        )
+    expected = {name: spec.shape for name, spec in graph.inputs.items() if name != IMAGE}
+    if set(recipe.tensors) != set(expected):
+        raise RecipeError(
+            f"recipe {recipe.name!r} holds {', '.join(sorted(recipe.tensors))}, but the graph takes "
+            f"{', '.join(sorted(expected))}: make the recipe again for this bundle"
+        )
+    for name, shape in expected.items():
+        found = recipe.tensors[name].shape
+        if not _fits(found, shape):
+            raise RecipeError(
+                f"recipe {recipe.name!r}: {name} has the shape {found}, the graph takes "
+                f"({', '.join(map(str, shape))}): make the recipe again for this bundle"
+            )
+    return graph, map_range
+
+
+def recipe_names(bundle: Bundle) -> list[str]:
+    """Names of the recipes in the bundle, sorted."""
+    names = [path.name[: -len(RECIPE_SUFFIX)] for path in (bundle.path / RECIPES).glob(f"*{RECIPE_SUFFIX}")]
+    return sorted(name for name in names if is_recipe_name(name))
+
+
+def open_recipe(bundle: Bundle, name: str | None = None) -> Recipe:
+    """The recipe of that name; without a name, the only one. Raises RecipeError."""
+    chosen = choose_recipe(recipe_names(bundle), name, bundle.path)
+    return own(bundle, read_recipe(bundle.path / RECIPES / f"{chosen}{RECIPE_SUFFIX}"))
+
+
+def own(bundle: Bundle, recipe: Recipe) -> Recipe:
+    """The recipe itself, if it was made for this bundle. Raises RecipeError."""
+    recipe.require(
+        method=bundle.manifest.method,
+        encoder_sha256=bundle.manifest.backbone.weights.encoder_sha256,
+        dim=bundle.manifest.text.dim,
+        parameters=bundle.manifest.parameters,
+    )
+    return recipe
+
+
+def _fits(found: tuple[int, ...], shape: tuple[int | str, ...]) -> bool:
+    """Whether an array's shape is one of those that a tensor can have; a name stands for any length from 1."""
+    return len(found) == len(shape) and all(
+        length >= 1 if isinstance(side, str) else length == side for length, side in zip(found, shape)
+    )

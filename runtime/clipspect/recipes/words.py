@@ -1,0 +1,106 @@
+"""Words: the half of a recipe that says what is inspected, made by the bundle's text encoder or lent by a recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clipspect.base.errors import RecipeError
+from clipspect.bundle.bundle import Bundle
+from clipspect.recipes.prompts import MEAN, Ensemble, own_prompts, read_ensemble, require_fusion, text_features
+from clipspect.recipes.shelf import open_recipe, recipe_names
+from clipspect.recipes.text_encoder import Progress, TextEncoder
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Words as a person gives them; nothing at all by default."""
+
+    object: str | None = None
+    normal: Sequence[str] = ()  # complete prompts
+    anomalous: Sequence[str] = ()
+    ensemble: str | os.PathLike[str] | None = None  # the name of a shipped one, or a TOML file
+    fusion: str | None = None
+
+    def __bool__(self) -> bool:
+        single = (self.object, self.ensemble, self.fusion)
+        return bool(self.normal or self.anomalous or any(item is not None for item in single))
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """An object's name, what a recipe says of its prompts, and the text features (2, P, D)."""
+
+    object: str
+    prompts: dict[str, Any]
+    features: npt.NDArray[np.float32] = field(repr=False)
+
+
+def embedded_words(
+    bundle: Bundle,
+    asked: Asked,
+    name: str,
+    *,
+    backend: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Words:
+    """The words asked for, through the text encoder; the object's name is `name` where none is given.
+
+    Raises RecipeError: for a method with learned prompts, a bundle without a text encoder, prompts of one state only.
+    """
+    method, text = bundle.manifest.method, bundle.manifest.text
+    if text.ensemble is None:
+        raise RecipeError(
+            f"{bundle.path}: the prompts of this {method} bundle were learned, for any object: it takes no words; "
+            "use the recipe that it came with"
+        )
+    object_name = name if asked.object is None else asked.object
+    fusion = require_fusion(asked.fusion or MEAN)
+    ensemble = _ensemble(asked, object_name, text.ensemble)
+    ensemble.prompts(object_name)  # a name that is none is refused before an engine is loaded
+    with TextEncoder.open(bundle, backend, **options) as encoder:
+        features = text_features(
+            ensemble, object_name, lambda prompts: encoder.embed(prompts, progress), fusion=fusion, mean=text.mean
+        )
+    return Words(object_name, ensemble.words(fusion), features)
+
+
+def lent_words(bundle: Bundle, lender: str) -> Words:
+    """The words of another recipe. Raises RecipeError."""
+    recipe = open_recipe(bundle, lender)
+    return Words(recipe.object, recipe.prompts, recipe.text_features)
+
+
+def word_lender(bundle: Bundle, name: str, like: str | None = None) -> str:
+    """The recipe that lends its words to a new one, `name`, that is given none.
+
+    `like`; else the one that is there under the name already; else the bundle's only one. Raises RecipeError.
+    """
+    names = recipe_names(bundle)
+    if like is not None or name in names:
+        return name if like is None else like
+    if len(names) != 1:
+        there = (
+            f"several recipes to take them from: {', '.join(map(repr, names))}"
+            if names
+            else "no recipe to take them from"
+        )
+        raise RecipeError(f"recipe {name!r} has no words, and there is {there}: give --object TEXT or --like RECIPE")
+    return names[0]
+
+
+def _ensemble(asked: Asked, object_name: str, default: str) -> Ensemble:
+    if not (asked.normal or asked.anomalous):
+        return read_ensemble(default if asked.ensemble is None else asked.ensemble)
+    if asked.ensemble is not None:
+        raise RecipeError("the prompts come from --ensemble or from --normal and --anomalous: leave one of the two out")
+    if not (asked.normal and asked.anomalous):
+        given, missing = ("--normal", "--anomalous") if asked.normal else ("--anomalous", "--normal")
+        raise RecipeError(f"prompts for {given} but none for {missing}: a score compares both, give both")
+    return own_prompts(asked.normal, asked.anomalous, object_name)

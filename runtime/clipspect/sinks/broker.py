@@ -1,0 +1,74 @@
+"""Where results go over MQTT, as a person writes it: mqtt://[USER@]HOST[:PORT]/TOPIC."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from clipspect.base.errors import ClipspectError
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_EXAMPLE = "expected mqtt://[USER@]HOST[:PORT]/TOPIC, or mqtts:// with encryption"
+_MOST_TOPIC_BYTES = 60_000  # MQTT's limit is 65,535
+
+
+@dataclass(frozen=True)
+class Broker:
+    """An MQTT broker and the topic under which this watcher speaks."""
+
+    host: str
+    port: int
+    topic: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    encrypted: bool = False
+
+    @property
+    def result(self) -> str:
+        """The topic of the results."""
+        return f"{self.topic}/result"
+
+    @property
+    def status(self) -> str:
+        """The topic of the retained status."""
+        return f"{self.topic}/status"
+
+    def __str__(self) -> str:
+        return f"mqtt broker {self.host}:{self.port}"
+
+
+def parse_broker(address: str, password_file: Path | None = None) -> Broker:
+    """The broker of an address; the password is the first line of a file. Raises ClipspectError."""
+    if importlib.util.find_spec("aiomqtt") is None:
+        raise ClipspectError('--mqtt needs aiomqtt: pip install "clipspect[mqtt]"')
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ClipspectError(f"--mqtt: {address!r} is no address ({error}): {_EXAMPLE}") from error
+    topic = unquote(parts.path).strip("/")
+    if parts.scheme not in _PORTS or not host or not topic or parts.query:
+        raise ClipspectError(f"--mqtt: {address!r} is no address of a broker and a topic: {_EXAMPLE}")
+    if parts.password is not None:
+        raise ClipspectError("--mqtt: a password there can be read by every user of this machine: --mqtt-password FILE")
+    if set(topic) & set("#+\0") or topic.startswith("$") or len(topic.encode()) > _MOST_TOPIC_BYTES:
+        raise ClipspectError(
+            f"--mqtt: {topic!r:.80} cannot be published to: a topic without # and +, e.g. line1/camera2"
+        )
+    user = unquote(parts.username) if parts.username else None
+    if password_file is not None and user is None:
+        raise ClipspectError(f"--mqtt-password: {address!r} names no user: mqtt://USER@HOST/TOPIC")
+    password = _password(password_file) if password_file is not None else None
+    return Broker(host, port or _PORTS[parts.scheme], topic, user, password, encrypted=parts.scheme == "mqtts")
+
+
+def _password(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ClipspectError(f"{path}: the password cannot be read ({error}): check the file and its rights") from error
+    if not lines or not lines[0]:
+        raise ClipspectError(f"{path}: no password on the first line")
+    return lines[0]

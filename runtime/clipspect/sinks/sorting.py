@@ -1,0 +1,98 @@
+"""Images into the folder of their verdict. Doing it twice is as doing it once, so a restart does the last one again.
+
+Nothing waits for the disk here: with ext4 and XFS an image is sorted for good when the next line is in the log.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from clipspect.base.errors import ClipspectError
+from clipspect.sources.part import Part
+
+MODES = ("link", "move", "copy", "none")
+UNJUDGED, ERROR = "unjudged", "error"  # no limits in the recipe; an image that cannot be read
+VERDICT_FOLDERS = ("pass", "uncertain", "fail", UNJUDGED, ERROR)
+_TEMPORARY = ".copying"  # one at a time; what an interrupted copy leaves is written over by the next
+_LONGEST_STEM = 200  # bytes, so that an id still fits into the 255 of a name
+
+
+def verdict_folder(row: dict[str, Any]) -> str:
+    """Where the image of a row belongs."""
+    return ERROR if row["error"] is not None else row["verdict"] or UNJUDGED
+
+
+class Sorter:
+    """Links, moves or copies the images of a watched folder to `out`/VERDICT/, in their subfolders."""
+
+    def __init__(self, mode: str, folder: Path, out: Path) -> None:
+        """Raises ClipspectError where `mode` is not possible between the two folders."""
+        self._mode, self._folder, self._out = mode, folder, out
+        if mode in {"link", "move"} and os.stat(folder).st_dev != os.stat(out).st_dev:
+            raise ClipspectError(
+                f"--sort {mode}: {out} is not on the file system of {folder}: choose an --out there, or --sort copy"
+            )
+
+    def target(self, part: Part, row: dict[str, Any]) -> str | None:
+        """A free path for the image, relative to `out`: its own name, or one with its id when that is taken."""
+        if self._mode == "none":
+            return None
+        wanted = Path(verdict_folder(row), part.name)
+        if os.path.lexists(self._out / wanted):
+            stem = os.fsdecode(os.fsencode(wanted.stem)[:_LONGEST_STEM])
+            wanted = wanted.with_name(f"{stem}~{part.id[:16]}{wanted.suffix}")
+        return wanted.as_posix()
+
+    def sort(self, part: Part, target: str | None, *, readable: bool) -> None:
+        """Bring the image to its target, unless it is there, or has gone or changed since it was inspected.
+
+        What could not be read stays where it is even when others are moved, and is linked: a camera that goes on
+        writing it completes it there. Raises OSError: nothing is lost, and it can be called again.
+        """
+        if target is None or self._mode == "none":
+            return
+        source, goal = self._folder / part.name, self._out / target
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(goal):
+            try:
+                if self._mode == "copy":
+                    _copy(source, goal, part)
+                elif self._mode == "move" and readable:
+                    os.rename(source, goal)
+                else:
+                    os.link(source, goal)
+            except FileNotFoundError:
+                if not self._folder.is_dir():  # a network share that comes back
+                    raise
+                return
+        if self._mode == "copy" or Part.of(part.name, os.stat(goal)) == part:
+            return
+        if source.exists() and os.path.samefile(source, goal):
+            goal.unlink()  # a link to what another part has become
+        elif self._mode == "move" and readable:
+            _put_back(part, source, goal)
+
+
+def _put_back(part: Part, source: Path, goal: Path) -> None:
+    """Another part took the name just before it was moved: it is to be inspected in its turn."""
+    if source.exists():
+        source = source.with_name(f"{source.stem}~{part.id[:16]}{source.suffix}")
+    os.link(goal, source)
+    goal.unlink()
+
+
+def _copy(source: Path, goal: Path, part: Part) -> None:
+    """Whole or not at all, with the time of its last change; nothing when it is no longer that part."""
+    with source.open("rb") as content:
+        if Part.of(part.name, os.fstat(content.fileno())) != part:
+            return
+        temporary = goal.with_name(_TEMPORARY)
+        with temporary.open("wb") as file:
+            shutil.copyfileobj(content, file)
+            file.flush()
+            os.utime(file.fileno(), ns=(part.mtime_ns, part.mtime_ns))
+            os.fsync(file.fileno())
+    os.replace(temporary, goal)

@@ -1,0 +1,58 @@
+"""What a person means by SOURCE: images, folders and globs, as one list in the order a person would give it."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from clipspect.base.errors import ImageError
+from clipspect.frame.image_files import IMAGE_SUFFIXES, natural_key
+
+_VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+
+
+def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
+    """Every image of the sources, each once: files as given, folders with their subfolders in natural order.
+
+    In a folder only files with an image's suffix count, and nothing hidden; nor what lies in the folder `skip`, where
+    an earlier run wrote its overlays. Raises ImageError for a source that does
+    not exist, holds no image, or is a video or a camera.
+    """
+    found: dict[Path, None] = {}
+    for source in sources:
+        images = [path for path in _images_of(source) if skip is None or not _inside(path, skip)]
+        if not images:
+            raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
+        found.update(dict.fromkeys(images))
+    return list(found)
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _images_of(source: str) -> Iterator[Path]:
+    path = Path(source)
+    if path.is_dir():
+        yield from _images_in(path)
+    elif "://" in source or source.startswith("/dev/") or (source.isdigit() and not path.exists()):
+        raise ImageError(f"{source}: cameras and streams are not read yet: save images and give their folder")
+    elif path.suffix.lower() in _VIDEO_SUFFIXES:
+        raise ImageError(f"{source}: videos are not read yet: save the frames as images and give their folder")
+    elif path.exists():
+        yield path
+    elif glob.has_magic(source):
+        for match in sorted(glob.glob(source, recursive=True), key=natural_key):
+            yield from _images_in(Path(match)) if os.path.isdir(match) else [Path(match)]
+    else:
+        raise ImageError(f"{source}: no such file or folder")
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    images = []
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        images += [Path(where, name) for name in files if not name.startswith(".")]
+    yield from sorted((path for path in images if path.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)

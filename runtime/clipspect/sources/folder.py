@@ -1,0 +1,169 @@
+"""The watched folder: which files are there, which of them are complete, and which are under way.
+
+It is looked at again and again, since notifications of the kernel say nothing of what another machine
+writes to a network share.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from clipspect.frame.image_files import IMAGE_SUFFIXES
+from clipspect.sources.part import Part
+
+_STEP_S = 0.05  # between two looks for something to do
+_SCAN_S = 0.2  # between two scans of a small folder
+_SCAN_SHARE = 0.1  # of the time, at most, that scans of a large folder take
+_MOST_HELD = 10_000  # files that wait in memory; those beyond stay in the folder until there is room
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that is not inspected yet, and has not changed since."""
+
+    part: Part
+    since: float  # monotonic seconds
+    due: float  # when it is tried next
+    last_try: bool = False  # what cannot be read now is reported as an error
+
+
+class Folder:
+    """New files of a folder and its subfolders, each when it has not changed for `settle` seconds.
+
+    Only images by their suffix count; hidden files and folders, links, and what lies in `skip` do not. `known` says
+    whether a part is inspected already. `problem` is told when the folder cannot be read, and None when it can again.
+    Any thread may call.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        skip: Path,
+        settle: float,
+        give_up: float,
+        known: Callable[[Part], bool],
+        problem: Callable[[str | None], None],
+    ) -> None:
+        self.root = root
+        self._skip = os.path.realpath(skip)
+        self._settle, self._give_up = settle, max(settle, give_up)
+        self._known, self._problem = known, problem
+        self._lock = threading.Lock()
+        self._candidates: dict[str, Candidate] = {}
+        self._ready: deque[Candidate] = deque()  # of the last scan, the oldest first
+        self._under_way: dict[str, Candidate] = {}  # in the order in which they were handed out
+        self._beyond = 0  # files that the last scan had no room for
+        self._next_scan = 0.0
+        self._closed = False
+
+    @property
+    def backlog(self) -> int:
+        """Files that are not inspected yet, as far as known; it waits for no lock, since a scan can hang on a share."""
+        return len(self._candidates) + self._beyond + len(self._under_way)
+
+    def ready(self, stop: object) -> Iterator[Path]:
+        """Files to inspect, as they become complete, the oldest first; waits until `stop` is true or `close` called."""
+        while not (self._closed or stop):
+            candidate = self._next()
+            if candidate is None:
+                time.sleep(_STEP_S)
+            else:
+                yield self.root / candidate.part.name
+
+    def oldest_under_way(self) -> Candidate:
+        """The first that was handed out and not released."""
+        with self._lock:
+            return next(iter(self._under_way.values()))
+
+    def release(self, candidate: Candidate, *, again: bool = False) -> None:
+        """A file is done with, or to be tried once more when it has not changed for `give_up` seconds."""
+        with self._lock:
+            name = candidate.part.name
+            del self._under_way[name]
+            if again:
+                self._candidates[name] = Candidate(
+                    candidate.part, candidate.since, candidate.since + self._give_up, last_try=True
+                )
+
+    def close(self) -> None:
+        """End `ready`."""
+        self._closed = True
+
+    def _next(self) -> Candidate | None:
+        with self._lock:
+            if monotonic() >= self._next_scan:
+                self._scan()
+            while self._ready:
+                candidate = self._ready.popleft()
+                if self._candidates.get(candidate.part.name) is candidate:
+                    self._under_way[candidate.part.name] = self._candidates.pop(candidate.part.name)
+                    return candidate
+        return None
+
+    def _scan(self) -> None:
+        start = monotonic()
+        held: dict[str, Candidate] = {}
+        beyond = 0
+        for part in self._parts():
+            if part.name in self._under_way:
+                continue
+            candidate = self._candidates.get(part.name)
+            if candidate is None or candidate.part != part:
+                if self._known(part):
+                    continue
+                if len(held) >= _MOST_HELD:
+                    beyond += 1
+                    continue
+                now = monotonic()
+                candidate = Candidate(part, now, now + self._settle, last_try=self._give_up <= self._settle)
+            held[part.name] = candidate
+        done = monotonic()
+        self._candidates = held
+        due = (candidate for candidate in held.values() if candidate.due <= start)
+        self._ready = deque(sorted(due, key=lambda candidate: (candidate.part.mtime_ns, candidate.part.name)))
+        self._beyond = beyond
+        self._next_scan = done + max(_SCAN_S, (done - start) * (1 / _SCAN_SHARE - 1))
+
+    def _parts(self) -> Iterator[Part]:
+        """Every image file that is there now."""
+        problem: str | None = None
+        folders = [""]
+        while folders:
+            where = folders.pop()
+            try:
+                with os.scandir(self.root / where) as entries:
+                    for entry in entries:
+                        if entry.name.startswith("."):
+                            continue
+                        name = f"{where}/{entry.name}" if where else entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            if os.path.realpath(entry.path) != self._skip:
+                                folders.append(name)
+                        elif _suffix(entry.name) in IMAGE_SUFFIXES and entry.is_file(follow_symlinks=False):
+                            part = _part(name, entry)
+                            if part is not None:
+                                yield part
+            except OSError as error:
+                if where and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                    continue  # a subfolder that has gone since it was listed
+                problem = f"{self.root / where}: cannot be read ({error.strerror or error}): waiting for it"
+        self._problem(problem)
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _part(name: str, entry: os.DirEntry[str]) -> Part | None:
+    try:
+        return Part.of(name, entry.stat(follow_symlinks=False))
+    except FileNotFoundError:  # renamed or removed since it was listed
+        return None

@@ -1,1 +1,0 @@
-"""A box that needs nobody: every new image of a folder is inspected once, across restarts."""

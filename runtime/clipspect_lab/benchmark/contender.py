@@ -1,0 +1,193 @@
+"""One engine, in one precision, in a benchmark: its inspections, its stream, its matrix products, its cold start."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+from clipspect.base.errors import BackendError
+from clipspect.bundle.bundle import Bundle
+from clipspect.engines import ENGINES, Backend, open_backend
+from clipspect.engines.graph import INT8
+from clipspect.inspection.inspector import load
+from clipspect.recipes.recipe import Recipe
+from clipspect_lab.benchmark.figures import MAP, STAGES, TOTAL
+from clipspect_lab.benchmark.gemm import FLOPS, INPUTS, gemm_graph
+
+_WARM_UPS = 2
+_GEMM_SECONDS, _MOST_PRODUCTS = 0.3, 64  # one run of the yardstick: long enough that its start does not count
+_GEMM_SHARE = 0.1  # of the time; the products alternate with inspections
+_FEWEST_GEMMS = 3
+_FEWEST_GROUPS = 8  # batches of a stream
+_START_SECONDS = 600
+
+
+class Contender:
+    """A bundle in one engine. A context manager."""
+
+    def __init__(
+        self, bundle: Bundle, recipe: Recipe, backend: str, *, frame: Path, batch: int, options: dict[str, Any]
+    ) -> None:
+        """Load the engine; `frame` is the file that it will inspect, `batch` at once. Raises BackendError."""
+        self.backend, self.frame, self.batch, self.options = backend, frame, batch, options
+        self.bundle, self.recipe = bundle.path, recipe.name
+        self.milliseconds: dict[str, list[float]] = {name: [] for name in (*STAGES, TOTAL, MAP)}
+        self.inspector = load(bundle.path, recipe.name, backend, **options)
+        engine = next(engine for engine in ENGINES if engine.name == backend)
+        self.version = str(sys.modules[engine.package].__version__)
+        self._spent = 0.0
+        self._gemm: _Gemm | None = None
+        own = bundle.manifest.precision
+        self._gemm_precision = INT8 if self.inspector.precision == INT8 else own  # of the yardstick's graph
+        self.gemm_problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people: the engine and what it computes in."""
+        return f"{self.backend} {self.inspector.precision}"
+
+    def warm_up(self) -> None:
+        """Runs that are not counted; and the yardstick is opened."""
+        for _ in range(_WARM_UPS):
+            self.inspector.inspect_batch([self.frame] * self.batch)
+        try:
+            self._gemm = _Gemm(self.backend, self._gemm_precision, self.frame.parent, self.options)
+        except BackendError as error:
+            self.gemm_problem = str(error)
+
+    def inspect_once(self) -> float:
+        """One batch, stage by stage; the seconds that it took."""
+        start = perf_counter()
+        frames = [self.inspector.prepare(self.frame) for _ in range(self.batch)]
+        results = self.inspector.score(frames)
+        scored = perf_counter()
+        for result in results:
+            _ = result.anomaly_map
+        read = perf_counter()
+        for name in (*STAGES, TOTAL):
+            self.milliseconds[name].append(statistics.mean(getattr(result.timings, name) for result in results))
+        self.milliseconds[MAP].append((read - scored) * 1e3 / self.batch)
+        self._spent += read - start
+        return read - start
+
+    def multiply_when_due(self) -> None:
+        """One run of the yardstick, when it had less than its share of the time."""
+        if self._gemm is not None and self._gemm.spent <= _GEMM_SHARE * self._spent:
+            self._gemm.run()
+
+    def gemm_gflops(self) -> float | None:
+        """Median over the runs, in GFLOP a second; None where the engine cannot run the products."""
+        if self._gemm is None:
+            return None
+        while len(self._gemm.seconds) < _FEWEST_GEMMS:
+            self._gemm.run()
+        return self._gemm.products * FLOPS / statistics.median(self._gemm.seconds) / 1e9
+
+    def stream_rate(self, groups: int) -> float:
+        """Images a second of a stream of so many batches, from the first one's end to the last one's."""
+        frames = [self.frame] * (max(groups, _FEWEST_GROUPS) * self.batch)
+        times = [perf_counter() for _ in self.inspector.stream(frames, self.batch)]
+        return (len(times) - self.batch) / (times[-1] - times[self.batch - 1])
+
+    def cold_start(self, starts: int) -> ColdStart:
+        """Fresh processes, one after another: the median of their times, the largest of their memories."""
+        found = [self._start() for _ in range(starts)]
+        peaks = [start.peak_bytes for start in found if start.peak_bytes is not None]
+        return ColdStart(statistics.median(start.seconds for start in found), max(peaks, default=None))
+
+    def _start(self) -> ColdStart:
+        request = {
+            "bundle": str(self.bundle),
+            "recipe": self.recipe,
+            "backend": self.backend,
+            "image": str(self.frame),
+            "options": self.options,
+        }
+        command = [sys.executable, "-m", "clipspect_lab.benchmark.first_verdict", json.dumps(request)]
+        start = perf_counter()
+        with (
+            tempfile.TemporaryFile("w+", errors="replace") as complaints,  # a pipe that nobody reads would fill up
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process,
+        ):
+            assert process.stdout is not None
+            end = threading.Timer(_START_SECONDS, process.kill)
+            end.start()
+            try:
+                line = process.stdout.readline()
+                seconds = perf_counter() - start
+                process.wait()
+            finally:
+                end.cancel()
+            complaints.seek(0)
+            complaint = complaints.read()
+        if not line.strip():
+            last = complaint.strip().splitlines()[-1:] or [f"status {process.returncode}"]
+            raise BackendError(f"{self.backend} in a fresh process gave no verdict ({last[0]}): run clipspect doctor")
+        return ColdStart(seconds, json.loads(line)["peak_bytes"])
+
+    def __enter__(self) -> Contender:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._gemm is not None:
+            self._gemm.close()
+        self.inspector.close()
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """Of a process that inspects one frame."""
+
+    seconds: float
+    peak_bytes: int | None
+
+
+class _Gemm:
+    """The engine's own large products, as many in a run as take about a third of a second."""
+
+    def __init__(self, backend: str, precision: str, folder: Path, options: dict[str, Any]) -> None:
+        self._open_with = backend, precision, folder, options
+        self.seconds: list[float] = []
+        self.spent = 0.0
+        self._backend = self._open(1)
+        self.products = 1
+        self.run()
+        self.run()
+        products = min(max(round(_GEMM_SECONDS / self.seconds[-1]), 1), _MOST_PRODUCTS)
+        if products > 1:
+            self._backend.close()
+            self._backend, self.products = self._open(products), products
+            self.run()
+        self.seconds, self.spent = [], 0.0
+
+    def run(self) -> None:
+        start = perf_counter()
+        self._backend.run(INPUTS)
+        self.seconds.append(perf_counter() - start)
+        self.spent += self.seconds[-1]
+
+    def close(self) -> None:
+        self._backend.close()
+
+    def _open(self, products: int) -> Backend:
+        name, precision, folder, options = self._open_with
+        path = folder / f"{name}-{options.get('precision', precision)}-{products}-products.onnx"
+        path.write_bytes(gemm_graph(products, precision))
+        own = {option: value for option, value in options.items() if option != "force_precision"}
+        engine = next(engine for engine in ENGINES if engine.name == name)
+        if engine.compiled:  # nothing is ever built at load: this yardstick is, into a cache that goes with it
+            settings = engine.module().Options(**{**own, "cache": str(folder)})
+            built: Backend = engine.module().open_built(path, precision, INPUTS, settings)
+            return built
+        return open_backend(name, path, graph_precision=precision, probe=INPUTS, **own)

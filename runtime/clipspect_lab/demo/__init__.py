@@ -1,0 +1,1 @@
+"""The embedded demo: its pictures, its figures, its page."""

@@ -1,0 +1,53 @@
+"""The shipped pictures of the demo: good parts and damaged ones, of families that its training never saw."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from clipspect.base.document import MismatchError, build
+from clipspect.base.errors import BundleError
+from clipspect.frame.decode import decode
+
+_INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A row of the index."""
+
+    file: str
+    family: str
+    mask: str | None = None  # None: a good image
+    defect: str | None = None
+
+
+def read_samples() -> tuple[Path, list[Sample]]:
+    """The folder, and what the index lists. Raises BundleError when they are not installed."""
+    try:
+        from clipspect_models import DEMO_IMAGES
+
+        index = Path(DEMO_IMAGES) / _INDEX
+        samples = [build(Sample, row, index.name) for row in json.loads(index.read_text(encoding="utf-8"))]
+    except (ImportError, OSError, ValueError, TypeError, MismatchError) as error:
+        raise BundleError(
+            f"the demo's images are not in this installation ({error}): install clipspect again"
+        ) from error
+    if not samples:
+        raise BundleError(f"{index}: lists no images: install clipspect again")
+    return index.parent, samples
+
+
+def read_mask(folder: Path, sample: Sample, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Where the defect is, (H, W), all False for a good part; `size` is the image's. Raises BundleError."""
+    if sample.mask is None:
+        return np.zeros((size[1], size[0]), bool)
+    picture = decode(folder / sample.mask).convert("L")
+    if picture.size != size:
+        raise BundleError(f"{sample.mask}: {picture.size}, its image is {size}: install clipspect again")
+    mask: npt.NDArray[np.bool_] = np.asarray(picture) > 0
+    return mask

@@ -1,0 +1,84 @@
+"""Which recipe inspects a class: the bundle's own, or one made of the class's name, and of references for few-shot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipspect.base.errors import ClipspectError, RecipeError
+from clipspect.bundle.bundle import Bundle
+from clipspect.recipes.recipe import Recipe, check_recipe_name
+from clipspect.recipes.shelf import open_recipe, recipe_names
+
+_NAMES_ARE = 'expected a JSON object of names, such as {"pcb1": "printed circuit board"}'
+
+
+@dataclass(frozen=True)
+class Words:
+    """Where the words of a class's recipe come from."""
+
+    object: str  # what the class is called in prompts
+    lender: str | None  # the bundle's recipe; None: made of `object`
+    note: str | None = None  # what a reader of the figures must know
+
+
+def choose_words(
+    bundle: Bundle, class_name: str, names: Mapping[str, str], recipe: str | None = None, shots: int = 0
+) -> Words:
+    """The recipe asked for; else the bundle's of that name; else one of the name; else the bundle's only one.
+
+    A class's name, for prompts and recipes, is that of `names`, or its own with spaces for underscores. Raises
+    RecipeError when there is nothing to take, or when without `shots` the recipe has references of its own.
+    """
+    name = names.get(class_name, class_name.replace("_", " "))
+    there = recipe_names(bundle)
+    manifest = bundle.manifest
+    if recipe is not None:
+        return _lent(bundle, recipe, shots)
+    if name in there:
+        return _lent(bundle, name, shots)
+    if manifest.text.ensemble is not None and manifest.text_encoder is not None:
+        check_recipe_name(name)
+        return Words(name, None)
+    if len(there) == 1:
+        return _lent(bundle, there[0], shots, f"the bundle's only recipe, {there[0]!r}, whatever the class is")
+    raise RecipeError(
+        f"class {class_name!r}: no recipe {name!r} in {bundle.path} and no text encoder to make one with: choose one "
+        "with --recipe or --names, or export the bundle with --with-text-encoder"
+    )
+
+
+def _lent(bundle: Bundle, name: str, shots: int, note: str | None = None) -> Words:
+    """The words of a recipe of the bundle. One with references would make few-shot figures that say zero-shot."""
+    recipe = open_recipe(bundle, name)
+    if recipe.has_references and not shots:
+        raise RecipeError(
+            f"recipe {name!r} has references, and an evaluation without --shots has none: choose another with --recipe "
+            "or --names, or add --shots K, which takes its words and draws references"
+        )
+    return Words(recipe.object, name, note)
+
+
+def make(bundle: Bundle, words: Words, references: Sequence[Path], backend: str | None, options: Any) -> Recipe:
+    """The recipe itself, in memory. Raises RecipeError, ImageError, BackendError."""
+    from clipspect.recipes.make import make_recipe
+
+    if words.lender is not None and not references:
+        return open_recipe(bundle, words.lender)
+    name = words.object if words.lender is None else words.lender
+    words_from: dict[str, Any] = {"object": words.object} if words.lender is None else {"like": words.lender}
+    return make_recipe(bundle, name, **words_from, references=references, backend=backend, **options)
+
+
+def read_names(path: Path) -> dict[str, str]:
+    """A JSON object of class names and what prompts call them. Raises ClipspectError."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ClipspectError(f"{path}: cannot be read as JSON ({error}): {_NAMES_ARE}") from error
+    if not isinstance(document, dict) or not all(isinstance(name, str) and name for name in document.values()):
+        raise ClipspectError(f"{path}: {_NAMES_ARE}")
+    return document

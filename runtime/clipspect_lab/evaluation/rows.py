@@ -1,0 +1,84 @@
+"""What an evaluation keeps of an image and of a class, as lines of JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from clipspect.base.document import MismatchError, build
+from clipspect.base.errors import ClipspectError
+from clipspect.base.files import atomic_file
+from clipspect_lab.evaluation.curves import Figures
+from clipspect_lab.evaluation.pixels import PixelFigures
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """An inspected image. `stamp` changes with the file, and with the references that it was compared with."""
+
+    name: str  # of its class
+    image: str  # path in the data set
+    stamp: str
+    defect: str | None
+    score: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class's figures. `digest` changes with any file that they were made of."""
+
+    name: str
+    digest: str
+    object: str
+    recipe: str | None  # the bundle's that gave the words; None: made of `object`
+    note: str | None
+    references: tuple[str, ...]
+    good: int
+    defective: int
+    image: Figures
+    pixel: PixelFigures | None  # None: no masks
+
+
+Row = TypeVar("Row", ImageRow, ClassRow)
+
+
+def keep_row(path: Path, rows: dict[Any, Row], key: Any, row: Row) -> None:
+    """Add a row to those that there are and to their file; one that it replaces goes."""
+    replaces = key in rows
+    rows[key] = row
+    if replaces:
+        rewrite(path, rows.values())
+        return
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(row))
+
+
+def rewrite(path: Path, rows: Iterable[ImageRow | ClassRow]) -> None:
+    """Make these the file's rows; one that has them already is left alone."""
+    lines = b"".join(_line(row).encode() for row in rows)
+    if path.is_file() and path.read_bytes() == lines:
+        return
+    with atomic_file(path) as file:
+        file.write(lines)
+
+
+def _line(row: ImageRow | ClassRow) -> str:
+    return json.dumps(dataclasses.asdict(row)) + "\n"
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """Those of a file, which need not be there. Raises ClipspectError."""
+    rows: list[Row] = []
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last line's end was cut short
+        try:
+            rows.append(build(kind, json.loads(line), f"line {number}"))
+        except (ValueError, RecursionError, MismatchError) as error:
+            raise ClipspectError(f"{path}, line {number}: not readable ({error}): choose another --out") from error
+    return rows

@@ -1,0 +1,105 @@
+"""Masks, and the resolution at which maps are compared with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from clipspect.base.errors import DatasetError, ImageError
+from clipspect.frame.spec import ImageSpec
+from clipspect.inspection.maps import to_source_size
+from clipspect_lab.evaluation.datasets import ProductClass, Sample
+
+MODEL, FIXED, ORIGINAL = "model", "256", "original"
+RESOLUTIONS = (MODEL, FIXED, ORIGINAL)
+_ORIENTATION, _TURNED = 0x0112, range(5, 9)  # EXIF: width and height change places
+
+Size = tuple[int, int]  # width, height
+
+
+def check_files(samples: Iterable[Sample]) -> None:
+    """Read every header: before hours of work, is each image one, and each mask of its image's size?
+
+    Raises ImageError or DatasetError that names the file.
+    """
+    for sample in samples:
+        size = _size_of(sample.path, upright=sample.mask is not None)
+        if sample.mask is not None:
+            _check_size(sample.mask, _size_of(sample.mask), size)
+
+
+def check_references(item: ProductClass) -> None:
+    """Read their headers, too: a recipe takes references of one size only.
+
+    Raises ImageError or DatasetError that names the file.
+    """
+    sizes = {path: _size_of(path, upright=True) for path in item.references}
+    for path, size in sizes.items():
+        first, expected = next(iter(sizes.items()))
+        if size != expected:
+            raise DatasetError(
+                f"{path}: this reference of class {item.name!r} is {size[0]} x {size[1]}, {first} is "
+                f"{expected[0]} x {expected[1]}: few-shot references must be of one size, make the good images so, "
+                "draw others with --seed, or leave the class out with --classes"
+            )
+
+
+def evaluation_size(resolution: str, image: ImageSpec, original: Size) -> Size:
+    """The size at which a map and its mask are compared."""
+    sizes = {MODEL: (image.width, image.height), FIXED: (256, 256), ORIGINAL: original}
+    return sizes[resolution]
+
+
+def truth_at(sample: Sample, original: Size, size: Size) -> npt.NDArray[np.bool_]:
+    """The mask of a sample as bool (height, width) at `size`, True where defective; all False for a good image.
+
+    Any value over 0 counts as defective, so VisA's class ids do. When the size changes, the mask is resized with
+    PIL's bilinear filter and cut at one half, as AnomalyCLIP's and APRIL-GAN's code does.
+    """
+    if sample.mask is None:
+        return np.zeros((size[1], size[0]), bool)
+    try:
+        with Image.open(sample.mask) as image:
+            _check_size(sample.mask, image.size, original)
+            values = np.asarray(image)  # of a palette image: its ids
+            bands = image.getbands()
+    except DatasetError:
+        raise
+    except Exception as error:  # whatever Pillow's decoders raise on damaged data
+        raise ImageError(f"{sample.mask}: damaged or cut short ({error}): copy it again") from error
+    if values.ndim == 3:
+        values = values[..., [i for i, band in enumerate(bands) if band != "A"]].max(axis=2)
+    mask: npt.NDArray[np.bool_] = values > 0
+    if size == original:
+        return mask
+    resized = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(resized) > 127
+
+
+def map_at(anomaly_map: npt.NDArray[np.float32], size: Size) -> npt.NDArray[np.float32]:
+    """The model's map (h, w) at `size`, as `Result.anomaly_map` would be."""
+    return to_source_size(anomaly_map, *size)
+
+
+def _size_of(path: Path, *, upright: bool = False) -> Size:
+    """Width and height by the file's header; `upright`, as the model sees them. Raises ImageError."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            # The EXIF of a PNG may follow its pixels, and is read by decoding it: not for every image.
+            turned = upright and width != height and image.getexif().get(_ORIENTATION, 1) in _TURNED
+    except Exception as error:  # whatever Pillow's decoders raise on damaged data
+        raise ImageError(f"{path}: not a readable image ({error}): copy or convert it again") from error
+    return (height, width) if turned else (width, height)
+
+
+def _check_size(mask: Path, size: Size, expected: Size) -> None:
+    if size != expected:
+        raise DatasetError(
+            f"{mask}: the mask is {size[0]} x {size[1]}, its image {expected[0]} x {expected[1]}: "
+            "they must be of one size"
+        )

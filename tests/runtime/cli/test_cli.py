@@ -1,0 +1,310 @@
+"""The command line: what it prints where, its exit status, its files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from clipspect.base.errors import ImageError
+from clipspect.cli import main
+from clipspect.frame.image_files import natural_key
+from clipspect.recipes.limits import Limits
+from clipspect.recipes.recipe import write_recipe
+from clipspect.sinks.results import overlay_names
+from clipspect.sources.files import find_images
+from support import handmade
+from support.command_line import error_of, run
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def spoiled(image_folder: Path) -> Path:
+    """The folder with one more file that is no image."""
+    (image_folder / "part9b.png").write_text("not an image")
+    return image_folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: empty but for a file `taken` and a folder `empty`, whose only content is hidden."""
+    folder = tmp_path / "here"
+    (folder / "empty/.hidden").mkdir(parents=True)
+    (folder / "taken").touch()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+
+def test_run_prints_a_row_an_image_in_natural_order(tiny_bundle: Path, image_folder: Path, capsys: Capture) -> None:
+    assert run("run", tiny_bundle, image_folder) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["score", "verdict", "regions", "ms", "source"]
+    names = [os.path.relpath(row.split()[-1], image_folder) for row in rows]
+    assert names == ["more/part9.png", "part9.png", "part10.png"]
+    assert all(row.split()[:3] == ["1.0000", "-", "1"] for row in rows)
+
+
+def test_run_says_what_scored_and_why_unless_it_was_named(
+    tiny_bundle: Path, image_folder: Path, capsys: Capture
+) -> None:
+    assert run("run", tiny_bundle, image_folder) == 0
+    assert " on cpu (" in capsys.readouterr().err
+    assert run("run", tiny_bundle, image_folder, "--backend", "onnxruntime", "--device", "cpu") == 0
+    assert capsys.readouterr().err.endswith(", onnxruntime on cpu\n")
+    assert run("run", tiny_bundle, image_folder, "--backend", "onnxruntime", "--precision", "bf16") == 1
+    assert "precision: onnxruntime computes in that of the graph" in error_of(capsys)
+
+
+def test_run_json_is_json_lines_and_nothing_else(tiny_bundle: Path, spoiled: Path, capsys: Capture) -> None:
+    assert run("run", tiny_bundle, spoiled, "--json") == 1
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 4
+    assert all(row.keys() == rows[0].keys() for row in rows)
+    (bad,) = [row for row in rows if row["error"]]
+    assert bad["source"] == str(spoiled / "part9b.png")
+    assert bad["score"] is None
+    good = next(row for row in rows if not row["error"])
+    assert (good["width"], good["height"], good["verdict"]) == (64, 48, None)
+    assert good["regions"][0]["area"] > 100
+    assert set(good["timings_ms"]) == {"decode", "preprocess", "infer", "post"}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 10])
+def test_a_bad_file_is_reported_and_the_others_are_inspected(
+    tiny_bundle: Path, spoiled: Path, capsys: Capture, batch: int
+) -> None:
+    assert run("run", tiny_bundle, spoiled, "--batch", batch) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1 + 3
+    assert "part9b.png: not an image" in err
+    assert "1 could not be read" in err
+
+
+def test_run_out_writes_json_lines_a_csv_and_overlays(tiny_bundle: Path, spoiled: Path, tmp_path: Path) -> None:
+    import csv
+
+    out = tmp_path / "results"
+    assert run("run", tiny_bundle, spoiled, "--out", out) == 1
+    rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    with (out / "results.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["source"] for row in table] == [row["source"] for row in rows]
+    assert [float(row["score"]) for row in table if row["score"]] == [row["score"] for row in rows if not row["error"]]
+    assert [row["error"] for row in table if row["error"]] == [row["error"] for row in rows if row["error"]]
+    overlays = [row["overlay"] for row in rows if row["overlay"]]
+    assert len(set(overlays)) == 3
+    for overlay in overlays:
+        with Image.open(out / overlay) as image:
+            image.load()
+    assert sorted(path.name for path in out.iterdir()) == ["overlays", "results.csv", "results.jsonl"]
+
+
+def test_an_interrupted_run_leaves_no_results_that_look_whole(
+    tiny_bundle: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    from clipspect.sinks.results import ResultFolder
+
+    def interrupt(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResultFolder, "draw", interrupt)
+    assert run("run", tiny_bundle, image_folder, "--out", tmp_path / "out") == 130
+    assert not (tmp_path / "out/results.csv").exists()
+    assert (tmp_path / "out/results.csv.partial").exists()
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_verdict_of_fail_is_a_result_not_an_error(tiny_bundle: Path, image_folder: Path, capsys: Capture) -> None:
+    recipe = handmade.make_recipe("strict", limits=Limits(0.3, 0.6))
+    write_recipe(tiny_bundle / "recipes/strict.safetensors", recipe)
+    assert run("run", tiny_bundle, image_folder, "--recipe", "strict") == 0
+    out, err = capsys.readouterr()
+    assert out.count(" fail ") == 3
+    assert "3 fail" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["none.png"], "none.png: no such file or folder"),
+        (["*.png"], "no images here"),
+        (["empty"], "empty: no images here"),
+        (["0"], "cameras and streams are not read yet"),
+        (["rtsp://camera/1"], "cameras and streams are not read yet"),
+        (["/dev/video0"], "cameras and streams are not read yet"),
+        (["line.MP4"], "videos are not read yet"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_sources_that_hold_no_image_are_one_clear_error(
+    tiny_bundle: Path, capsys: Capture, arguments: list[str], reason: str
+) -> None:
+    assert run("run", tiny_bundle, *arguments) == 1
+    assert reason in error_of(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--recipe", "nut"], "no recipe 'nut'"),
+        (["--backend", "tpu"], "no backend 'tpu'"),
+        (["--heat-scale", "1", "0"], "--heat-scale: 1 is not below 0"),
+        (["--out", "taken"], "cannot be written"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_what_cannot_be_done_is_refused_in_one_line(
+    tiny_bundle: Path, image_folder: Path, capsys: Capture, arguments: list[str], reason: str
+) -> None:
+    assert run("run", tiny_bundle, image_folder, *arguments) == 1
+    assert reason in error_of(capsys)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["run"],
+        ["run", "b", "s", "--batch", "0"],
+        ["run", "b", "s", "--threads", "two"],
+        ["run", "b", "s", "--map-limit", "nan"],
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: clipspect" in capsys.readouterr().err
+
+
+def test_globs_folders_and_files_together_count_each_image_once(image_folder: Path) -> None:
+    sources = [f"{image_folder}/*.png", str(image_folder), str(image_folder / "part9.png"), f"{image_folder}/m*"]
+    found = [path.relative_to(image_folder).as_posix() for path in find_images(sources)]
+    assert found == ["part9.png", "part10.png", "more/part9.png"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "part[1].png"
+    path.touch()
+    assert find_images([str(path)]) == [path]
+
+
+def test_a_file_name_that_is_no_text_is_inspected_and_written(
+    tiny_bundle: Path, image_folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    name = os.fsdecode(b"part\xff.png")
+    (image_folder / "part9.png").rename(image_folder / name)
+    for output in ([], ["--json"], ["--out", tmp_path / "out"]):
+        assert run("run", tiny_bundle, image_folder / name, *output) == 0
+    assert json.loads((tmp_path / "out/results.jsonl").read_text())["source"] == str(image_folder / name)
+    assert "part" in capsys.readouterr().out
+
+
+def test_hidden_files_and_other_files_of_a_folder_do_not_count(tmp_path: Path) -> None:
+    for name in ("a.txt", ".b.png", "c.PNG"):
+        (tmp_path / name).touch()
+    assert find_images([str(tmp_path)]) == [tmp_path / "c.PNG"]
+    (tmp_path / "c.PNG").unlink()
+    with pytest.raises(ImageError, match="no images here"):
+        find_images([str(tmp_path)])
+
+
+@given(st.permutations(["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]))
+def test_names_are_in_natural_order_however_they_came(names: list[str]) -> None:
+    assert sorted(names, key=natural_key) == ["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]
+
+
+@given(st.lists(st.text(max_size=8), max_size=8))
+def test_any_names_have_an_order(names: list[str]) -> None:
+    assert len(sorted(names, key=natural_key)) == len(names)
+
+
+@given(st.lists(st.text(st.sampled_from("aB_./"), min_size=1, max_size=6), min_size=1, max_size=12, unique=True))
+def test_overlays_never_share_a_name(names: list[str]) -> None:
+    paths = list(dict.fromkeys(Path("/d") / name.strip("/") / "x.png" for name in names))
+    found = list(overlay_names(paths).values())
+    assert len({name.casefold() for name in found}) == len(paths)
+    assert all("/" not in name and name.endswith(".jpg") for name in found)
+
+
+# --- info ------------------------------------------------------------------------------------------------------------
+
+
+def test_info_shows_what_a_bundle_is(tiny_bundle: Path, capsys: Capture) -> None:
+    assert run("info", tiny_bundle) == 0
+    out = capsys.readouterr().out
+    for word in ("winclip", "scales [2, 3]", "32 x 32", "parity", "1.0e-07", "object 'object'", "model.onnx"):
+        assert word in out
+
+
+def test_info_json_is_one_document(tiny_bundle: Path, capsys: Capture) -> None:
+    assert run("info", tiny_bundle, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["manifest"]["method"] == "winclip"
+    assert document["recipes"][0]["tensors"] == {"text_features": [2, 1, 4]}
+
+
+def test_info_of_a_damaged_bundle_is_refused(tiny_bundle: Path, capsys: Capture) -> None:
+    (tiny_bundle / "model.onnx").write_bytes(b"x")
+    assert run("info", tiny_bundle) == 1
+    assert "the file was cut or changed" in error_of(capsys)
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+
+def test_python_m_clipspect_is_the_same_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "clipspect", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("clipspect ")
+
+
+def test_a_reader_that_leaves_is_no_traceback(tiny_bundle: Path, image_folder: Path) -> None:
+    images = [str(image_folder / "part9.png")] * 1 + [str(image_folder)] * 1
+    for number in range(300):
+        os.link(image_folder / "part9.png", image_folder / f"copy{number}.png")
+    command = [sys.executable, "-m", "clipspect", "run", str(tiny_bundle), *images, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 141
+
+
+def test_ctrl_c_ends_with_130_and_one_line(tiny_bundle: Path, image_folder: Path) -> None:
+    for number in range(3000):
+        os.link(image_folder / "part9.png", image_folder / f"copy{number}.png")
+    command = [sys.executable, "-m", "clipspect", "run", str(tiny_bundle), str(image_folder), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "clipspect: interrupted\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_one_line(tiny_bundle: Path) -> None:
+    command = [sys.executable, "-m", "clipspect", "info", str(tiny_bundle)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "space left" in done.stderr

@@ -1,0 +1,215 @@
+"""Results over MQTT, against a real mosquitto that comes and goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.command_line import error_of, run
+from support.watched import Watching, grey_png, rows_of, wait_for
+
+pytest.importorskip("aiomqtt", reason='needs aiomqtt: pip install "clipspect[mqtt]"')
+mqtt = pytest.importorskip("paho.mqtt.client")
+
+Capture = pytest.CaptureFixture[str]
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="needs mosquitto: apt-get install mosquitto")
+
+
+class Mosquitto:
+    """A broker on a free port of this machine, that keeps sessions and retained messages while it is stopped."""
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._config = home / "mosquitto.conf"
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+            f"persistence true\npersistence_location {home}/\nuser root\nset_tcp_nodelay true\n"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen([str(MOSQUITTO), "-c", self._config], stderr=subprocess.DEVNULL)
+        wait_for(self._answers)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        with socket.socket() as attempt:
+            return attempt.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class Listener:
+    """A client that hears what is published under a topic; with a `session` also what was while it was away."""
+
+    def __init__(self, port: int, topic: str, session: str = "") -> None:
+        self.results: list[dict[str, Any]] = []
+        self.statuses: list[dict[str, Any]] = []
+        version = mqtt.CallbackAPIVersion.VERSION2
+        self._client = mqtt.Client(version, client_id=session, clean_session=not session)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_message = self._take
+        self._client.on_connect = lambda client, *_: client.subscribe(f"{topic}/#", qos=1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def _take(self, client: object, data: object, message: Any) -> None:
+        kind = self.results if message.topic.endswith("/result") else self.statuses
+        kind.append(json.loads(message.payload))
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def retained_status(broker: Mosquitto, topic: str) -> dict[str, Any]:
+    """What one who comes now is told of the watcher."""
+    with Listener(broker.port, topic) as listener:
+        wait_for(lambda: listener.statuses)
+        return listener.statuses[0]
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    (tmp_path / "mosquitto").mkdir()
+    mosquitto = Mosquitto(tmp_path / "mosquitto")
+    mosquitto.start()
+    yield mosquitto
+    mosquitto.stop()
+
+
+def drop(folder: Path, numbers: range) -> None:
+    for number in numbers:
+        (folder / f"{number}.png").write_bytes(grey_png(number % 256))
+
+
+@needs_mosquitto
+def test_no_result_is_lost_while_the_broker_and_the_watcher_come_and_go(
+    tiny_bundle: Path, folder: Path, out: Path, broker: Mosquitto
+) -> None:
+    options = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}/line1", "--health", 0.2, "--sort", "none")
+    with Listener(broker.port, "line1", session="database") as database:
+        with Watching(folder, tiny_bundle, out, *options) as watching:
+            drop(folder, range(40))
+            watching.wait_until(lambda: len(database.results) >= 20)
+            broker.stop()
+            drop(folder, range(40, 80))
+            watching.wait_for_rows(80)  # inspection goes on without a broker
+            assert "results wait in the log" in watching.said()
+            broker.start()
+            watching.wait_until(lambda: len(database.results) >= 80)
+            drop(folder, range(80, 120))
+            watching.wait_for_rows(90)
+            watching.process.kill()
+        broker.stop()
+        with Watching(folder, tiny_bundle, out, *options) as watching:
+            watching.wait_for_rows(120)
+            broker.start()
+            watching.wait_until(lambda: {row["id"] for row in database.results} == {row["id"] for row in rows_of(out)})
+            assert watching.stop() == 0
+    assert len(rows_of(out)) == 120
+    told = {row["id"]: row for row in database.results}
+    assert told == {row["id"]: row for row in rows_of(out)}
+    assert len(database.results) <= 120 + 3 * 10  # what was not acknowledged at one of three interruptions, once more
+
+
+@needs_mosquitto
+def test_the_retained_status_says_online_offline_and_cut_off(
+    tiny_bundle: Path, folder: Path, out: Path, broker: Mosquitto
+) -> None:
+    drop(folder, range(1))
+    options = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}/line 1/camera%202", "--health", 0.1)
+    topic = "line 1/camera 2"
+    with Watching(folder, tiny_bundle, out, *options) as watching:
+        watching.wait_for_rows(1)
+        watching.wait_until(lambda: retained_status(broker, topic)["inspected"] == 1)
+        assert retained_status(broker, topic)["status"] == "online"
+        watching.process.kill()
+        wait_for(lambda: retained_status(broker, topic)["status"] == "offline")  # the last will
+        assert retained_status(broker, topic)["problems"] == ["the connection was lost"]
+    with Watching(folder, tiny_bundle, out, *options) as watching:
+        watching.wait_until(lambda: retained_status(broker, topic)["status"] == "online")
+        assert watching.stop() == 0
+    parting = retained_status(broker, topic)
+    assert (parting["status"], parting["problems"]) == ("offline", [])
+    assert parting["mqtt"]["waiting_bytes"] == 0
+
+
+def test_a_broker_that_is_not_there_keeps_nothing_up(tiny_bundle: Path, folder: Path, out: Path) -> None:
+    drop(folder, range(2))
+    with Watching(folder, tiny_bundle, out, "--mqtt", "mqtt://127.0.0.1:9/line1") as watching:
+        watching.wait_for_rows(2)
+        assert watching.stop() == 0
+    health = json.loads((out / "health.json").read_text())
+    assert health["mqtt"]["connected"] is False
+    assert health["mqtt"]["waiting_bytes"] == (out / "results.jsonl").stat().st_size
+    assert "mqtt broker 127.0.0.1:9: " in health["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mqtt", "broker/line1"], "is no address of a broker and a topic: expected mqtt://"),
+        (["--mqtt", "mqtt://broker"], "is no address of a broker and a topic"),
+        (["--mqtt", "mqtt://broker:port/line1"], "is no address (Port could not be cast"),
+        (["--mqtt", "mqtt://me:secret@broker/line1"], "--mqtt-password FILE"),
+        (["--mqtt", "mqtt://broker/line+/1"], "cannot be published to"),
+        (["--mqtt", "mqtt://broker/line1", "--mqtt-password", "secret"], "names no user"),
+        (["--mqtt", "mqtt://me@broker/line1", "--mqtt-password", "none"], "none: the password cannot be read"),
+        (["--mqtt-password", "secret"], "there is no --mqtt"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused(
+    folder: Path, out: Path, arguments: list[str], message: str, capsys: Capture
+) -> None:
+    assert run("watch", folder, "--bundle", "demo", "--out", out, *arguments) == 1
+    assert message in (said := error_of(capsys))
+    assert "secret@" not in said
+
+
+@needs_mosquitto
+def test_a_user_and_a_password_from_a_file_open_the_door(
+    tiny_bundle: Path, folder: Path, out: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "mosquitto"
+    home.mkdir()
+    broker = Mosquitto(home)
+    passwords, secret = home / "passwords", tmp_path / "secret"
+    secret.write_text("open sesame\n")
+    tool = shutil.which("mosquitto_passwd")
+    if tool is None:
+        pytest.skip("needs mosquitto_passwd: apt-get install mosquitto")
+    subprocess.run([tool, "-b", "-c", passwords, "ali", "open sesame"], check=True, capture_output=True)
+    config = home / "mosquitto.conf"
+    config.write_text(
+        config.read_text().replace("allow_anonymous true", f"allow_anonymous false\npassword_file {passwords}")
+    )
+    broker.start()
+    try:
+        for user, connected in (("ali", True), ("baba", False)):
+            address = f"mqtt://{user}@127.0.0.1:{broker.port}/line1"
+            options = ("--mqtt", address, "--mqtt-password", secret, "--health", 0.1)
+            with Watching(folder, tiny_bundle, out, *options) as watching:
+                sign = '"connected": true' if connected else "mqtt broker 127.0.0.1:"
+                watching.wait_until(lambda sign=sign: sign in watching.said())
+                assert watching.stop() == 0
+            assert ("ot authori" in watching.err) != connected
+    finally:
+        broker.stop()

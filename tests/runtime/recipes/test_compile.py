@@ -1,0 +1,318 @@
+"""`clipspect compile`: real engines by TensorRT-RTX without a GPU, whole or not at all, by one process at once."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clipspect.base.errors import BackendError
+from clipspect.bundle.manifest import read_manifest
+from clipspect.recipes.compile import compile_bundle
+from clipspect.recipes.recipe import Recipe, write_recipe
+from support import handmade, handmade_graphs
+from support.command_line import error_of, run
+
+pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install tensorrt-rtx-cu13 (no GPU)")
+pytest.importorskip("cuda.bindings", reason="needs NVIDIA's bindings: pip install cuda-bindings (no GPU)")
+from clipspect.base.lock import locked
+from clipspect.engines.tensorrt import devices
+from clipspect.engines.tensorrt.ranges import Sizes, ranges_of
+
+RTX = ("--package", "tensorrt_rtx", "--for-compute-capability", "8.6")
+SECONDS = 300  # that a child process may take at most
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLIPSPECT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "tensorrt"
+
+
+def documents(cache: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(cache.glob("*.json"))]
+
+
+def engine_of(cache: Path) -> Path:
+    (path,) = cache.glob("*.engine")
+    return path
+
+
+def started(*arguments: object) -> subprocess.Popen[str]:
+    """The command in a process of its own, with the interrupts of a shell's foreground."""
+    command = [sys.executable, "-m", "clipspect", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, pattern: str, process: subprocess.Popen[str]) -> Path:
+    for _ in range(SECONDS * 200):
+        if found := [file for file in path.glob(pattern) if file.stat().st_size]:
+            return found[0]
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    raise AssertionError(f"no {pattern} in {path}")
+
+
+# --- what is built ---------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_bundle_is_compiled_once_and_info_lists_it(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compile", "demo", *RTX, "8.9", "--json") == 0
+    (engine,) = json.loads(capsys.readouterr().out)["engines"]
+    assert (engine["graph"], engine["built"], engine["path"]) == ("zero-shot", True, str(engine_of(cache)))
+    facts = engine["engine"]["facts"]
+    assert facts["compute_capabilities"] == ["8.6", "8.9"]
+    assert (facts["device"], facts["precision"], facts["package"]) == (None, "fp32", "tensorrt_rtx")
+    assert sorted(facts["files"]) == ["model.onnx", "model.onnx.data"]
+    assert documents(cache) == [engine["engine"]]
+    assert sorted(path.suffix for path in cache.iterdir()) == [".engine", ".json"]
+    assert run("compile", "demo", *RTX, "8.9") == 0
+    assert "there already: tensorrt_rtx" in capsys.readouterr().out
+    assert run("info", "demo") == 0
+    page = capsys.readouterr().out
+    assert "compiled engines of these graphs" in page
+    assert "fp32, up to 1 image(s), for compute capability 8.6, 8.9" in page
+    assert run("info", "demo", "--json") == 0
+    (listed,) = json.loads(capsys.readouterr().out)["engines"]
+    assert listed["engine"] == engine["engine"]
+
+
+def test_every_graph_of_a_bundle_is_compiled_and_the_text_encoder_where_it_is_asked_for(
+    full_bundle: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("compile", full_bundle, *RTX) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[::2]] == ["zero-shot", "few-shot"]
+    assert run("compile", full_bundle, *RTX, "--graph", "text", "few-shot") == 0
+    out = capsys.readouterr().out
+    assert "text      built in" in out
+    assert "few-shot  there already" in out
+    assert len(documents(cache)) == 3
+
+
+def test_a_larger_batch_takes_the_smaller_ones_place_and_serves_it(tiny_bundle: Path, cache: Path) -> None:
+    for batch, built in ((1, True), (4, True), (2, False)):
+        (compiled,) = compile_bundle(tiny_bundle, capabilities=["8.6"], package="tensorrt_rtx", batch=batch, prompts=8)
+        assert compiled.built == built
+    (document,) = documents(cache)
+    assert document["inputs"]["image"]["least"] == [1, handmade.SIDE, handmade.SIDE, 3]
+    assert document["inputs"]["image"]["most"] == [4, handmade.SIDE, handmade.SIDE, 3]
+    assert engine_of(cache).name == document["file"]
+
+
+def test_precisions_have_engines_of_their_own(tiny_bundle: Path, cache: Path) -> None:
+    assert run("compile", tiny_bundle, *RTX) == 0
+    assert run("compile", tiny_bundle, *RTX, "--precision", "tf32") == 0
+    assert sorted(document["facts"]["precision"] for document in documents(cache)) == ["fp32", "tf32"]
+
+
+def test_what_is_there_is_built_anew_only_when_forced(tiny_bundle: Path, cache: Path) -> None:
+    for arguments, changed in ((), True), ((), False), (("--force",), True):
+        before = {path: path.stat().st_mtime_ns for path in cache.glob("*.json")}
+        assert run("compile", tiny_bundle, *RTX, *arguments) == 0
+        assert (before != {path: path.stat().st_mtime_ns for path in cache.glob("*.json")}) == changed
+        assert engine_of(cache).name == documents(cache)[0]["file"]
+
+
+def shapes_of(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+    return {name: tensor.shape for name, tensor in recipe.tensors.items()}
+
+
+def test_the_engine_is_made_for_the_recipes_of_the_bundle(tiny_bundle: Path) -> None:
+    many = handmade.make_recipe("many", tensors={"text_features": np.ones((2, 9, handmade.DIM), np.float32)})
+    graph = read_manifest(tiny_bundle).graph
+    text = ranges_of(graph, Sizes(batch=3, prompts=5), [shapes_of(handmade.make_recipe()), shapes_of(many)])[
+        "text_features"
+    ]
+    assert (text.least, text.best, text.most) == ((2, 1, handmade.DIM), (2, 9, handmade.DIM), (2, 9, handmade.DIM))
+
+
+def test_galleries_have_room_for_the_photos_that_were_said(full_bundle: Path) -> None:
+    few_shot = read_manifest(full_bundle).few_shot
+    assert few_shot is not None
+    shapes = ranges_of(few_shot.graph, Sizes(references=6))
+    for name, cells in handmade_graphs.GRIDS.items():
+        rows = shapes[f"reference_{name}"]
+        assert (rows.least[0], rows.best[0], rows.most[0]) == (1, 4 * cells**2, 6 * cells**2)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--backend", "openvino"), "openvino has nothing to compile: it loads a bundle as it is"),
+        (("--for-compute-capability", "8.7"), "does not build for compute capability 8.7; it knows 7.5, 8.0, 8.6"),
+        ((*RTX, "--graph", "few-shot"), "the bundle has no few-shot graph, it has: zero-shot"),
+        ((*RTX, "--precision", "fp16"), "the graph is fp32, found 'fp16'"),
+    ],
+)
+def test_what_cannot_be_compiled_is_refused_in_one_line(
+    tiny_bundle: Path, cache: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert run("compile", tiny_bundle, "--package", "tensorrt_rtx", *arguments) == 1
+    assert message in error_of(capsys)
+    assert not cache.exists() or not list(cache.iterdir())
+
+
+def test_without_a_gpu_the_kind_of_gpu_must_be_said(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if devices():
+        pytest.skip("needs a machine without an NVIDIA GPU")
+    assert run("compile", tiny_bundle, "--package", "tensorrt_rtx") == 1
+    error = error_of(capsys)
+    assert "no NVIDIA GPU can be used here" in error
+    assert "--for-compute-capability" in error
+
+
+def test_a_graph_that_does_not_parse_is_one_quiet_error(
+    tmp_path: Path, cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = handmade.write_bundle(tmp_path / "b")
+    (root / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM).replace(b"Cast", b"Cost"))
+    handmade.write_manifest(root, read_manifest(root))
+    assert run("compile", root, *RTX) == 1
+    assert "tensorrt_rtx cannot load model.onnx: " in error_of(capfd)
+    assert not list(cache.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_refused(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compile", tiny_bundle, *RTX, "--cache", tiny_bundle / "model.onnx") == 1
+    assert "cannot be written" in error_of(capsys)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "missing"])
+def test_a_damaged_engine_is_refused_with_the_command_and_built_again_by_it(
+    tiny_bundle: Path, cache: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    assert run("compile", tiny_bundle, *RTX) == 0
+    path = engine_of(cache)
+    whole = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(whole[:-9] if damage == "cut" else whole[:-1] + bytes([whole[-1] ^ 1]))
+    capsys.readouterr()
+    assert run("verify", tiny_bundle, "--backend", "tensorrt") == 1
+    capsys.readouterr()
+    with pytest.raises(BackendError, match=f": clipspect compile {tiny_bundle} --backend tensorrt --package") as caught:
+        _load(tiny_bundle)
+    words = {"cut": f"was cut short or changed ({len(whole) - 9} of", "changed": "hash", "missing": "cannot be read"}
+    assert words[damage] in str(caught.value)
+    assert run("compile", tiny_bundle, *RTX) == 0
+    assert "built in" in capsys.readouterr().out
+    assert engine_of(cache).stat().st_size > len(whole) // 2
+
+
+def test_an_engine_of_a_bundle_that_was_exported_again_is_stale(tiny_bundle: Path, cache: Path) -> None:
+    assert run("compile", tiny_bundle, *RTX) == 0
+    (tiny_bundle / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM) + b"\x3a\x00")
+    handmade.write_manifest(tiny_bundle, read_manifest(tiny_bundle))
+    command = f"clipspect compile {tiny_bundle} --backend tensorrt --package tensorrt_rtx"
+    with pytest.raises(BackendError, match=rf"does not fit: model.onnx is another file .*: {command}$"):
+        _load(tiny_bundle)
+
+
+def test_an_engine_in_another_cache_is_not_found(tiny_bundle: Path, tmp_path: Path) -> None:
+    assert run("compile", tiny_bundle, *RTX, "--cache", tmp_path / "elsewhere") == 0
+    with pytest.raises(BackendError, match=r"no NVIDIA GPU|no engine is compiled of .*model\.onnx \(looked in"):
+        _load(tiny_bundle)
+
+
+def _load(root: Path) -> None:
+    from clipspect.engines import open_backend
+
+    open_backend("tensorrt", root / "model.onnx", package="tensorrt_rtx").close()
+
+
+# --- one process at once, whole or nothing ---------------------------------------------------------------------------
+
+
+def test_a_second_process_is_refused_and_told_who_is_at_it(
+    tiny_bundle: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = (
+        "import sys, pathlib; from clipspect.base.lock import locked\n"
+        "with locked(pathlib.Path(sys.argv[1]), str, ''): print('held', flush=True); sys.stdin.read()"
+    )
+    assert run("compile", tiny_bundle, *RTX) == 0
+    lock = cache / f"{next(cache.glob('*.json')).stem}.lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        capsys.readouterr()
+        assert run("compile", tiny_bundle, *RTX, "--force") == 1
+        assert f"process {first.pid} is compiling the engine of {tiny_bundle / 'model.onnx'} now" in error_of(capsys)
+        first.kill()  # however it ends, the lock ends with it
+    assert run("compile", tiny_bundle, *RTX, "--force") == 0
+    assert not lock.exists()
+
+
+def test_two_commands_at_once_build_one_engine(cache: Path) -> None:
+    first = started("compile", "demo", *RTX)
+    pid = wait_for(cache, "*.lock", first).read_text()
+    second = started("compile", "demo", *RTX)
+    out, error = second.communicate(timeout=SECONDS)
+    assert first.wait(SECONDS) == 0, first.communicate()
+    if second.returncode:  # else the first was done before the second looked
+        assert pid == str(first.pid)
+        assert f"process {first.pid} is compiling the engine of" in error
+        assert error.count("\n") == 1
+    else:
+        assert "there already" in out
+    assert engine_of(cache).name == documents(cache)[0]["file"]
+    for process in (first, second):
+        process.communicate()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_build_leaves_no_engine(cache: Path, how: signal.Signals) -> None:
+    process = started("compile", "demo", *RTX)
+    wait_for(cache, "*.lock", process)
+    os.kill(process.pid, how)
+    _, error = process.communicate(timeout=SECONDS)
+    left = [path.suffix for path in cache.iterdir()]
+    if how == signal.SIGINT:
+        assert (process.returncode, error) == (130, "clipspect: interrupted\n")
+        assert left == []
+    else:
+        assert left == [".lock"]
+    assert run("compile", "demo", *RTX) == 0
+
+
+def test_a_place_without_locks_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_here(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none_here)
+    expected = pytest.raises(BackendError, match=r"x.lock: cannot be locked .No locks available.: choose another")
+    with expected, locked(tmp_path / "x.lock", str, "choose another", BackendError):
+        pass
+
+
+def test_a_lock_is_free_again_after_its_block(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    for _ in range(2):
+        with locked(path, "held by {}".format, ""):
+            expected = pytest.raises(BackendError, match=f"held by {os.getpid()}")
+            with expected, locked(path, "held by {}".format, "", BackendError):
+                pass
+        assert not path.exists()
+
+
+def test_a_recipe_that_is_new_needs_no_new_engine(tiny_bundle: Path, cache: Path) -> None:
+    assert run("compile", tiny_bundle, *RTX) == 0
+    write_recipe(tiny_bundle / "recipes/bolt.safetensors", handmade.make_recipe("bolt"))
+    (compiled,) = compile_bundle(tiny_bundle, capabilities=["8.6"], package="tensorrt_rtx")
+    assert not compiled.built

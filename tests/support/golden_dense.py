@@ -1,0 +1,103 @@
+"""The golden CLIPs of AnomalyCLIP and APRIL-GAN at 518 pixels, and small ones of the same build."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clipspect_export import anomalyclip, aprilgan
+from clipspect_export.checkpoint import read_checkpoint
+from clipspect_export.clip import Clip, build_clip, expected_shapes
+from clipspect_export.config import config_from_document
+from clipspect_export.learned_prompts import learned_prompts, learned_text_features
+from clipspect_export.linear_stages import LinearStage, linear_stages
+from clipspect_export.positions import at_image_size
+from support.golden_clip import GOLDEN, Arrays, document, golden_weights, weights
+
+PROMPTS = GOLDEN / "anomalyclip_tiny_prompts.pth"
+LINEAR = GOLDEN / "aprilgan_tiny_linear.pth"
+CRANE = GOLDEN.parent / "checkpoints" / "crane_visa_epoch_5.pth"
+
+SIZES = {"embed_dim": 64, "image_size": 336, "patch": 14, "vwidth": 128, "vlayers": 24, "twidth": 64}
+ANOMALYCLIP = {**SIZES, "tlayers": 12}
+APRILGAN = {**SIZES, "tlayers": 4}
+SEEDS = {"anomalyclip": 11, "aprilgan": 13}
+LAYERS = [(24,), (6, 12, 18, 24)]
+
+SMALL: dict[str, Any] = {  # a 4 x 4 grid
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 32, "layers": 24, "head_width": 16},
+    "text_cfg": {"width": 16, "heads": 1, "layers": 1},
+}
+
+
+Files = dict[str, dict[str, Path]]  # by method, what an export reads
+
+
+@cache
+def golden(method: str) -> Arrays:
+    """The reference's outputs."""
+    return dict(np.load(GOLDEN / f"{method}_tiny.npz"))
+
+
+@cache
+def golden_clip(method: str) -> Clip:
+    """The tiny CLIP that the reference ran, at 518 pixels."""
+    sizes, resize = (
+        (ANOMALYCLIP, anomalyclip.POSITION_RESIZE) if method == "anomalyclip" else (APRILGAN, aprilgan.POSITION_RESIZE)
+    )
+    config = config_from_document("tiny", document(sizes, quick_gelu=method == "anomalyclip"))
+    tensors = {name: torch.from_numpy(np.asarray(value)) for name, value in weights(sizes, SEEDS[method]).items()}
+    del tensors["logit_scale"]
+    tensors, config = at_image_size(tensors, config, 518, resize)
+    return build_clip(config, tensors)
+
+
+def write_config(path: Path, method: str) -> Path:
+    """A JSON configuration of the golden CLIP, as its backbone was trained: 336 pixels."""
+    path.write_text(json.dumps(document(ANOMALYCLIP if method == "anomalyclip" else APRILGAN)), encoding="utf-8")
+    return path
+
+
+def command(method: str, source: dict[str, Path], out: Path) -> list[str]:
+    """The arguments of an export from these files."""
+    options = [part for name, path in source.items() for part in (f"--{name}", str(path))]
+    return ["export", method, "--out", str(out), *options]
+
+
+def learned_features() -> torch.Tensor:
+    """The golden prompts' text features, (2, 1, D)."""
+    clip = golden_clip("anomalyclip")
+    prompts = learned_prompts(read_checkpoint(PROMPTS, "anomalyclip"), clip.config)
+    return torch.from_numpy(learned_text_features(prompts, clip))
+
+
+def golden_stages() -> tuple[LinearStage, ...]:
+    return linear_stages(read_checkpoint(LINEAR, "aprilgan"), golden_clip("aprilgan").config)
+
+
+def small_clip(**changes: Any) -> Clip:
+    """Seeded weights on a 4 x 4 grid; `changes` replace parts of SMALL."""
+    config = config_from_document("small", {**SMALL, **changes})
+    tensors = {name: golden_weights.draw(name, shape, 3) for name, shape in expected_shapes(config).items()}
+    return build_clip(config, {name: torch.from_numpy(value) for name, value in tensors.items()})
+
+
+def small_stages(seed: int = 0) -> tuple[LinearStage, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(
+        LinearStage(torch.randn(16, 32, generator=generator) / 6, torch.randn(16, generator=generator) / 6)
+        for _ in range(4)
+    )
+
+
+def images_and_text(clip: Clip, images: int, prompts: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(images + 10 * prompts)
+    size = clip.config.image_size
+    pixels = torch.randint(0, 256, (images, size, size, 3), dtype=torch.uint8, generator=generator)
+    return pixels, torch.randn(2, prompts, clip.config.embed_dim, generator=generator)
