@@ -22,9 +22,8 @@ from clipspect.recipes.shelf import open_recipe
 from clipspect_export.data_file import DataFile
 from clipspect_export.graph import DATA_SUFFIX
 from clipspect_export.half_storage import read_halves
-from clipspect_lab.demo.pictures import read_mask, read_samples
-from clipspect_lab.evaluation.metrics import auroc
-from clipspect_lab.evaluation.pixels import pixel_figures
+from clipspect_lab.demo.figures import picture_figures
+from clipspect_lab.demo.pictures import read_demo_pictures, read_mask
 
 POINTS = 100.0  # of an AUROC of 1
 
@@ -55,9 +54,9 @@ class Picture:
 def demo_pictures(spec: ImageSpec | None = None) -> list[Picture]:
     """The embedded pictures, good and damaged in turn; images in the size of `spec`, by default the demo model's."""
     spec = spec or Bundle.open(DEMO).manifest.image
-    folder, samples = read_samples()
-    frames = [prepare(folder / sample.file, spec) for sample in samples]
-    return [Picture(frame.pixels, read_mask(folder, sample, frame.size)) for frame, sample in zip(frames, samples)]
+    folder, listed = read_demo_pictures()
+    frames = [prepare(folder / row.file, spec) for row in listed]
+    return [Picture(frame.pixels, read_mask(folder, row, frame.size)) for frame, row in zip(frames, listed)]
 
 
 def demo_accuracy(open_engine: Open, rewrite: Rewrite | None = None) -> Accuracy:
@@ -73,11 +72,10 @@ def demo_accuracy(open_engine: Open, rewrite: Rewrite | None = None) -> Accuracy
     maps = np.concatenate([answer[ANOMALY_MAP] for answer in answers])
     if not (np.isfinite(scores).all() and np.isfinite(maps).all()):
         raise ExportError("the demo model answers NaN or infinity")
-    image = auroc([picture.mask.any() for picture in pictures], scores)
-    pixel = pixel_figures(lambda: zip(maps, (picture.mask for picture in pictures))).figures.auroc
-    if image is None or pixel is None:
+    found = picture_figures(scores, maps, [picture.mask for picture in pictures])
+    if found.image_auroc is None or found.pixel_auroc is None:
         raise AssertionError("the embedded pictures are good and damaged ones")
-    return Accuracy(image * POINTS, pixel * POINTS)
+    return Accuracy(found.image_auroc * POINTS, found.pixel_auroc * POINTS)
 
 
 def _in_fp32(source: Path, folder: Path) -> Path:

@@ -28,8 +28,8 @@ def main() -> None:
     config = read_backbone(CONFIG)
     for path in args.weights:
         print(path)
-        for family, row in figures(build_clip(config, load_weights(path, config)[0].tensors), pairs).items():
-            print("  ".join([f"{family:16}", *(f"{key} {value:.3f}" for key, value in row.items())]))
+        for row in figures(build_clip(config, load_weights(path, config)[0].tensors), pairs):
+            print("  ".join([f"{row.name:20}", *(f"{key} {value:.3f}" for key, value in row.values.items())]))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import clipspect
-from clipspect_lab.evaluation.metrics import auroc
-from clipspect_lab.evaluation.pixels import pixel_figures
+from clipspect_lab.demo.figures import PictureFigures, figures_by_family, mean_of_families
 from demo import defects, surfaces
 from demo.batches import IMAGE
 from demo.pool import Pair, draw_pair
@@ -51,8 +50,8 @@ def write_images(folder: Path) -> None:
     (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
 
 
-def figures(bundle: str, each: int, recipe: str | None = None) -> dict[str, dict[str, float]]:
-    """Image and pixel AUROC and both AUPROs of a bundle on drawn held-out pictures: by family, kind, and their mean.
+def figures(bundle: str, each: int, recipe: str | None = None) -> list[PictureFigures]:
+    """The figures of a bundle on drawn held-out pictures: by family, by kind of defect, and the families' mean.
 
     As the field does it, a figure is made per family over its good and damaged pictures, then averaged.
     """
@@ -70,18 +69,8 @@ def figures(bundle: str, each: int, recipe: str | None = None) -> dict[str, dict
                 families.append(pair.family)
                 kinds.append(pair.defect)
                 bar.update()
-    score, anomaly, truth = np.array(scores), np.stack(maps), np.stack(masks)
-
-    def measured(chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
-        image = auroc(truth[chosen].any((1, 2)), score[chosen])
-        pixel = pixel_figures(lambda: zip(anomaly[chosen], truth[chosen])).figures
-        aupro = {"aupro_exact": pixel.aupro_exact, "aupro_papers": pixel.aupro_papers}
-        return {"image_auroc": image, "pixel_auroc": pixel.auroc, **aupro}
-
-    rows = {name: measured(np.array(families) == name) for name in surfaces.HELD_OUT}
-    mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}
-    by_kind = {name: measured(np.array(kinds) == name) for name in defects.HELD_OUT}
-    return rows | by_kind | {"mean over families": mean}
+    rows = figures_by_family(scores, maps, masks, families)
+    return [*rows, *figures_by_family(scores, maps, masks, kinds), mean_of_families(rows)]
 
 
 def main() -> None:
@@ -89,8 +78,8 @@ def main() -> None:
     parser.add_argument("--bundle", default="demo")
     parser.add_argument("--each", type=int, default=10, help="pairs of every family and kind")
     args = parser.parse_args()
-    for name, row in figures(args.bundle, args.each).items():
-        print("  ".join([f"{name:20}", *(f"{key} {value:.3f}" for key, value in row.items())]))
+    for row in figures(args.bundle, args.each):
+        print("  ".join([f"{row.name:20}", *(f"{key} {value:.3f}" for key, value in row.values.items())]))
 
 
 if __name__ == "__main__":

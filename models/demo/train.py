@@ -141,7 +141,12 @@ def train(work: Path, out: Path, number: int, plan: Round, weights: Path | None 
     def note(step: int, values: dict[str, Any]) -> None:
         line = {"round": number, "step": step, "seconds": round(time.monotonic() - began, 1), **values}
         if step % VALIDATE_EVERY == 0 or step == plan.steps:
-            line["validation"] = validation.figures(clip, seen)["mean"]
+            mean = validation.figures(clip, seen)[-1]
+            line["validation"] = {
+                "image_auroc": mean.image_auroc,
+                "pixel_auroc": mean.pixel_auroc,
+                "aupro": mean.aupro_exact,
+            }
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
 

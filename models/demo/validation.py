@@ -14,8 +14,7 @@ from clipspect.recipes.prompts import read_ensemble, text_features
 from clipspect_export.clip import Clip
 from clipspect_export.prompts import embed_prompts
 from clipspect_export.winclip import WinClip
-from clipspect_lab.evaluation.metrics import auroc
-from clipspect_lab.evaluation.pixels import pixel_figures
+from clipspect_lab.demo.figures import PictureFigures, figures_by_family, mean_of_families
 from demo import surfaces
 from demo.batches import IMAGE
 from demo.fields import Family, Kind
@@ -37,19 +36,13 @@ def draw_pairs(families: dict[str, Family], kinds: dict[str, Kind], each: int, s
 
 
 @torch.no_grad()
-def figures(clip: Clip, pairs: list[Pair]) -> dict[str, dict[str, float]]:
-    """Image AUROC, pixel AUROC and exact AUPRO by family, the good pictures' pixels included, and their mean."""
+def figures(clip: Clip, pairs: list[Pair]) -> list[PictureFigures]:
+    """The figures of each family, the good pictures' pixels included, and their mean, which is the last."""
     graph = WinClip(copy.deepcopy(clip.visual), clip.config, SCALES).eval()  # a copy: it changes its tower
     features = text_features(read_ensemble("winclip"), "object", lambda prompts: embed_prompts(prompts, clip))
-    rows: dict[str, dict[str, float]] = {}
-    for family in dict.fromkeys(pair.family for pair in pairs):
-        own = [pair for pair in pairs if pair.family == family]
-        images = np.stack([image for pair in own for image in (pair.good, pair.bad)])
-        truth = np.stack([mask for pair in own for mask in (np.zeros_like(pair.mask), pair.mask)])
-        parts = [graph(part, torch.from_numpy(features)) for part in torch.from_numpy(images).split(BATCH)]
-        scores, maps = (torch.cat(values).numpy() for values in zip(*parts))
-        pixel = pixel_figures(lambda maps=maps, truth=truth: zip(maps, truth)).figures
-        image = auroc(truth.any((1, 2)), scores)
-        rows[family] = {"image_auroc": image, "pixel_auroc": pixel.auroc, "aupro": pixel.aupro_exact}
-    keys = next(iter(rows.values()))
-    return rows | {"mean": {key: float(np.mean([row[key] for row in rows.values()])) for key in keys}}
+    images = torch.from_numpy(np.stack([image for pair in pairs for image in (pair.good, pair.bad)]))
+    masks = [mask for pair in pairs for mask in (np.zeros_like(pair.mask), pair.mask)]
+    parts = [graph(part, torch.from_numpy(features)) for part in images.split(BATCH)]
+    scores, maps = (torch.cat(values).numpy() for values in zip(*parts))
+    rows = figures_by_family(scores, maps, masks, [pair.family for pair in pairs for _ in range(2)])
+    return [*rows, mean_of_families(rows)]

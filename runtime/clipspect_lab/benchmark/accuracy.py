@@ -1,19 +1,17 @@
-"""How well an engine, in its precision, tells good from defective: on the demo's pictures, by the demo bundle."""
+"""How well an engine, in its precision, tells good from defective: on the demo's pictures, by the demo's weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from clipspect.bundle.bundle import DEMO, Bundle
 from clipspect.inspection.inspector import Inspector
-from clipspect_lab.demo.pictures import read_mask, read_samples
-from clipspect_lab.evaluation.metrics import auroc
+from clipspect_lab.demo.figures import picture_figures
+from clipspect_lab.demo.pictures import read_demo_pictures, read_mask
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class MeasuredAccuracy:
     """AUROC from 0 to 1, all pictures in one ranking: of the scores, and of the maps' pixels."""
 
     pictures: int
@@ -27,16 +25,16 @@ def has_accuracy(bundle: Bundle) -> bool:
     return weights.encoder_sha256 == Bundle.open(DEMO).manifest.backbone.weights.encoder_sha256
 
 
-def measure_accuracy(inspector: Inspector) -> Accuracy | None:
+def measure_accuracy(inspector: Inspector) -> MeasuredAccuracy | None:
     """By inspecting every shipped picture; None where they are all good, or all defective."""
-    folder, samples = read_samples()
-    scores, masks, maps = [], [], []
-    for sample in samples:
-        frame = inspector.prepare(folder / sample.file)
-        (result,) = inspector.score([frame])
+    folder, pictures = read_demo_pictures()
+    scores, maps, masks = [], [], []
+    for picture in pictures:
+        result = inspector.inspect(folder / picture.file)
         scores.append(result.score)
-        masks.append(read_mask(folder, sample, frame.size).ravel())
-        maps.append(result.anomaly_map.ravel())
-    image = auroc([sample.mask is not None for sample in samples], scores)
-    pixel = auroc(np.concatenate(masks), np.concatenate(maps))
-    return None if image is None or pixel is None else Accuracy(len(samples), image, pixel)
+        maps.append(result.anomaly_map)
+        masks.append(read_mask(folder, picture, result.size))
+    found = picture_figures(scores, maps, masks)
+    if found.image_auroc is None or found.pixel_auroc is None:
+        return None
+    return MeasuredAccuracy(len(pictures), found.image_auroc, found.pixel_auroc)

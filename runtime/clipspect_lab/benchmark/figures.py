@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clipspect.host.machine import Machine
-from clipspect_lab.benchmark.accuracy import Accuracy
+from clipspect_lab.benchmark.accuracy import MeasuredAccuracy
 
 _FOR_P95, _FOR_P99 = 20, 100  # runs: with fewer the percentile would be the slowest run, or near it
 
@@ -52,7 +52,7 @@ class Row:
     gemm_problem: str | None  # why there are no large products
     gemm_target: float  # the share that is aimed at
     profile: dict[str, float]  # below the target: shares of the engine's time by kind of operator, the largest first
-    accuracy: Accuracy | None  # of the demo's weights alone; of others the shipped pictures say nothing
+    accuracy: MeasuredAccuracy | None  # of the demo's weights alone; of others the shipped pictures say nothing
     cold_start_s: float  # from a process's start to its first verdict, files in the system's cache; median
     peak_memory_bytes: int | None  # of that process; None where the system does not say
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clipspect.inspection.inspector import Inspector
-    from clipspect_lab.demo.figures import Figures, Inspected
-    from clipspect_lab.demo.pictures import Sample
+    from clipspect_lab.demo.pictures import DemoPicture
+    from clipspect_lab.demo.table import InspectedPicture, TableRow
 
 _DESCRIPTION = """Inspect the shipped images with the embedded demo model: no network, no weights, no torch. A
 demonstration and a test fixture, not a product for a line."""
@@ -34,16 +34,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from clipspect.base.files import atomic_file
     from clipspect.inspection.inspector import load
-    from clipspect_lab.demo.figures import measure
     from clipspect_lab.demo.page import demo_page
-    from clipspect_lab.demo.pictures import read_samples
+    from clipspect_lab.demo.pictures import read_demo_pictures
+    from clipspect_lab.demo.table import demo_table
 
-    images, samples = read_samples()
+    folder, pictures = read_demo_pictures()
     with load("demo") as inspector:
-        items = _inspect_all(inspector, images, samples)
+        items = _inspect_all(inspector, folder, pictures)
         device = f"{inspector.backend} on {inspector.device}"
         low, high = inspector.map_range
-    table = measure(items)
+    table = demo_table(items)
     _write_overlays(args.out, items, low, high)
     page = args.out / "index.html"
     with atomic_file(page) as file:
@@ -56,36 +56,38 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _inspect_all(inspector: Inspector, folder: Path, samples: list[Sample]) -> list[Inspected]:
+def _inspect_all(inspector: Inspector, folder: Path, pictures: list[DemoPicture]) -> list[InspectedPicture]:
     from tqdm import tqdm
 
-    from clipspect_lab.demo.figures import Inspected
     from clipspect_lab.demo.pictures import read_mask
+    from clipspect_lab.demo.table import InspectedPicture
 
     items = []
-    for sample in tqdm(samples, unit=" images", disable=None, file=sys.stderr, leave=False):
-        frame = inspector.prepare(folder / sample.file)
-        items.append(Inspected(sample, frame, read_mask(folder, sample, frame.size), inspector.score([frame])[0]))
+    for picture in tqdm(pictures, unit=" images", disable=None, file=sys.stderr, leave=False):
+        frame = inspector.prepare(folder / picture.file)
+        mask = read_mask(folder, picture, frame.size)
+        items.append(InspectedPicture(picture, frame, mask, inspector.score([frame])[0]))
     return items
 
 
-def _write_overlays(out: Path, items: list[Inspected], low: float, high: float) -> None:
+def _write_overlays(out: Path, items: list[InspectedPicture], low: float, high: float) -> None:
     from clipspect.base.files import atomic_file
     from clipspect.sinks.overlay import HeatScale, render
 
     for item in items:
-        with atomic_file(out / "overlays" / f"{Path(item.sample.file).stem}.jpg") as file:
+        with atomic_file(out / "overlays" / f"{Path(item.picture.file).stem}.jpg") as file:
             render(item.frame.image, item.result, HeatScale(low, high)).save(file, "JPEG", quality=90)
 
 
-def _table(rows: list[Figures]) -> str:
-    from clipspect_lab.demo.figures import percent
+def _table(rows: list[TableRow]) -> str:
+    from clipspect_lab.demo.table import percent
 
     lines = [f"{'family':22}{'good':>6}{'defective':>11}{'image AUROC':>13}{'pixel AUROC':>13}{'ms':>8}"]
     for row in rows:
+        found = row.figures
         lines.append(
-            f"{row.name:22}{row.good:6d}{row.defective:11d}"
-            f"{percent(row.image_auroc):>13}{percent(row.pixel_auroc):>13}{row.milliseconds:8.1f}"
+            f"{found.name:22}{found.good:6d}{found.defective:11d}"
+            f"{percent(found.image_auroc):>13}{percent(found.pixel_auroc):>13}{row.milliseconds:8.1f}"
         )
     lines.insert(len(lines) - 2, "-" * len(lines[0]))
     return "\n".join(lines)

@@ -13,8 +13,8 @@ from PIL import Image
 
 from clipspect.base.version import __version__
 from clipspect.sinks.overlay import HeatScale, colours, draw_heat, outline
-from clipspect_lab.demo.figures import Figures, Inspected, percent
 from clipspect_lab.demo.page_template import PAGE, STYLE
+from clipspect_lab.demo.table import InspectedPicture, TableRow, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,12 @@ _TRUTH = (40, 220, 120)
 
 
 def demo_page(
-    items: Sequence[Inspected], table: Sequence[Figures], *, device: str, heat: tuple[float, float], next_steps: str
+    items: Sequence[InspectedPicture],
+    table: Sequence[TableRow],
+    *,
+    device: str,
+    heat: tuple[float, float],
+    next_steps: str,
 ) -> str:
     """The page's text. `table` ends with the mean of the families and all images in one ranking."""
     scale = HeatScale(*heat)
@@ -32,12 +37,12 @@ def demo_page(
     worst_first = sorted(items, key=lambda item: -item.result.score)
     return Template(PAGE).substitute(
         style=STYLE,
-        image_auroc=percent(mean.image_auroc),
-        pixel_auroc=percent(mean.pixel_auroc),
+        image_auroc=percent(mean.figures.image_auroc),
+        pixel_auroc=percent(mean.figures.pixel_auroc),
         milliseconds=f"{mean.milliseconds:.0f}" if mean.milliseconds >= 10 else f"{mean.milliseconds:.1f}",
         count=len(items),
-        good=mean.good,
-        defective=mean.defective,
+        good=mean.figures.good,
+        defective=mean.figures.defective,
         families=len(table) - 2,
         device=html.escape(device),
         version=html.escape(__version__),
@@ -51,35 +56,42 @@ def demo_page(
     )
 
 
-def _card(item: Inspected, scale: HeatScale) -> str:
-    sample, result = item.sample, item.result
-    bad = sample.mask is not None
+def _card(item: InspectedPicture, scale: HeatScale) -> str:
+    picture, result = item.picture, item.result
+    bad = picture.mask is not None
     found = draw_heat(item.frame.image, result, scale, longest=_SIDE)
     truth = item.frame.image.resize(found.size, Image.Resampling.BICUBIC)
     mask = Image.fromarray(item.mask).convert("L").resize(found.size, Image.Resampling.BILINEAR)
     truth = outline(truth, np.asarray(mask) > 127, _TRUTH)
-    kind = html.escape(sample.defect or "defect") if bad else "good"
+    kind = html.escape(picture.defect or "defect") if bad else "good"
     return f"""<figure class="card">
 <div class="pair"><img src="{_data_url(truth)}" alt="the image, its defect outlined"><img src="{_data_url(found)}"
 alt="what the model found"></div>
 <figcaption><span class="score">{result.score:.3f}</span><span class="chip {"bad" if bad else "good"}">{kind}</span>
-<span class="family">{html.escape(sample.family)}</span></figcaption></figure>"""
+<span class="family">{html.escape(picture.family)}</span></figcaption></figure>"""
 
 
-def _table_row(row: Figures, total: bool) -> str:
-    cells = [row.good, row.defective, percent(row.image_auroc), percent(row.pixel_auroc), f"{row.milliseconds:.1f}"]
+def _table_row(row: TableRow, total: bool) -> str:
+    found = row.figures
+    cells = [
+        found.good,
+        found.defective,
+        percent(found.image_auroc),
+        percent(found.pixel_auroc),
+        f"{row.milliseconds:.1f}",
+    ]
     tag = ' class="total"' if total else ""
-    return f"<tr{tag}><th>{html.escape(row.name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<tr{tag}><th>{html.escape(found.name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _score_strip(items: Sequence[Inspected]) -> str:
+def _score_strip(items: Sequence[InspectedPicture]) -> str:
     """Every image as a tick on one axis of raw scores: good above, defective below."""
     scores = [item.result.score for item in items]
     low, high = min(scores), max(scores)
     span = (high - low) or 1.0
     ticks = []
     for item in items:
-        bad = item.sample.mask is not None
+        bad = item.picture.mask is not None
         x, y = 20 + 960 * (item.result.score - low) / span, 52 if bad else 12
         ticks.append(f'<rect class="{"bad" if bad else "good"}" x="{x - 2:.1f}" y="{y}" width="4" height="32" rx="2"/>')
     return f"""<svg viewBox="0 0 1000 118" role="img" aria-label="scores of good and defective images">

@@ -17,7 +17,7 @@ _INDEX = "index.json"
 
 
 @dataclass(frozen=True)
-class Sample:
+class DemoPicture:
     """A row of the index."""
 
     file: str
@@ -26,28 +26,28 @@ class Sample:
     defect: str | None = None
 
 
-def read_samples() -> tuple[Path, list[Sample]]:
+def read_demo_pictures() -> tuple[Path, list[DemoPicture]]:
     """The folder, and what the index lists. Raises BundleError when they are not installed."""
     try:
         from clipspect_models import DEMO_IMAGES
 
         index = Path(DEMO_IMAGES) / _INDEX
-        samples = [build(Sample, row, index.name) for row in json.loads(index.read_text(encoding="utf-8"))]
+        pictures = [build(DemoPicture, row, index.name) for row in json.loads(index.read_text(encoding="utf-8"))]
     except (ImportError, OSError, ValueError, TypeError, MismatchError) as error:
         raise BundleError(
             f"the demo's images are not in this installation ({error}): install clipspect again"
         ) from error
-    if not samples:
+    if not pictures:
         raise BundleError(f"{index}: lists no images: install clipspect again")
-    return index.parent, samples
+    return index.parent, pictures
 
 
-def read_mask(folder: Path, sample: Sample, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def read_mask(folder: Path, picture: DemoPicture, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Where the defect is, (H, W), all False for a good part; `size` is the image's. Raises BundleError."""
-    if sample.mask is None:
+    if picture.mask is None:
         return np.zeros((size[1], size[0]), bool)
-    picture = decode(folder / sample.mask).convert("L")
-    if picture.size != size:
-        raise BundleError(f"{sample.mask}: {picture.size}, its image is {size}: install clipspect again")
-    mask: npt.NDArray[np.bool_] = np.asarray(picture) > 0
+    mask_image = decode(folder / picture.mask).convert("L")
+    if mask_image.size != size:
+        raise BundleError(f"{picture.mask}: {mask_image.size}, its image is {size}: install clipspect again")
+    mask: npt.NDArray[np.bool_] = np.asarray(mask_image) > 0
     return mask

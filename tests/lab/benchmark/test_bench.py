@@ -28,7 +28,7 @@ from clipspect_lab.benchmark.gemm import FLOPS, INPUTS, SIDE, gemm_graph
 from clipspect_lab.benchmark.measure import measure
 from clipspect_lab.benchmark.profile import shares_of_time
 from clipspect_lab.commands import bench
-from clipspect_lab.demo.pictures import read_samples
+from clipspect_lab.demo.pictures import read_demo_pictures
 from support import handmade
 
 Capture = pytest.CaptureFixture[str]
@@ -131,7 +131,7 @@ def test_the_demos_accuracy_is_by_its_pictures_and_the_engine_that_is_measured()
         assert has_accuracy(inspector.bundle)
         accuracy = measure_accuracy(inspector)
     assert accuracy is not None
-    assert accuracy.pictures == len(read_samples()[1])
+    assert accuracy.pictures == len(read_demo_pictures()[1])
     assert 0.9 < accuracy.image_auroc <= 1
     assert 0.8 < accuracy.pixel_auroc < 1
 
@@ -289,7 +289,7 @@ def test_a_fresh_process_that_says_much_still_gives_its_verdict(
     wordy = tmp_path / "python"
     wordy.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)}\n")
     wordy.chmod(0o755)
-    frame = read_samples()[0] / read_samples()[1][0].file
+    frame = read_demo_pictures()[0] / read_demo_pictures()[1][0].file
     opened = Bundle.open(bundle)
     with Contender(opened, open_recipe(opened, None), ENGINE, frame=frame, batch=1, options={}) as contender:
         monkeypatch.setattr(sys, "executable", str(wordy))
