@@ -19,3 +19,6 @@ from clipspect.engines.engine import Backend as Backend
 from clipspect.engines.engine import Engine as Engine
 from clipspect.engines.engine import Probe as Probe
 from clipspect.engines.engine import Tensors as Tensors
+from clipspect.engines.telemetry import switch_off as _switch_off
+
+_switch_off()  # whoever imports an engine through this code has imported this package before

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
@@ -63,10 +64,16 @@ class OnnxRuntimeEngine {
     }
 
   private:
-    Ort::Env environment_{ORT_LOGGING_LEVEL_FATAL, "clipspect"};
+    Ort::Env environment_ = quiet_environment();
     Ort::MemoryInfo memory_ = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     Ort::Session session_{nullptr};
     std::map<std::string, Ort::Value> inputs_;  // null until they are set
+
+    // Without telemetry: it would write a device id into the user's cache folder, and call its maker.
+    static Ort::Env quiet_environment() {
+        ::setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+        return Ort::Env(ORT_LOGGING_LEVEL_FATAL, "clipspect");
+    }
 
     static Ort::SessionOptions settings(const EngineOptions& options) {
         Ort::SessionOptions settings;
