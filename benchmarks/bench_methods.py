@@ -22,7 +22,7 @@ from contest import Contender, here
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from clipspect.bundle.bundle import Bundle
-from clipspect_export.check import check_images
+from clipspect_export.check.answers import check_images
 from clipspect_lab.benchmark.measure import measure
 from support import golden_clip
 from support.golden_dense import CRANE

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from clipspect_export.graph_parts import new_node
-from clipspect_export.half_graph import PRODUCTS
+from clipspect_export.graph.half_graph import PRODUCTS
+from clipspect_export.graph.parts import new_node
 
 _FLOAT, _BF16 = ir.DataType.FLOAT, ir.DataType.BFLOAT16
 

@@ -28,7 +28,7 @@ from clipspect.bundle.manifest import MANIFEST
 from clipspect.engines.graph import FP16
 from clipspect.recipes.make import make_recipe
 from clipspect_export import export_bundle
-from clipspect_export.half_graph import emulated
+from clipspect_export.graph.half_graph import emulated
 from clipspect_lab.evaluation.evaluate import evaluate
 from clipspect_lab.evaluation.report import document
 from clipspect_lab.evaluation.request import Request

@@ -12,10 +12,10 @@ from support.protocol import serve
 
 from clipspect.bundle.bundle import Bundle
 from clipspect.recipes.shelf import open_recipe
-from clipspect_export.clip import build_clip
-from clipspect_export.config import read_backbone
-from clipspect_export.methods import METHODS, Options
-from clipspect_export.weights import load_weights
+from clipspect_export.methods.methods import METHODS, Options
+from clipspect_export.towers.clip import build_clip
+from clipspect_export.towers.config import read_backbone
+from clipspect_export.towers.weights import load_weights
 
 
 def main(method: str, bundle_path: str, weights: str, image_file: str, threads: str, checkpoint: str = "") -> None:

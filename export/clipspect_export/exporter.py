@@ -19,17 +19,18 @@ from clipspect.frame.spec import ImageSpec
 from clipspect.recipes.prompts import MEAN
 from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, write_recipe
 from clipspect_export.bundle import finish_bundle, new_bundle, require_free
-from clipspect_export.check import CHECK_FILE
-from clipspect_export.clip import Clip, build_clip
-from clipspect_export.config import QUICK_GELU, ClipConfig, read_backbone
-from clipspect_export.gate import require_passed
-from clipspect_export.inspection import Compared, ask_references, compare_graphs, write_graphs
-from clipspect_export.int8_copy import read_calibration
-from clipspect_export.methods import DEFAULT_OBJECT, Method, Model, Options
-from clipspect_export.methods import METHODS as _METHODS
-from clipspect_export.precisions import add_int8
-from clipspect_export.text_encoder import write_text_encoder
-from clipspect_export.weights import encoder_sha256, load_weights
+from clipspect_export.check.answers import CHECK_FILE
+from clipspect_export.methods.methods import DEFAULT_OBJECT, Method, Options
+from clipspect_export.methods.methods import METHODS as _METHODS
+from clipspect_export.methods.model import Model
+from clipspect_export.precision.gate import require_passed
+from clipspect_export.precision.inspection import Compared, ask_references, compare_graphs, write_graphs
+from clipspect_export.precision.int8_copy import read_calibration
+from clipspect_export.precision.precisions import add_int8
+from clipspect_export.towers.clip import Clip, build_clip
+from clipspect_export.towers.config import QUICK_GELU, ClipConfig, read_backbone
+from clipspect_export.towers.text_encoder import write_text_encoder
+from clipspect_export.towers.weights import encoder_sha256, load_weights
 
 METHODS = tuple(_METHODS)
 STAGES = ("load weights", "text features", "export graph", "parity", "precisions", "write")
@@ -81,16 +82,16 @@ def export_bundle(
     `backbone` is open_clip's name or a JSON configuration; `weights` an open_clip tag or a file. Each of `objects`
     becomes a recipe of that name; without any, there is one recipe, `object`. WinCLIP's `scales` are window sides in
     patches, (2, 3) by default; `window_stride`, `scale_fusion` and `multi_crop` are those of `Setting` in
-    winclip_setting.py. AnomalyCLIP's `layers` are the blocks whose patches are read, (24,) by default, and
+    methods/winclip/setting.py. AnomalyCLIP's `layers` are the blocks whose patches are read, (24,) by default, and
     `sigma` is its map's smoothing in pixels, 4 by default and 0 for none. `checkpoint` is the file that the official
     code of AnomalyCLIP or APRIL-GAN wrote. Recipes take the method's own prompts, or those of `ensemble`, a shipped
     one's name or a TOML file; `prompt_fusion` is "mean" or "max". `with_text_encoder` adds what the box needs to make
     recipes of words itself. AnomalyCLIP, whose prompts are learned, takes none of these three. `few_shot` adds the
     graph that also compares with images of good parts; AnomalyCLIP has none. `precision="fp16"` computes the encoder
     in fp16, for GPUs. `int8` adds a copy for CPUs whose ranges are those of `calibration`, photos and folders of them,
-    by default embedded pictures. Either is refused where it costs more than gate.py allows, but with `force_precision`,
-    which is recorded. `storage="fp16"` halves the file where
-    that loses nothing; it computes in fp32 all the same. `progress` is called with each of STAGES as it begins.
+    by default embedded pictures. Either is refused where it costs more than precision/gate.py allows, but with
+    `force_precision`, which is recorded. `storage="fp16"` halves the file where that loses nothing; it computes in
+    fp32 all the same. `progress` is called with each of STAGES as it begins.
     Raises ExportError, or RecipeError for a name that no recipe can have and for words that do not fit; then, and
     whenever it is interrupted, nothing is left at `out` that was not there.
     """

@@ -12,9 +12,9 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
 from clipspect.recipes.prompts import Ensemble
-from clipspect_export.clip import Clip
-from clipspect_export.config import CLIP_MEAN, CLIP_STD
-from clipspect_export.prompts import tokenize
+from clipspect_export.towers.clip import Clip
+from clipspect_export.towers.config import CLIP_MEAN, CLIP_STD
+from clipspect_export.towers.prompts import tokenize
 from demo.fields import SIZE
 from demo.pool import Pool
 from demo.surfaces import HELD_OUT

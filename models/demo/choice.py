@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clipspect_export.clip import build_clip
-from clipspect_export.config import read_backbone
-from clipspect_export.weights import load_weights
+from clipspect_export.towers.clip import build_clip
+from clipspect_export.towers.config import read_backbone
+from clipspect_export.towers.weights import load_weights
 from demo.rounds import ROUNDS
 from demo.train import CONFIG
 from demo.validation import draw_pairs, figures

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clipspect_export.clip import Clip
+from clipspect_export.towers.clip import Clip
 
 WHITENING = 0.75  # 1 would make every frequency as strong as the lowest, noise too
 

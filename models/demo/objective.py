@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from clipspect_export.clip import Clip
-from clipspect_export.winclip import TEMPERATURE
+from clipspect_export.methods.winclip.graph import TEMPERATURE
+from clipspect_export.towers.clip import Clip
 from demo.batches import IGNORE, Batch
 
 OBJECTS, PROMPTS = 4, 2  # a batch: object names, and prompts of each state

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from clipspect.recipes.prompts import read_ensemble
-from clipspect_export.clip import Clip
-from clipspect_export.config import read_backbone
-from clipspect_export.weights import load_weights
+from clipspect_export.towers.clip import Clip
+from clipspect_export.towers.config import read_backbone
+from clipspect_export.towers.weights import load_weights
 from demo import validation
 from demo.batches import Batch, Vocabulary, draw_batch, draw_prompts
 from demo.initial import cosine_basis, initialise

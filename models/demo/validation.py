@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from clipspect.recipes.prompts import read_ensemble, text_features
-from clipspect_export.clip import Clip
-from clipspect_export.prompts import embed_prompts
-from clipspect_export.winclip import WinClip
+from clipspect_export.methods.winclip.graph import WinClip
+from clipspect_export.towers.clip import Clip
+from clipspect_export.towers.prompts import embed_prompts
 from clipspect_lab.demo.figures import PictureFigures, figures_by_family, mean_of_families
 from demo import surfaces
 from demo.batches import IMAGE

@@ -14,9 +14,9 @@ import torch
 from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
 from clipspect_export import export_bundle
-from clipspect_export.clip import Clip, build_clip
-from clipspect_export.config import ClipConfig, config_from_document
-from clipspect_export.weights import load_weights
+from clipspect_export.towers.clip import Clip, build_clip
+from clipspect_export.towers.config import ClipConfig, config_from_document
+from clipspect_export.towers.weights import load_weights
 from support import golden_dense
 from support.exports import demo_command
 from support.golden_clip import document, weights, write_config, write_weights

@@ -13,7 +13,7 @@ from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
 from clipspect.engines import open_backend
 from clipspect.recipes.shelf import open_recipe, recipe_names
-from clipspect_export.check import check_images
+from clipspect_export.check.answers import check_images
 from support.golden_clip import FULL, weights, write_weights
 from support.precision_cases import halved
 from support.rtx import require_built, require_parsed

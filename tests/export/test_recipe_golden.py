@@ -19,8 +19,8 @@ import clipspect
 from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
 from clipspect.recipes.shelf import open_recipe
-from clipspect_export.clip import Clip
-from clipspect_export.text_encoder import write_text_encoder
+from clipspect_export.towers.clip import Clip
+from clipspect_export.towers.text_encoder import write_text_encoder
 from support import handmade
 from support.golden_clip import Arrays, golden
 from support.golden_dense import golden as golden_dense

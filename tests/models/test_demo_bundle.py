@@ -11,10 +11,10 @@ import clipspect
 from clipspect.bundle.bundle import Bundle
 from clipspect.recipes.prompts import read_ensemble, text_features
 from clipspect.recipes.shelf import open_recipe
-from clipspect_export.clip import build_clip
-from clipspect_export.config import read_backbone
-from clipspect_export.prompts import embed_prompts
-from clipspect_export.weights import encoder_sha256, load_weights
+from clipspect_export.towers.clip import build_clip
+from clipspect_export.towers.config import read_backbone
+from clipspect_export.towers.prompts import embed_prompts
+from clipspect_export.towers.weights import encoder_sha256, load_weights
 from clipspect_models import DEMO_BUNDLE, DEMO_IMAGES
 from demo import defects, surfaces
 from demo.held_out import figures

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from clipspect.recipes.prompts import read_ensemble
-from clipspect_export.clip import Clip
-from clipspect_export.config import read_backbone
-from clipspect_export.weights import load_weights
+from clipspect_export.towers.clip import Clip
+from clipspect_export.towers.config import read_backbone
+from clipspect_export.towers.weights import load_weights
 from demo import batches, choice, curve, defects, pool, surfaces, train
 from demo.batches import GRID, IGNORE, Batch
 from demo.initial import initialise

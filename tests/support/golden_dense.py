@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from clipspect_export import anomalyclip, aprilgan
-from clipspect_export.checkpoint import read_checkpoint
-from clipspect_export.clip import Clip, build_clip, expected_shapes
-from clipspect_export.config import config_from_document
-from clipspect_export.learned_prompts import learned_prompts, learned_text_features
-from clipspect_export.linear_stages import LinearStage, linear_stages
-from clipspect_export.positions import at_image_size
+from clipspect_export.methods.anomalyclip import graph as anomalyclip
+from clipspect_export.methods.anomalyclip.learned_prompts import learned_prompts, learned_text_features
+from clipspect_export.methods.aprilgan import graph as aprilgan
+from clipspect_export.methods.aprilgan.linear_stages import LinearStage, linear_stages
+from clipspect_export.methods.checkpoint import read_checkpoint
+from clipspect_export.towers.clip import Clip, build_clip, expected_shapes
+from clipspect_export.towers.config import config_from_document
+from clipspect_export.towers.positions import at_image_size
 from support.golden_clip import GOLDEN, Arrays, document, golden_weights, weights
 
 PROMPTS = GOLDEN / "anomalyclip_tiny_prompts.pth"

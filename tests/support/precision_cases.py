@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 
-from clipspect_export.half_graph import halve
+from clipspect_export.graph.half_graph import halve
 
 Array = npt.NDArray[np.float32]
 

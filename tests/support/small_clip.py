@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from clipspect_export.clip import Clip, build_clip, expected_shapes
-from clipspect_export.config import config_from_document
+from clipspect_export.towers.clip import Clip, build_clip, expected_shapes
+from clipspect_export.towers.config import config_from_document
 from support.golden_clip import golden_weights
 
 SMALL = {  # a 4 x 4 grid

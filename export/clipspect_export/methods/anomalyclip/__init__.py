@@ -1,0 +1,1 @@
+"""AnomalyCLIP (Zhou et al. 2024): object-agnostic learned prompts."""

@@ -1,0 +1,126 @@
+"""AnomalyCLIP (Zhou et al. 2024): object-agnostic learned prompts, and patches that attend to their like.
+
+Diagonally prominent attention maps (DPAM, section 3.4): from the sixth block on, a second path begins as a copy of
+the tokens and adds the block's value-value attention, without the MLP; the patches are read there. It reads the
+original path, never its own tokens, so that only its patches are computed; and the last block of the original path
+makes the class token alone.
+
+Letters in shapes: N images, L patches, T = 1 + L tokens, K layers read, W width, D embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from clipspect.base.errors import ExportError
+from clipspect_export.methods.maps import bilinear_matrix, gaussian_matrix, require_sigma
+from clipspect_export.methods.scoring import cosine_difference
+from clipspect_export.towers.clip import Block, VisionTower
+from clipspect_export.towers.config import ClipConfig
+from clipspect_export.towers.encoder import EncoderBlock, TokenEmbedding, attend
+from clipspect_export.towers.layers import to_heads
+from clipspect_export.towers.positions import Interpolation
+
+TEMPERATURE = 0.07  # of the softmax over the two states
+PLAIN_BLOCKS = 5  # before the second path begins: the official code replaces the last 19 of 24
+LAYERS = (24,)  # the published setting reads one layer; (6, 12, 18, 24) is the code's other
+SIGMA = 4.0  # pixels, of the map's smoothing
+IMAGE_SIZE = 518  # pixels; ViT-L/14@336 has a grid of 37 x 37 there
+POSITION_RESIZE = Interpolation("bilinear", antialias=False)
+
+
+class AnomalyClip(nn.Module):
+    """The graph: uint8 images and text features to scores and anomaly maps."""
+
+    upsampling: Tensor
+
+    def __init__(
+        self, tower: VisionTower, config: ClipConfig, *, layers: Sequence[int] = LAYERS, sigma: float = SIGMA
+    ) -> None:
+        super().__init__()
+        self.encoder = DpamEncoder(tower, config, layers)
+        self.ln_post, self.proj = tower.ln_post, tower.proj
+        self.stages, self.grid = len(layers), config.grid
+        size = config.image_size
+        smoothing = gaussian_matrix(size, require_sigma(sigma, size))
+        self.register_buffer("upsampling", (smoothing @ bilinear_matrix(size, config.grid).double()).float())
+
+    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K).
+
+        The class token is projected without `ln_post`, as the official code does it.
+        """
+        cls, patches = self.encoder(image)
+        embeddings = torch.cat([cls, self.ln_post(patches)], dim=1) @ self.proj  # (N, 1 + K * L, D)
+        probability = torch.sigmoid(cosine_difference(embeddings, text_features) / TEMPERATURE)  # (N, 1 + K * L)
+        grid = probability[:, 1:].reshape(-1, self.stages, self.grid, self.grid).sum(dim=1)
+        return probability[:, 0], self.upsampling @ grid @ self.upsampling.T
+
+
+class DpamEncoder(nn.Module):
+    """Both paths through the vision tower."""
+
+    def __init__(self, tower: VisionTower, config: ClipConfig, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = require_layers(layers, config)
+        self.embed = TokenEmbedding(tower, config)
+        self.blocks = nn.ModuleList(
+            DualBlock(cast(Block, block), config.activation, values_are_keys=True)
+            for block in tower.transformer.resblocks
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) to the class token (N, 1, W) and the patches of all layers read (N, K * L, W)."""
+        x = self.embed(image)  # (N, T, W)
+        patches, read = x[:, 1:], []
+        for number, module in enumerate(self.blocks, start=1):
+            block, last = cast(DualBlock, module), number == len(self.blocks)
+            if number <= PLAIN_BLOCKS:
+                x = block(x)
+                patches = x[:, 1:]
+            elif number <= self.layers[-1]:
+                x, patches = block.both(x, patches, class_only=last)
+            else:
+                x = block.to_class(x) if last else block(x)
+            if number in self.layers:
+                read.append(patches)
+        return x[:, :1], torch.cat(read, dim=1)
+
+
+class DualBlock(EncoderBlock):
+    """A block that can take both paths: two attentions that share v and the output projection."""
+
+    def both(self, x: Tensor, patches: Tensor, class_only: bool) -> tuple[Tensor, Tensor]:
+        """Tokens (N, T, W) of the original path and patches (N, L, W) of the second, to the same.
+
+        With `class_only` the original path ends here and gives its class token alone, (N, 1, W).
+        """
+        y = self.ln_1(x)
+        x, row = (x[:, :1], y[:, :1]) if class_only else (x, y)
+        q, k, v = (to_heads(part, self.heads) for part in (self.query(row), self.key(y), self.value(y)))
+        return self.finish(x, attend(q, k, v)), patches + self.out(attend(v[:, :, 1:] * self.scale, v, v))
+
+
+def require_layers(layers: Sequence[int], config: ClipConfig) -> tuple[int, ...]:
+    """The blocks after which patches are read, counted from 1, checked against the tower. Raises ExportError."""
+    depth = config.vision.layers
+    if depth <= PLAIN_BLOCKS:
+        raise ExportError(
+            f"{config.name}: {depth} layers; AnomalyCLIP's second path begins after {PLAIN_BLOCKS} blocks"
+        )
+    if not layers:
+        raise ExportError("no layers: give the blocks whose patches are read, such as 24 or 6,12,18,24")
+    if not all(1 <= layer <= depth for layer in layers):
+        raise ExportError(f"layers {_listed(layers)}: the vision tower has the layers 1 to {depth}")
+    if not all(before < after for before, after in pairwise(layers)):
+        raise ExportError(f"layers {_listed(layers)}: expected each once, in ascending order")
+    return tuple(layers)
+
+
+def _listed(layers: Sequence[int]) -> str:
+    return ",".join(map(str, layers))

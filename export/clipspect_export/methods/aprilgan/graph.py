@@ -1,0 +1,114 @@
+"""APRIL-GAN (Chen et al. 2023): linear layers take the patches of four stages to where the text is.
+
+Letters in shapes: N images, L patches, T = 1 + L tokens, K = 4 stages, W width, D embedding.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from clipspect.base.errors import ExportError
+from clipspect_export.methods.aprilgan.linear_stages import LinearStage
+from clipspect_export.methods.maps import corner_bilinear_matrix
+from clipspect_export.methods.scoring import cosine_difference, distance, unit
+from clipspect_export.towers.clip import Block, VisionTower
+from clipspect_export.towers.config import ClipConfig
+from clipspect_export.towers.encoder import EncoderBlock, TokenEmbedding
+from clipspect_export.towers.layers import Linear
+from clipspect_export.towers.positions import Interpolation
+
+LOGIT_SCALE = 100.0  # of the cosines: CLIP's own, and a constant in the official code
+LAYERS = (6, 12, 18, 24)  # the blocks whose patches are read, counted from 1
+DEPTH = LAYERS[-1]
+IMAGE_SIZE = 518  # pixels; ViT-L/14@336 has a grid of 37 x 37 there
+POSITION_RESIZE = Interpolation("bicubic", antialias=True)
+# What overlays and the default limit of regions go by: that of the zero-shot map, so that half of the stages still
+# make a region. Distances are added, each up to 2, and the sum can reach 12; but patches of the residual stream have
+# much in common, a distance is mostly some tenths, and a range to 12 would draw no heat and find no region.
+FEW_SHOT_RANGE = (0.0, float(len(LAYERS)))
+
+
+class AprilGan(nn.Module):
+    """The zero-shot graph: uint8 images and text features to scores and anomaly maps."""
+
+    upsampling: Tensor
+
+    def __init__(self, tower: VisionTower, config: ClipConfig, stages: tuple[LinearStage, ...]) -> None:
+        super().__init__()
+        require_depth(config)
+        self.grid = config.grid
+        self.embed = TokenEmbedding(tower, config)
+        self.blocks = nn.ModuleList(
+            EncoderBlock(cast(Block, block), config.activation) for block in tower.transformer.resblocks
+        )
+        self.stages = nn.ModuleList(Linear(stage.weight, stage.bias) for stage in stages)
+        self.ln_post, self.proj = tower.ln_post, tower.proj
+        self.register_buffer("upsampling", corner_bilinear_matrix(config.image_size, config.grid))
+
+    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K)."""
+        return self.compare_with_text(*self.encode(image), text_features)
+
+    def compare_with_text(self, cls: Tensor, patches: list[Tensor], text_features: Tensor) -> tuple[Tensor, Tensor]:
+        """Class token (N, 1, W), K times patches (N, L, W) and (2, P, D) to score (N,) and anomaly map (N, H, W).
+
+        The logits are upsampled before the softmax over the states. Upsampling is linear, so that it takes the
+        difference of the two states' logits, of which a sigmoid is the softmax.
+        """
+        embedded = [stage(tokens) for stage, tokens in zip(self.stages, patches)]  # K of (N, L, D)
+        embeddings = torch.cat([self.ln_post(cls) @ self.proj, *embedded], dim=1)  # (N, 1 + K * L, D)
+        logits = LOGIT_SCALE * cosine_difference(embeddings, text_features)  # (N, 1 + K * L)
+        grids = logits[:, 1:].reshape(-1, len(LAYERS), self.grid, self.grid)
+        maps = torch.sigmoid(self.upsample(grids))  # (N, K, H, W)
+        return torch.sigmoid(logits[:, 0]), maps.sum(dim=1)
+
+    def upsample(self, grids: Tensor) -> Tensor:
+        """(..., grid, grid) to (..., H, W)."""
+        return self.upsampling @ grids @ self.upsampling.T
+
+    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """uint8 RGB (N, H, W, 3) to the class token (N, 1, W) and, per stage, the raw patch tokens (N, L, W)."""
+        x = self.embed(image)  # (N, T, W)
+        patches = []
+        for number, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if number in LAYERS:
+                patches.append(x[:, 1:])
+        return x[:, :1], patches
+
+
+class FewShotAprilGan(AprilGan):
+    """The few-shot graph: the zero-shot one, and how far the patches of each stage are from those of references."""
+
+    def forward(  # type: ignore[override]
+        self, image: Tensor, text_features: Tensor, map_limits: Tensor, *references: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Besides the zero-shot graph's inputs [low, high] (2,), and of each stage a gallery of unit rows (R, W).
+
+        Returns score (N,), anomaly map (N, H, W), a sum of K probabilities and K distances, and for each gallery the
+        image's own rows (N, L, W). The paper takes the mean of the text's score and the map's maximum, normalised by
+        the least and the largest that the maxima of a test set reach: here by `map_limits`, and not clamped.
+        """
+        cls, patches = self.encode(image)
+        rows = [unit(tokens) for tokens in patches]
+        score, anomaly_map = self.compare_with_text(cls, patches, text_features)
+        distances = torch.stack([distance(own, gallery) for own, gallery in zip(rows, references)]).sum(dim=0)  # (N, L)
+        anomaly_map = anomaly_map + self.upsample(distances.reshape(-1, self.grid, self.grid))
+        low, high = map_limits[0], map_limits[1]
+        score = (score + (anomaly_map.amax(dim=(1, 2)) - low) / (high - low)) / 2
+        return score, anomaly_map, *rows
+
+
+def galleries(config: ClipConfig) -> dict[str, int]:
+    """The few-shot graph's galleries in its order, and the width of their rows."""
+    return {f"layer_{layer}": config.vision.width for layer in LAYERS}
+
+
+def require_depth(config: ClipConfig) -> None:
+    """Refuse a vision tower that has not the layers that are read. Raises ExportError."""
+    depth = config.vision.layers
+    if depth != DEPTH:
+        raise ExportError(f"{config.name}: {depth} layers; APRIL-GAN reads 6, 12, 18 and 24 of exactly {DEPTH}")

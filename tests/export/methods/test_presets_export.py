@@ -1,0 +1,64 @@
+"""What the presets say of the methods is what the exporter does, and the command line passes on the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from open_clip import get_pretrained_cfg
+
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.presets import preset_names, read_preset
+from clipspect.cli import main
+from clipspect.recipes.shelf import open_recipe
+from clipspect_export import METHODS
+from clipspect_export.methods import methods
+from clipspect_export.methods.anomalyclip import graph as anomalyclip
+from clipspect_export.methods.aprilgan import graph as aprilgan
+from clipspect_export.methods.winclip import graph as winclip
+from clipspect_export.towers.config import QUICK_GELU, read_backbone
+
+FIXED = {  # by method: temperature, logit scale, layers
+    "winclip": (winclip.TEMPERATURE, None, None),
+    "anomalyclip": (anomalyclip.TEMPERATURE, None, None),
+    "aprilgan": (None, aprilgan.LOGIT_SCALE, aprilgan.LAYERS),
+}
+DEFAULTS = {  # by method: scales, layers, sigma
+    "winclip": (methods.SCALES, None, None),
+    "anomalyclip": (None, anomalyclip.LAYERS, anomalyclip.SIGMA),
+    "aprilgan": (None, None, None),
+}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_what_a_preset_calls_fixed_is_fixed_in_the_exporter(name: str) -> None:
+    preset = read_preset(name)
+    method, config = methods.METHODS[preset.method], read_backbone(preset.backbone.name)
+    tag = get_pretrained_cfg(preset.backbone.name, preset.backbone.weights)
+    own = QUICK_GELU if tag.get("quick_gelu") else config.activation
+    fixed = preset.fixed
+    assert fixed.activation == (method.activation or own)
+    assert fixed.image_size == (method.image_size or config.image_size)
+    assert (fixed.temperature, fixed.logit_scale, fixed.layers) == FIXED[preset.method]
+    assert ("checkpoint" in method.takes) == (preset.checkpoint is not None)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_methods_own_preset_asks_for_what_the_exporter_does_by_itself(name: str) -> None:
+    preset = read_preset(name)
+    assert preset.method == name
+    assert (preset.options.scales, preset.options.layers, preset.options.sigma) == DEFAULTS[name]
+
+
+def test_a_preset_alone_exports_its_options_to_a_folder_of_its_name_with_the_recipe_object(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "winclip-235", "--backbone", str(files[0]), "--weights", str(files[1])]) == 0
+    assert capsys.readouterr().out.startswith("winclip-235.bundle: ")
+    bundle = Bundle.open(tmp_path / "winclip-235.bundle")
+    assert open_recipe(bundle).object == "object"
+    manifest = bundle.manifest
+    assert (manifest.method, manifest.backbone.name) == ("winclip", "tiny")
+    assert manifest.parameters["scales"] == [2, 3, 5]
+    assert manifest.parameters["temperature"] == read_preset("winclip-235").fixed.temperature
