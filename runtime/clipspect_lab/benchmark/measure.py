@@ -1,4 +1,4 @@
-"""The benchmark's conductor: every engine on the same frame, in turns."""
+"""`measure`: every engine inspects the same frame, in turns, and what each took becomes a row of the report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from clipspect.base.errors import BackendError, ClipspectError
+from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines import CPU, ENGINES
 from clipspect.engines.graph import BF16, FP32, INT8
@@ -20,9 +21,9 @@ from clipspect.host.machine import read_machine
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.shelf import open_recipe, serving
 from clipspect_lab.benchmark.accuracy import has_accuracy, measure_accuracy
-from clipspect_lab.benchmark.contender import Contender
-from clipspect_lab.benchmark.figures import Percentiles, Report, Row
 from clipspect_lab.benchmark.profile import shares_of_time, target
+from clipspect_lab.benchmark.report import BenchmarkReport, EngineRow, Percentiles
+from clipspect_lab.benchmark.timed_engine import TimedEngine
 
 DEFAULT_SIZE = (1280, 1024)
 DEFAULT_SECONDS = 20.0
@@ -30,8 +31,6 @@ _FEWEST_ROUNDS = 5
 _STREAM_SECONDS, _MOST_GROUPS = 0.3, 200  # of a stream: this share of an engine's seconds, on top; batches
 _STARTS = 3
 _QUALITY = 90  # of the frame's JPEG file
-
-Progress = Callable[[float, str], None]
 
 
 def measure(
@@ -44,14 +43,14 @@ def measure(
     seconds: float = DEFAULT_SECONDS,
     runs: int | None = None,
     options: Mapping[str, Any] | None = None,
-    progress: Progress = lambda done, phase: None,
-) -> Report:
+    progress: Progress = quiet,
+) -> BenchmarkReport:
     """Time every installed engine that works, or the named ones, on a drawn frame of `size` (width, height).
 
     An engine has a row for each precision that it and the bundle have, unless `options` name one. Each has `seconds`
     and at least five runs, or exactly `runs`; a stream, matrix products and cold starts come on top, for the demo's
     weights their accuracy, and where the share of GEMM is low a profile. `options` are the engines', e.g.
-    {"threads": 2}. `progress` is called with the share that is done and what is being done. Raises ClipspectError for
+    {"threads": 2}. `progress` is told the share that is done. Raises ClipspectError for
     what cannot be measured, and what `load` raises.
     """
     counts = {"batch": batch, "width": size[0], "height": size[1], "runs": 1 if runs is None else runs}
@@ -65,18 +64,18 @@ def measure(
     with contextlib.ExitStack() as stack:
         frame = _draw_frame(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "frame.jpg", size)
 
-        def load(name: str, precision: str | None) -> Contender:
-            progress(0.0, f"loading into {name}" + (f" in {precision}" if precision else ""))
+        def load(name: str, precision: str | None) -> TimedEngine:
+            progress(f"loading into {name}" + (f" in {precision}" if precision else ""), 0.0, 1)
             chosen_options = {**(options or {}), **({"precision": precision} if precision else {})}
-            return Contender(opened, chosen, name, frame=frame, batch=batch, options=chosen_options)
+            return TimedEngine(opened, chosen, name, frame=frame, batch=batch, options=chosen_options)
 
-        contenders, left_out = _load(load, backends, _further_precisions(opened, options or {}), stack)
-        _take_turns(contenders, seconds, runs, progress)
+        engines, left_out = _load(load, backends, _further_precisions(opened, options or {}), stack)
+        _take_turns(engines, seconds, runs, progress)
         rows = []
-        for index, contender in enumerate(contenders):
-            progress(0.7 + 0.3 * index / len(contenders), f"a stream through {contender.name}, and cold starts")
-            rows.append(_row(contender, opened, chosen, seconds, runs))
-    return Report(
+        for index, engine in enumerate(engines):
+            progress(f"a stream through {engine.name}, and cold starts", 0.7 + 0.3 * index / len(engines), 1)
+            rows.append(_row(engine, opened, chosen, seconds, runs))
+    return BenchmarkReport(
         machine=machine,
         bundle=os.fspath(bundle),
         method=opened.manifest.method,
@@ -99,64 +98,64 @@ def _further_precisions(bundle: Bundle, options: Mapping[str, Any]) -> Mapping[s
 
 
 def _load(
-    load: Callable[[str, str | None], Contender],
+    load: Callable[[str, str | None], TimedEngine],
     names: Sequence[str] | None,
     further: Mapping[str, Sequence[str]],
     stack: contextlib.ExitStack,
-) -> tuple[list[Contender], dict[str, str]]:
+) -> tuple[list[TimedEngine], dict[str, str]]:
     """The engines that run this bundle in each precision; the reasons of those that do not.
 
     An engine that was named must run it, in the bundle's own precision or the one that was asked for.
     """
-    contenders, left_out = [], {}
+    engines, left_out = [], {}
     installed = [engine.name for engine in ENGINES if engine.installed]
     for name in installed if names is None else dict.fromkeys(names):
         for precision in (None, *further.get(name, ())):
             try:
-                contenders.append(stack.enter_context(load(name, precision)))
+                engines.append(stack.enter_context(load(name, precision)))
             except BackendError as error:
                 if names is not None and precision is None:
                     raise
                 left_out[f"{name} {precision}" if precision else name] = str(error)
-    if not contenders:
+    if not engines:
         raise BackendError("; ".join(left_out.values()) or "no inference engine is installed: run clipspect doctor")
-    return contenders, left_out
+    return engines, left_out
 
 
-def _take_turns(contenders: list[Contender], seconds: float, runs: int | None, progress: Progress) -> None:
-    for contender in contenders:
-        progress(0.0, f"warming up {contender.name}")
-        contender.warm_up()
-    budget, spent, rounds = seconds * len(contenders), 0.0, 0
+def _take_turns(engines: list[TimedEngine], seconds: float, runs: int | None, progress: Progress) -> None:
+    for engine in engines:
+        progress(f"warming up {engine.name}", 0.0, 1)
+        engine.warm_up()
+    budget, spent, rounds = seconds * len(engines), 0.0, 0
     while rounds < runs if runs is not None else rounds < _FEWEST_ROUNDS or spent < budget:
-        for contender in contenders:
-            spent += contender.inspect_once()
-            contender.multiply_when_due()
+        for engine in engines:
+            spent += engine.inspect_once()
+            engine.multiply_when_due()
         rounds += 1
         done = rounds / runs if runs is not None else spent / budget
-        progress(0.7 * min(done, 1.0), f"{', '.join(contender.name for contender in contenders)} in turns")
+        progress(f"{', '.join(engine.name for engine in engines)} in turns", 0.7 * min(done, 1.0), 1)
 
 
-def _row(contender: Contender, bundle: Bundle, recipe: Recipe, seconds: float, runs: int | None) -> Row:
-    stages = {name: Percentiles.of(values) for name, values in contender.milliseconds.items()}
+def _row(engine: TimedEngine, bundle: Bundle, recipe: Recipe, seconds: float, runs: int | None) -> EngineRow:
+    stages = {name: Percentiles.of(values) for name, values in engine.milliseconds.items()}
     own_rate = 1e3 / stages["infer"].p50
-    in_time = round(seconds * _STREAM_SECONDS * own_rate / contender.batch)
-    rate = contender.stream_rate(min(in_time, _MOST_GROUPS) if runs is None else runs)
+    in_time = round(seconds * _STREAM_SECONDS * own_rate / engine.batch)
+    rate = engine.stream_rate(min(in_time, _MOST_GROUPS) if runs is None else runs)
     flops = serving(bundle, recipe)[0].flops
     gflops = flops * own_rate / 1e9 if flops else None
-    gemm = contender.gemm_gflops()
+    gemm = engine.gemm_gflops()
     share = gflops / gemm if gflops and gemm else None
-    precision = contender.inspector.precision
+    precision = engine.inspector.precision
     below = share is not None and share < target(precision)
-    start = contender.cold_start(_STARTS)
-    return Row(
-        backend=contender.backend,
-        version=contender.version,
-        device=contender.inspector.device,
+    start = engine.cold_start(_STARTS)
+    return EngineRow(
+        backend=engine.backend,
+        version=engine.version,
+        device=engine.inspector.device,
         precision=precision,
-        threads=contender.options.get("threads"),
-        batch=contender.batch,
-        runs=len(contender.milliseconds["infer"]),
+        threads=engine.options.get("threads"),
+        batch=engine.batch,
+        runs=len(engine.milliseconds["infer"]),
         stages=stages,
         images_per_second=rate,
         engine_images_per_second=own_rate,
@@ -164,10 +163,10 @@ def _row(contender: Contender, bundle: Bundle, recipe: Recipe, seconds: float, r
         gflops=gflops,
         gemm_gflops=gemm,
         gemm_share=share,
-        gemm_problem=contender.gemm_problem,
+        gemm_problem=engine.gemm_problem,
         gemm_target=target(precision),
-        profile=shares_of_time(bundle, recipe, contender.backend, contender.batch, contender.options) if below else {},
-        accuracy=measure_accuracy(contender.inspector) if has_accuracy(bundle) else None,
+        profile=shares_of_time(bundle, recipe, engine.backend, engine.batch, engine.options) if below else {},
+        accuracy=measure_accuracy(engine.inspector) if has_accuracy(bundle) else None,
         cold_start_s=start.seconds,
         peak_memory_bytes=start.peak_bytes,
     )

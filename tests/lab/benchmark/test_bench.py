@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 
@@ -22,12 +21,11 @@ from clipspect.engines import open_backend
 from clipspect.host.machine import read_machine
 from clipspect.recipes.shelf import open_recipe
 from clipspect_lab.benchmark.accuracy import has_accuracy, measure_accuracy
-from clipspect_lab.benchmark.contender import Contender
-from clipspect_lab.benchmark.figures import Percentiles, Report
-from clipspect_lab.benchmark.gemm import FLOPS, INPUTS, SIDE, gemm_graph
 from clipspect_lab.benchmark.measure import measure
+from clipspect_lab.benchmark.page import benchmark_page
 from clipspect_lab.benchmark.profile import shares_of_time
-from clipspect_lab.commands import bench
+from clipspect_lab.benchmark.report import BenchmarkReport, Percentiles
+from clipspect_lab.benchmark.timed_engine import TimedEngine
 from clipspect_lab.demo.pictures import read_demo_pictures
 from support import handmade
 
@@ -49,9 +47,9 @@ def steps() -> list[tuple[float, str]]:
 
 
 @pytest.fixture(scope="module")
-def report(bundle: Path, steps: list[tuple[float, str]]) -> Report:
-    def step(done: float, phase: str) -> None:
-        steps.append((done, phase))
+def report(bundle: Path, steps: list[tuple[float, str]]) -> BenchmarkReport:
+    def step(phase: str, done: float, total: float, /) -> None:
+        steps.append((done / total, phase))
 
     options = {"threads": 1}
     return measure(
@@ -68,7 +66,7 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(dataclasses.asdict(value)))
 
 
-def test_a_row_tells_every_stage_and_what_it_comes_to(report: Report) -> None:
+def test_a_row_tells_every_stage_and_what_it_comes_to(report: BenchmarkReport) -> None:
     (row,) = report.rows
     assert (row.backend, row.device, row.precision, row.threads, row.batch, row.runs) == (
         ENGINE,
@@ -88,7 +86,7 @@ def test_a_row_tells_every_stage_and_what_it_comes_to(report: Report) -> None:
     assert row.stream_share == pytest.approx(row.images_per_second / row.engine_images_per_second)
 
 
-def test_a_row_tells_the_engines_share_of_its_own_products(report: Report) -> None:
+def test_a_row_tells_the_engines_share_of_its_own_products(report: BenchmarkReport) -> None:
     (row,) = report.rows
     assert row.gflops == pytest.approx(row.engine_images_per_second)  # of 1 GFLOP an image
     assert row.gemm_gflops is not None
@@ -112,17 +110,17 @@ def test_a_profile_tells_which_operators_take_the_time(bundle: Path, engine: str
         plain.profile()
 
 
-def test_a_row_below_its_share_says_where_the_rest_goes(report: Report) -> None:
+def test_a_row_below_its_share_says_where_the_rest_goes(report: BenchmarkReport) -> None:
     (row,) = report.rows
     assert row.profile == {}  # this one says that its few operations are many
     low = dataclasses.replace(row, gemm_share=0.9, profile={"MatMul": 0.9, "Add": 0.08, "others": 0.02})
-    page = bench._page(dataclasses.replace(report, rows=(low,)))
+    page = benchmark_page(dataclasses.replace(report, rows=(low,)))
     words = "whose aim is 95% of GEMM, spends its time in: MatMul 90.0%, Add 8.0%, others 2.0%"
     assert f"onnxruntime fp32, {words}" in page
-    assert "spends its time in" not in bench._page(report)
+    assert "spends its time in" not in benchmark_page(report)
 
 
-def test_of_weights_that_are_not_the_demos_the_shipped_pictures_say_nothing(report: Report) -> None:
+def test_of_weights_that_are_not_the_demos_the_shipped_pictures_say_nothing(report: BenchmarkReport) -> None:
     assert [row.accuracy for row in report.rows] == [None]
 
 
@@ -136,14 +134,14 @@ def test_the_demos_accuracy_is_by_its_pictures_and_the_engine_that_is_measured()
     assert 0.8 < accuracy.pixel_auroc < 1
 
 
-def test_a_row_tells_what_a_fresh_process_takes(report: Report) -> None:
+def test_a_row_tells_what_a_fresh_process_takes(report: BenchmarkReport) -> None:
     (row,) = report.rows
     assert 0.05 < row.cold_start_s < 300
     assert row.peak_memory_bytes is not None
     assert 20e6 < row.peak_memory_bytes < 2e9
 
 
-def test_the_report_says_what_was_measured(report: Report) -> None:
+def test_the_report_says_what_was_measured(report: BenchmarkReport) -> None:
     assert (report.method, report.recipe, report.gflop, report.width, report.height) == (
         "winclip",
         "object",
@@ -154,7 +152,7 @@ def test_the_report_says_what_was_measured(report: Report) -> None:
     assert report.left_out == {}
 
 
-def test_progress_never_goes_back(report: Report, steps: list[tuple[float, str]]) -> None:
+def test_progress_never_goes_back(report: BenchmarkReport, steps: list[tuple[float, str]]) -> None:
     assert report.rows
     shares = [share for share, _ in steps]
     assert shares == sorted(shares)
@@ -162,8 +160,8 @@ def test_progress_never_goes_back(report: Report, steps: list[tuple[float, str]]
     assert any("warming up onnxruntime" in phase for _, phase in steps)
 
 
-def test_the_page_has_the_machine_and_a_line_for_each_figure(report: Report) -> None:
-    page = bench._page(report)
+def test_the_page_has_the_machine_and_a_line_for_each_figure(report: BenchmarkReport) -> None:
+    page = benchmark_page(report)
     assert max(len(line) for line in page.splitlines()) <= 120
     for word in ("winclip", "90 x 60", "cpu ", "clocks", "onnxruntime", "decode", "images/s", "cold start", "batch 2"):
         assert word in page
@@ -174,13 +172,13 @@ def test_the_page_has_the_machine_and_a_line_for_each_figure(report: Report) -> 
     assert "99 %" not in page  # of three runs
     busy = dataclasses.replace(report.machine.power, load=99.0)
     busy_report = dataclasses.replace(report, machine=dataclasses.replace(report.machine, power=busy))
-    assert "busy before the runs (load 99.0" in bench._page(busy_report)
+    assert "busy before the runs (load 99.0" in benchmark_page(busy_report)
 
 
 def test_json_is_one_document_of_every_engine_that_works(bundle: Path, capsys: Capture) -> None:
     assert run("bench", bundle, "--runs", 1, "--size", "64x48", "--threads", 1, "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document.keys() == {field.name for field in dataclasses.fields(Report)}
+    assert document.keys() == {field.name for field in dataclasses.fields(BenchmarkReport)}
     assert [row["runs"] for row in document["rows"]] == [1] * len(document["rows"])
     tried = {(row["backend"], row["precision"]) for row in document["rows"]}
     tried |= {tuple(name.split()) for name in document["left_out"]}  # a precision that the processor lacks, say
@@ -242,42 +240,16 @@ def test_a_bundle_that_no_engine_runs_is_refused_with_each_engines_reason(tmp_pa
         measure(handmade.write_bundle(tmp_path / "b", precision="fp16"), runs=1)
 
 
-def test_the_int8_products_are_widened_eight_bit_ones_and_are_computed() -> None:
-    graph = gemm_graph(2, "int8")
-    model = onnx.load_from_string(graph)
-    onnx.checker.check_model(model, full_check=True)
-    constants = {item.name: onnx.numpy_helper.to_array(item) for item in model.graph.initializer}
-    weights = constants["w8"].astype(np.float32) * constants["w_scale"]
-    assert weights.std() == pytest.approx(1 / np.sqrt(SIDE), rel=0.02)
-    exact = (constants["column"] * INPUTS["x"]) @ weights @ weights
-    (found,) = onnxruntime.InferenceSession(graph).run(["y"], INPUTS)
-    np.testing.assert_allclose(found, [[exact.max()]], rtol=0.1)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_the_products_are_an_onnx_graph_and_are_computed(precision: str) -> None:
-    graph = gemm_graph(2, precision)
-    model = onnx.load_from_string(graph)
-    onnx.checker.check_model(model, full_check=True)
-    assert sum(node.op_type == "MatMul" for node in model.graph.node) == 2
-    weights = onnx.numpy_helper.to_array(model.graph.initializer[0]).astype(np.float32)
-    assert weights.shape == (SIDE, SIDE)
-    if precision == "fp32":  # the CPU has no other
-        (found,) = onnxruntime.InferenceSession(graph).run(["y"], INPUTS)
-        np.testing.assert_allclose(found, [[(weights @ weights @ weights).max()]], rtol=1e-3)
-    assert FLOPS == 2 * SIDE**3
-
-
 def test_percentiles_are_told_where_there_are_runs_for_them() -> None:
     assert Percentiles.of([3.0, 1.0, 2.0]) == Percentiles(2.0, None, None)
     assert Percentiles.of([float(number) for number in range(21)]) == Percentiles(10.0, 19.0, None)
     assert Percentiles.of([float(number) for number in range(101)]) == Percentiles(50.0, 95.0, 99.0)
 
 
-def test_a_machine_that_says_nothing_is_described_all_the_same(tmp_path: Path, report: Report) -> None:
+def test_a_machine_that_says_nothing_is_described_all_the_same(tmp_path: Path, report: BenchmarkReport) -> None:
     machine = read_machine(tmp_path)
     assert machine.device is None
-    page = bench._page(dataclasses.replace(report, machine=machine))
+    page = benchmark_page(dataclasses.replace(report, machine=machine))
     assert "governor unknown, power mode unknown" in page
     assert plain(machine)["power"]["mode"] is None
 
@@ -291,6 +263,6 @@ def test_a_fresh_process_that_says_much_still_gives_its_verdict(
     wordy.chmod(0o755)
     frame = read_demo_pictures()[0] / read_demo_pictures()[1][0].file
     opened = Bundle.open(bundle)
-    with Contender(opened, open_recipe(opened, None), ENGINE, frame=frame, batch=1, options={}) as contender:
+    with TimedEngine(opened, open_recipe(opened, None), ENGINE, frame=frame, batch=1, options={}) as engine:
         monkeypatch.setattr(sys, "executable", str(wordy))
-        assert contender.cold_start(1).peak_bytes == 1
+        assert engine.cold_start(1).peak_bytes == 1

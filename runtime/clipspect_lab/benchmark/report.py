@@ -32,7 +32,7 @@ class Percentiles:
 
 
 @dataclass(frozen=True)
-class Row:
+class EngineRow:
     """One engine in one precision. In a batch, an image's time is the batch's divided by its images."""
 
     backend: str
@@ -58,7 +58,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchmarkReport:
     """What was measured, on what, and what could not be."""
 
     machine: Machine
@@ -69,5 +69,5 @@ class Report:
     gflop: float  # of the graph's matrix products for one image
     width: int  # of the frame, a JPEG file
     height: int
-    rows: tuple[Row, ...]
+    rows: tuple[EngineRow, ...]
     left_out: dict[str, str]  # installed engines, and their precisions, that do not run this bundle, and why

@@ -16,22 +16,20 @@ from typing import Any
 
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
-from clipspect.engines import ENGINES, Backend, open_backend
+from clipspect.engines import ENGINES
 from clipspect.engines.graph import INT8
 from clipspect.inspection.inspector import load
 from clipspect.recipes.recipe import Recipe
-from clipspect_lab.benchmark.figures import MAP, STAGES, TOTAL
-from clipspect_lab.benchmark.gemm import FLOPS, INPUTS, gemm_graph
+from clipspect_lab.benchmark.gemm_runs import GemmRuns
+from clipspect_lab.benchmark.report import MAP, STAGES, TOTAL
 
 _WARM_UPS = 2
-_GEMM_SECONDS, _MOST_PRODUCTS = 0.3, 64  # one run of the yardstick: long enough that its start does not count
 _GEMM_SHARE = 0.1  # of the time; the products alternate with inspections
-_FEWEST_GEMMS = 3
 _FEWEST_GROUPS = 8  # batches of a stream
 _START_SECONDS = 600
 
 
-class Contender:
+class TimedEngine:
     """A bundle in one engine. A context manager."""
 
     def __init__(
@@ -45,7 +43,7 @@ class Contender:
         engine = next(engine for engine in ENGINES if engine.name == backend)
         self.version = str(sys.modules[engine.package].__version__)
         self._spent = 0.0
-        self._gemm: _Gemm | None = None
+        self._gemm: GemmRuns | None = None
         own = bundle.manifest.precision
         self._gemm_precision = INT8 if self.inspector.precision == INT8 else own  # of the yardstick's graph
         self.gemm_problem: str | None = None
@@ -60,7 +58,7 @@ class Contender:
         for _ in range(_WARM_UPS):
             self.inspector.inspect_batch([self.frame] * self.batch)
         try:
-            self._gemm = _Gemm(self.backend, self._gemm_precision, self.frame.parent, self.options)
+            self._gemm = GemmRuns(self.backend, self._gemm_precision, self.frame.parent, self.options)
         except BackendError as error:
             self.gemm_problem = str(error)
 
@@ -85,12 +83,8 @@ class Contender:
             self._gemm.run()
 
     def gemm_gflops(self) -> float | None:
-        """Median over the runs, in GFLOP a second; None where the engine cannot run the products."""
-        if self._gemm is None:
-            return None
-        while len(self._gemm.seconds) < _FEWEST_GEMMS:
-            self._gemm.run()
-        return self._gemm.products * FLOPS / statistics.median(self._gemm.seconds) / 1e9
+        """Of large products, GFLOP a second; None where the engine cannot run them."""
+        return None if self._gemm is None else self._gemm.gflops()
 
     def stream_rate(self, groups: int) -> float:
         """Images a second of a stream of so many batches, from the first one's end to the last one's."""
@@ -134,7 +128,7 @@ class Contender:
             raise BackendError(f"{self.backend} in a fresh process gave no verdict ({last[0]}): run clipspect doctor")
         return ColdStart(seconds, json.loads(line)["peak_bytes"])
 
-    def __enter__(self) -> Contender:
+    def __enter__(self) -> TimedEngine:
         return self
 
     def __exit__(
@@ -151,43 +145,3 @@ class ColdStart:
 
     seconds: float
     peak_bytes: int | None
-
-
-class _Gemm:
-    """The engine's own large products, as many in a run as take about a third of a second."""
-
-    def __init__(self, backend: str, precision: str, folder: Path, options: dict[str, Any]) -> None:
-        self._open_with = backend, precision, folder, options
-        self.seconds: list[float] = []
-        self.spent = 0.0
-        self._backend = self._open(1)
-        self.products = 1
-        self.run()
-        self.run()
-        products = min(max(round(_GEMM_SECONDS / self.seconds[-1]), 1), _MOST_PRODUCTS)
-        if products > 1:
-            self._backend.close()
-            self._backend, self.products = self._open(products), products
-            self.run()
-        self.seconds, self.spent = [], 0.0
-
-    def run(self) -> None:
-        start = perf_counter()
-        self._backend.run(INPUTS)
-        self.seconds.append(perf_counter() - start)
-        self.spent += self.seconds[-1]
-
-    def close(self) -> None:
-        self._backend.close()
-
-    def _open(self, products: int) -> Backend:
-        name, precision, folder, options = self._open_with
-        path = folder / f"{name}-{options.get('precision', precision)}-{products}-products.onnx"
-        path.write_bytes(gemm_graph(products, precision))
-        own = {option: value for option, value in options.items() if option != "force_precision"}
-        engine = next(engine for engine in ENGINES if engine.name == name)
-        if engine.compiled:  # nothing is ever built at load: this yardstick is, into a cache that goes with it
-            settings = engine.module().Options(**{**own, "cache": str(folder)})
-            built: Backend = engine.module().open_built(path, precision, INPUTS, settings)
-            return built
-        return open_backend(name, path, graph_precision=precision, probe=INPUTS, **own)
