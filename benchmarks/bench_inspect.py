@@ -77,7 +77,7 @@ def bench_resize_of_a_1280_x_1024_frame(benchmark: BenchmarkFixture, inspector: 
     rgb = frames(1, HEIGHT, WIDTH)[0]
     array = {"rgb": rgb, "bgr": rgb[..., ::-1], "grey": np.ascontiguousarray(rgb[..., 0])}[kind]
     frame = benchmark(inspector.prepare, array)
-    assert frame.pixels.shape == (240, 240, 3)
+    assert frame.pixels.shape == (1, 240, 240, 3)
 
 
 @pytest.mark.parametrize("limit", [2.0, 0.9, 0.5, -1.0], ids=["nothing over", "spots", "half", "all over"])

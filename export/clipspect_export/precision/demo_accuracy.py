@@ -56,7 +56,7 @@ def demo_pictures(spec: ImageSpec | None = None) -> list[Picture]:
     spec = spec or Bundle.open(DEMO).manifest.image
     folder, listed = read_demo_pictures()
     frames = [prepare(folder / row.file, spec) for row in listed]
-    return [Picture(frame.pixels, read_mask(folder, row, frame.size)) for frame, row in zip(frames, listed)]
+    return [Picture(frame.pixels[0], read_mask(folder, row, frame.size)) for frame, row in zip(frames, listed)]
 
 
 def demo_accuracy(open_engine: Open, rewrite: Rewrite | None = None) -> Accuracy:

@@ -44,7 +44,7 @@ def read_calibration(photos: Sequence[str | Path], spec: ImageSpec) -> Calibrati
             raise ExportError(f"--calibration {photo}: no images here: give photos of parts, or a folder of them")
         files += found
     try:
-        return Calibration([prepare(file, spec).pixels for file in files], "given photos")
+        return Calibration([prepare(file, spec).pixels[0] for file in files], "given photos")
     except ImageError as error:
         raise ExportError(f"--calibration: {error}") from error
 

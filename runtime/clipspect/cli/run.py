@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from clipspect.base.errors import ClipspectError, ImageError
+from clipspect.base.errors import ClipspectError
 from clipspect.cli.arguments import add_engine, count, engine_options, number
 
 if TYPE_CHECKING:
@@ -90,18 +90,15 @@ def _inspect(
     inspector: Inspector, paths: list[Path], batch: int, folder: ResultFolder | None
 ) -> Generator[Row, None, None]:
     """A row for every path, in their order; close it before the inspector."""
-    from clipspect.inspection.stream import stream
-    from clipspect.sinks.results import error_row, result_row
+    from clipspect.sinks.results import row_of
+    from clipspect.sources.files import items_of_files
 
-    with contextlib.closing(stream(inspector, paths, batch, keep_pictures=folder is not None)) as outcomes:
-        for path, outcome in zip(paths, outcomes):
-            if isinstance(outcome, ImageError):
-                yield error_row(path, outcome)
-                continue
-            frame, result = outcome
-            row = result_row(result)
-            if folder is not None:
-                row["overlay"] = folder.draw(path, frame, result)
+    items = items_of_files(paths)
+    with contextlib.closing(inspector.stream(items, batch, keep_pictures=folder is not None)) as outcomes:
+        for outcome in outcomes:
+            row = row_of(outcome)
+            if folder is not None and outcome.result is not None and outcome.frame is not None:
+                row["overlay"] = folder.draw(paths[outcome.item.number], outcome.frame, outcome.result)
             yield row
 
 

@@ -1,4 +1,4 @@
-"""A frame, whatever it came as, becomes a picture; a picture becomes the model's input.
+"""A frame, whatever it came as, becomes a picture: RGB or grey, eight bits.
 
 What is not plain 8-bit RGB is converted the way a viewer would show it: EXIF orientation is
 applied, transparency is laid over white, 16-bit grey is scaled from its full range (never
@@ -8,7 +8,6 @@ stretched per image), an animation gives its first picture.
 from __future__ import annotations
 
 import os
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,7 +16,6 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clipspect.base.errors import ImageError
-from clipspect.frame.spec import ImageSpec
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels"
@@ -29,7 +27,6 @@ _WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 _EXIF_ORIENTATION = 0x0112
 _FULL_SCALE = 65535
-_PART_PIXELS = 200_000  # source pixels that are worth a hand-over to another thread: about a millisecond
 
 
 def source_name(frame: FrameLike) -> str | None:
@@ -61,7 +58,7 @@ def decode(frame: FrameLike) -> Image.Image:
 
 def to_rgb(picture: Picture) -> Image.Image:
     """A picture as a PIL image of mode RGB, a copy."""
-    return _as_image(picture).convert("RGB")
+    return as_image(picture).convert("RGB")
 
 
 def size_of(picture: Picture) -> tuple[int, int]:
@@ -69,58 +66,8 @@ def size_of(picture: Picture) -> tuple[int, int]:
     return picture.size if isinstance(picture, Image.Image) else (picture.shape[1], picture.shape[0])
 
 
-def to_model_size(picture: Picture, spec: ImageSpec, pool: Executor | None = None, parts: int = 1) -> Pixels:
-    """Squashed to the model's size with PIL's bicubic filter: uint8 (H, W, 3), as the reference preprocessing.
-
-    The columns are squashed before the rows, rounded in between: so did Pillow before 12.2, with which the methods
-    were published; newer ones turn the order round for tall pictures. An RGB array of the model's size in C order is
-    returned itself. With a pool, a large picture is squashed in so many parts at once; the pixels are the same.
-    """
-    if isinstance(picture, np.ndarray):
-        if picture.ndim == 3 and picture.strides[2] < 0:  # BGR turned round: the channels are turned after the resize
-            return np.ascontiguousarray(to_model_size(picture[..., ::-1], spec, pool, parts)[..., ::-1])
-        if picture.shape == (spec.height, spec.width, 3):
-            return np.ascontiguousarray(picture)
-    width, height = size_of(picture)
-    if spec.width * height > MAX_PIXELS:  # hardly a picture: a line of pixels, which has no room for that
-        small = np.asarray(_resized(_resized(picture, (width, spec.height)), (spec.width, spec.height)))
-    elif pool is None or (parts := min(parts, height, spec.width, width * height // _PART_PIXELS)) < 2:
-        small = np.asarray(_resized(_resized(picture, (spec.width, height)), (spec.width, spec.height)))
-    else:
-        small = _in_parts(picture, spec, pool, parts)
-    return small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2)
-
-
-def _in_parts(picture: Picture, spec: ImageSpec, pool: Executor, parts: int) -> Pixels:
-    """Both passes in so many parts at once: no row needs another for its columns, and then no column another."""
-    height = size_of(picture)[1]
-    colour = picture.mode == "RGB" if isinstance(picture, Image.Image) else picture.ndim == 3
-    narrow = Image.new("RGB" if colour else "L", (spec.width, height))
-    small = np.empty((spec.height, spec.width, 3) if colour else (spec.height, spec.width), np.uint8)
-
-    def squash_columns(top: int, bottom: int) -> None:
-        narrow.paste(_resized(_rows(picture, top, bottom), (spec.width, bottom - top)), (0, top))
-
-    def squash_rows(left: int, right: int) -> None:
-        strip = narrow.crop((left, 0, right, height))
-        small[:, left:right] = np.asarray(_resized(strip, (right - left, spec.height)))
-
-    for squash, length in ((squash_columns, height), (squash_rows, spec.width)):
-        edges = [length * part // parts for part in range(parts + 1)]
-        list(pool.map(squash, edges[:-1], edges[1:]))
-    return small
-
-
-def _rows(picture: Picture, top: int, bottom: int) -> Picture:
-    """Rows top to bottom (exclusive)."""
-    return picture[top:bottom] if isinstance(picture, np.ndarray) else picture.crop((0, top, picture.width, bottom))
-
-
-def _resized(picture: Picture, size: tuple[int, int]) -> Image.Image:
-    return _as_image(picture).resize(size, Image.Resampling.BICUBIC)
-
-
-def _as_image(picture: Picture) -> Image.Image:
+def as_image(picture: Picture) -> Image.Image:
+    """A picture as a PIL image, its pixels shared where they can be."""
     return picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
 
 

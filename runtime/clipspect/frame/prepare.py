@@ -1,18 +1,24 @@
-"""A frame that is ready to be scored: decoded and in the model's size. No engine is needed for that."""
+"""A frame that is ready to be scored: decoded, and its views in the model's size. No engine is needed for that."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from clipspect.base.errors import ImageError
-from clipspect.frame.decode import FrameLike, Picture, read, size_of, source_name, to_model_size, to_rgb
+from clipspect.frame.decode import FrameLike, Picture, read, size_of, source_name, to_rgb
+from clipspect.frame.resize import part_of, to_model_size
 from clipspect.frame.spec import ImageSpec
+from clipspect.frame.views import View, whole_frame
+
+ViewsOf: TypeAlias = Callable[[int, int], "tuple[View, ...]"]  # the views of a frame of that width and height
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +28,8 @@ class Frame:
     source: str | None
     picture: Picture | None = field(repr=False)  # as it was read; None: let go to save memory
     size: tuple[int, int]  # of the picture: width, height
-    pixels: npt.NDArray[np.uint8] = field(repr=False)  # (H, W, 3), in the model's size
+    views: tuple[View, ...]
+    pixels: npt.NDArray[np.uint8] = field(repr=False)  # (views, H, W, 3), in the model's size
     decode_ms: float
     preprocess_ms: float
 
@@ -34,15 +41,24 @@ class Frame:
         return to_rgb(self.picture)
 
 
-def prepare(frame: FrameLike, spec: ImageSpec, pool: Executor | None = None, parts: int = 1) -> Frame:
+def prepare(
+    frame: FrameLike,
+    spec: ImageSpec,
+    pool: Executor | None = None,
+    parts: int = 1,
+    views: ViewsOf = whole_frame,
+) -> Frame:
     """Decode and resize, a large picture in so many parts at once by the pool. Raises ImageError that names the file.
 
-    An RGB array of the model's size in C order is not copied: `pixels` is the array.
+    An RGB array of the model's size in C order whose only view is the whole frame is not copied: `pixels` is the array.
     """
     start = perf_counter()
     picture = read(frame)
     decoded = perf_counter()
-    pixels = to_model_size(picture, spec, pool, parts)
+    size = size_of(picture)
+    seen = views(*size)
+    inputs = [to_model_size(part_of(picture, view.crop), spec, pool, parts) for view in seen]
+    pixels = inputs[0][None] if len(inputs) == 1 else np.stack(inputs)
     done = perf_counter()
     times = (decoded - start) * 1e3, (done - decoded) * 1e3
-    return Frame(source_name(frame), picture, size_of(picture), pixels, *times)
+    return Frame(source_name(frame), picture, size, seen, pixels, *times)

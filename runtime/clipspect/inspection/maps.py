@@ -9,20 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from clipspect.frame.views import Box
+
 Map = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 _STRIP = 32  # rows at a time: what is made in between stays small, in the processor's cache and in used memory
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of source pixels: left and top inside, right and bottom outside."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,18 +20,18 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from clipspect.base.errors import ClipspectError, ImageError
+from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
 from clipspect.base.lock import locked
 from clipspect.inspection.inspector import Inspector
-from clipspect.inspection.stream import Outcome, stream
+from clipspect.inspection.outcome import Outcome
 from clipspect.line.health import Health, now, say
 from clipspect.line.index import Index
 from clipspect.line.stop import Stop
 from clipspect.sinks.broker import Broker
 from clipspect.sinks.log import Log
 from clipspect.sinks.outbox import Outbox
-from clipspect.sinks.results import Row, error_row, json_line, result_row
+from clipspect.sinks.results import Row, json_line, row_of
 from clipspect.sinks.sorting import VERDICT_FOLDERS, Sorter, verdict_folder
 from clipspect.sources.folder import Candidate, Folder
 from clipspect.sources.part import Part
@@ -115,20 +115,20 @@ class Watcher:
             stack.callback(beat.join)
             stack.callback(over.set)
             self._sort_last()
-            outcomes = stack.enter_context(closing(stream(inspector, self._folder.ready(self._stop))))
+            outcomes = stack.enter_context(closing(inspector.stream(self._folder.ready(self._stop))))
             stack.callback(self._folder.close)  # the first to be called: who waits for a file is let go
             for outcome in outcomes:
-                self._finish(self._folder.oldest_under_way(), outcome)
+                self._finish(self._folder.under_way(outcome.item), outcome)
                 if self._stop:
                     break
 
     def _finish(self, candidate: Candidate, outcome: Outcome) -> None:
-        """The outcome of the oldest file under way: into the log, unless it is not yet to be told."""
+        """The outcome of a file under way: into the log, unless it is not yet to be told."""
         part = candidate.part
         if Part.at(self._plan.folder, part.name) != part:  # it has gone, or what was read may be a mixture
             self._folder.release(candidate)
             return
-        if isinstance(outcome, ImageError) and not candidate.last_try:
+        if outcome.error is not None and not candidate.last_try:
             self._folder.release(candidate, again=True)
             return
         row = self._row(part, outcome)
@@ -140,10 +140,7 @@ class Watcher:
         self._sort(part, row)
 
     def _row(self, part: Part, outcome: Outcome) -> Row:
-        if isinstance(outcome, ImageError):
-            row = error_row(self._plan.folder / part.name, outcome)
-        else:
-            row = result_row(outcome[1])
+        row = row_of(outcome)
         file = {"name": part.name, "size": part.size, "mtime_ns": part.mtime_ns}
         row = {"id": part.id, "time": now(), "file": file, "recipe": self._recipe, **row}
         return {**row, "sorted": self._sorter.target(part, row)}

@@ -10,8 +10,10 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,7 @@ _NAME = re.compile(r"[^\W_][\w .,()+-]{0,79}")
 MAX_BYTES = 1 << 30
 _AGAIN = "make the recipe again, or copy it again"
 
-Tensors = dict[str, npt.NDArray[np.float32]]
+Tensors = Mapping[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Recipe:
     calibration: dict[str, Any] | None = None  # what the limits were calibrated on
     references: dict[str, Any] | None = field(default=None, repr=False)  # the photos, and how their rows were thinned
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)  # of the bundle's method: its manifest's
+
+    def __post_init__(self) -> None:
+        """Freeze the tensors: a read-only array is a constant to an engine, and need not travel with every frame."""
+        frozen = MappingProxyType({name: _read_only(value) for name, value in self.tensors.items()})
+        object.__setattr__(self, "tensors", frozen)
 
     @property
     def text_features(self) -> npt.NDArray[np.float32]:
@@ -81,6 +88,18 @@ class Recipe:
             raise RecipeError(
                 f"recipe {self.name!r}: text features of width {self.text_features.shape[-1]}, expected {dim}"
             )
+
+
+def _read_only(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The array itself where nobody can write it, else a copy of its own: another could still write the caller's."""
+    owner = array
+    while isinstance(owner.base, np.ndarray) and not owner.flags.writeable:
+        owner = owner.base
+    if not owner.flags.writeable:
+        return array
+    copy = np.array(array)
+    copy.flags.writeable = False
+    return copy
 
 
 def _short(value: Any) -> str:
@@ -179,8 +198,6 @@ def _read_verified(path: Path) -> tuple[dict[str, Any], Tensors]:
         raise RecipeError(f"{path}: not a readable recipe ({error}): {_AGAIN}") from error
     if not isinstance(document, dict) or document.pop(_DIGEST, None) != _digest(document, tensors):
         raise RecipeError(f"{path}: the content does not match its digest, the file was changed: {_AGAIN}")
-    for value in tensors.values():
-        value.flags.writeable = False  # constants to a backend, which need not travel to its device with every frame
     return document, tensors
 
 

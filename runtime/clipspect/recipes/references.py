@@ -14,7 +14,8 @@ from PIL import Image
 
 from clipspect.base.errors import ImageError
 from clipspect.base.files import sha256_of
-from clipspect.frame.decode import FrameLike, decode, source_name, to_model_size
+from clipspect.frame.decode import FrameLike, decode, source_name
+from clipspect.frame.resize import to_model_size
 from clipspect.frame.spec import ImageSpec
 
 

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from clipspect.base.errors import ClipspectError, ImageError
 from clipspect.base.files import atomic_file
 from clipspect.frame.prepare import Frame
+from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.result import Result
 from clipspect.sinks.overlay import HeatScale, render
 
@@ -46,10 +47,17 @@ def result_row(result: Result) -> Row:
     }
 
 
-def error_row(path: Path, error: ImageError) -> Row:
+def error_row(name: str, error: ImageError | None) -> Row:
     """The same keys for an image that could not be read."""
     empty = dict.fromkeys(("score", "verdict", "width", "height", "map_limit", "peak"))
-    return {"source": str(path), **empty, "regions": [], "timings_ms": None, "overlay": None, "error": str(error)}
+    return {"source": name, **empty, "regions": [], "timings_ms": None, "overlay": None, "error": str(error)}
+
+
+def row_of(outcome: Outcome) -> Row:
+    """An outcome as a JSON object."""
+    if outcome.result is not None:
+        return result_row(outcome.result)
+    return error_row(outcome.item.name, outcome.error)
 
 
 class ResultFolder:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 from clipspect.base.errors import ImageError
 from clipspect.frame.image_files import IMAGE_SUFFIXES, natural_key
+from clipspect.frame.item import Item
 
 _VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 
@@ -27,6 +29,16 @@ def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
             raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
         found.update(dict.fromkeys(images))
     return list(found)
+
+
+def items_of_files(paths: Sequence[Path]) -> Iterator[Item]:
+    """Each file as an item, captured at its last change; its source is its folder."""
+    for number, path in enumerate(paths):
+        try:
+            changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+        except OSError:
+            changed = None  # what is wrong with the file is told when it is read
+        yield Item(str(path.parent), number, changed, path)
 
 
 def _inside(path: Path, folder: Path) -> bool:

@@ -6,16 +6,19 @@ writes to a network share.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 
 from clipspect.frame.image_files import IMAGE_SUFFIXES
+from clipspect.frame.item import Item
 from clipspect.sources.part import Part
 
 _STEP_S = 0.05  # between two looks for something to do
@@ -32,6 +35,7 @@ class Candidate:
     since: float  # monotonic seconds
     due: float  # when it is tried next
     last_try: bool = False  # what cannot be read now is reported as an error
+    number: int = -1  # of the item that it was handed out as
 
 
 class Folder:
@@ -59,7 +63,9 @@ class Folder:
         self._lock = threading.Lock()
         self._candidates: dict[str, Candidate] = {}
         self._ready: deque[Candidate] = deque()  # of the last scan, the oldest first
-        self._under_way: dict[str, Candidate] = {}  # in the order in which they were handed out
+        self._under_way: dict[str, Candidate] = {}  # by the file's name
+        self._handed_out: dict[int, Candidate] = {}  # the same, by the item's number
+        self._next_number = 0
         self._beyond = 0  # files that the last scan had no room for
         self._next_scan = 0.0
         self._closed = False
@@ -69,25 +75,26 @@ class Folder:
         """Files that are not inspected yet, as far as known; it waits for no lock, since a scan can hang on a share."""
         return len(self._candidates) + self._beyond + len(self._under_way)
 
-    def ready(self, stop: object) -> Iterator[Path]:
+    def ready(self, stop: object) -> Iterator[Item]:
         """Files to inspect, as they become complete, the oldest first; waits until `stop` is true or `close` called."""
         while not (self._closed or stop):
             candidate = self._next()
             if candidate is None:
                 time.sleep(_STEP_S)
             else:
-                yield self.root / candidate.part.name
+                captured = datetime.fromtimestamp(candidate.part.mtime_ns / 1e9, timezone.utc)
+                yield Item(str(self.root), candidate.number, captured, self.root / candidate.part.name)
 
-    def oldest_under_way(self) -> Candidate:
-        """The first that was handed out and not released."""
+    def under_way(self, item: Item) -> Candidate:
+        """The candidate that an item was made of."""
         with self._lock:
-            return next(iter(self._under_way.values()))
+            return self._handed_out[item.number]
 
     def release(self, candidate: Candidate, *, again: bool = False) -> None:
         """A file is done with, or to be tried once more when it has not changed for `give_up` seconds."""
         with self._lock:
             name = candidate.part.name
-            del self._under_way[name]
+            del self._under_way[name], self._handed_out[candidate.number]
             if again:
                 self._candidates[name] = Candidate(
                     candidate.part, candidate.since, candidate.since + self._give_up, last_try=True
@@ -104,8 +111,11 @@ class Folder:
             while self._ready:
                 candidate = self._ready.popleft()
                 if self._candidates.get(candidate.part.name) is candidate:
-                    self._under_way[candidate.part.name] = self._candidates.pop(candidate.part.name)
-                    return candidate
+                    del self._candidates[candidate.part.name]
+                    taken = dataclasses.replace(candidate, number=self._next_number)
+                    self._under_way[candidate.part.name] = self._handed_out[taken.number] = taken
+                    self._next_number += 1
+                    return taken
         return None
 
     def _scan(self) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from clipspect.base.errors import ImageError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.precision import open_graph
+from clipspect.frame.item import Item
 from clipspect.inspection.inspector import Inspector, load
 from clipspect.inspection.result import Result
 from clipspect.recipes.recipe import Recipe
@@ -162,11 +162,11 @@ class ClassRun:
         missing = [sample for sample in self.item.test if rows[sample.path] is None]
         if missing:
             inspector = engine.inspector(engine.recipe(self._words, self.item.references))
-            with contextlib.closing(inspector.stream(sample.path for sample in missing)) as results:
-                for sample, result in zip(missing, results):
-                    if isinstance(result, ImageError):
-                        raise result
-                    rows[sample.path] = self._kept(sample, result)
+            items = (Item(self.item.name, number, None, sample.path) for number, sample in enumerate(missing))
+            with contextlib.closing(inspector.stream(items)) as outcomes:
+                for outcome in outcomes:
+                    sample = missing[outcome.item.number]
+                    rows[sample.path] = self._kept(sample, outcome.require())
                     if progress is not None:
                         progress.step(self.item.name)
         return [row for row in rows.values() if row is not None]

@@ -14,7 +14,8 @@ from PIL import Image
 import clipspect
 from clipspect.base.errors import ImageError
 from clipspect.bundle.bundle import RECIPES, Bundle
-from clipspect.frame.decode import read, to_model_size
+from clipspect.frame.decode import read
+from clipspect.frame.resize import to_model_size
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
 from clipspect.sinks.results import error_row, result_row

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from clipspect.base.errors import ImageError
-from clipspect.frame.decode import read, to_model_size
+from clipspect.frame.decode import read
+from clipspect.frame.resize import to_model_size
 from clipspect.frame.spec import ImageSpec
 from support.cpp_programs import call
 

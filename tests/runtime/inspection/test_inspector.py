@@ -159,13 +159,19 @@ def test_a_recipe_in_memory_of_other_weights_is_refused(inspector: Inspector, ti
         inspector.use_recipe(stranger)
 
 
-def test_a_recipe_of_the_other_graph_needs_a_new_engine(full_bundle: Path) -> None:
-    inspector = clipspect.load(full_bundle)
+def test_an_inspector_switches_between_recipes_of_words_and_of_references(full_bundle: Path) -> None:
     rows = {f"reference_{name}": np.ones((2, 3), np.float32) for name in ("fine", "coarse")}
     few = handmade.make_recipe("few", tensors={"text_features": np.ones((2, 1, 4), np.float32), **rows})
-    with pytest.raises(clipspect.RecipeError, match="'few' needs the other graph, that of recipes with references"):
+    with clipspect.load(full_bundle, few) as alone:
+        expected = alone.inspect(handmade.spotted()), alone.map_range, alone.map_limit
+    with clipspect.load(full_bundle) as inspector:
+        words = inspector.inspect(handmade.spotted()).score
         inspector.use_recipe(few)
-    assert inspector.recipe.name == "object"
+        found = inspector.inspect(handmade.spotted())
+        assert (found.score, inspector.map_range, inspector.map_limit) == (expected[0].score, *expected[1:])
+        np.testing.assert_array_equal(found.anomaly_map, expected[0].anomaly_map)
+        inspector.use_recipe("object")
+        assert inspector.inspect(handmade.spotted()).score == words
 
 
 def test_the_inspector_says_what_it_runs_on(inspector: Inspector) -> None:
@@ -200,10 +206,8 @@ def test_after_closing_there_are_no_more_results(tiny_bundle: Path) -> None:
 
 def test_an_engine_that_answers_nan_is_an_error_not_a_score(tmp_path: Path) -> None:
     root = handmade.write_bundle(tmp_path / "b")
-    huge = handmade.make_recipe("huge", tensors={"text_features": np.full((2, 1, 4), 3e38, np.float32)})
-    write_recipe(root / "recipes/huge.safetensors", huge)
-    inspector = clipspect.load(root, recipe="huge")
-    inspector.recipe.tensors["text_features"] = np.full((2, 1, 4), np.inf, np.float32)
+    endless = handmade.make_recipe("endless", tensors={"text_features": np.full((2, 1, 4), np.inf, np.float32)})
+    inspector = clipspect.load(root, endless)
     with pytest.raises(clipspect.BackendError, match="NaN or infinity"):
         inspector.inspect(handmade.spotted())
 

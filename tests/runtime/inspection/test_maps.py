@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipspect.inspection.maps import Box, box_over, enlarge, to_source_size
+from clipspect.frame.views import Box
+from clipspect.inspection.maps import box_over, enlarge, to_source_size
 from clipspect.inspection.regions import find_regions, regions_in_source
 
 SIDES = st.integers(1, 24)

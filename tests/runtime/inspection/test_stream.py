@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,18 @@ import pytest
 
 import clipspect
 from clipspect.base.errors import BackendError, ClipspectError, ImageError
+from clipspect.frame.item import Item
 from clipspect.inspection.inspector import Inspector
-from clipspect.inspection.stream import stream
 from clipspect.recipes.limits import Limits
 from support import handmade
 
-HANDS = 2
-AHEAD = 16  # more frames than are ever under way with HANDS and batches of 1
+WORKERS = 2
+AHEAD = 16  # more frames than are ever under way with WORKERS and batches of 1
 
 
 @pytest.fixture
 def inspector(tiny_bundle: Path) -> Iterator[Inspector]:
-    with clipspect.load(tiny_bundle, threads=HANDS) as loaded:
+    with clipspect.load(tiny_bundle, threads=WORKERS) as loaded:
         yield loaded
     assert not ours()
 
@@ -39,17 +40,18 @@ def grey(value: int) -> np.ndarray[Any, Any]:
 
 
 def scores(outcomes: Iterator[Any]) -> list[float]:
-    return [round(outcome.score * 255) for outcome in outcomes]
+    return [round(outcome.require().score * 255) for outcome in outcomes]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 100])
 def test_a_stream_answers_every_frame_in_order_as_one_by_one(inspector: Inspector, batch: int) -> None:
     rng = np.random.default_rng(batch)
     frames = [rng.integers(0, 256, (*rng.integers(1, 90, 2), 3), np.uint8) for _ in range(20)]
-    results = list(inspector.stream(frames, batch))
-    assert len(results) == len(frames)
-    for frame, result in zip(frames, results):
-        assert isinstance(result, clipspect.Result)
+    outcomes = list(inspector.stream(frames, batch))
+    assert [outcome.item.number for outcome in outcomes] == list(range(len(frames)))
+    for outcome in outcomes:
+        frame, result = frames[outcome.item.number], outcome.require()
+        assert outcome.item.frame is frame
         alone = inspector.inspect(frame)
         assert result.score == alone.score
         assert result.regions == alone.regions
@@ -64,14 +66,18 @@ def test_a_frame_that_cannot_be_read_is_its_own_error_and_the_others_go_on(
     (tmp_path / "bad.png").write_text("not an image")
     frames = [grey(1), tmp_path / "bad.png", grey(2), np.zeros((3, 3, 4), np.uint8), tmp_path / "none.png", grey(3)]
     outcomes = list(inspector.stream(frames, batch))
-    assert [isinstance(outcome, ImageError) for outcome in outcomes] == [False, True, False, True, True, False]
-    assert scores(outcome for outcome in outcomes if not isinstance(outcome, ImageError)) == [1, 2, 3]
-    assert "bad.png: not an image" in str(outcomes[1])
+    assert [outcome.error is not None for outcome in outcomes] == [False, True, False, True, True, False]
+    assert scores(outcome for outcome in outcomes if outcome.error is None) == [1, 2, 3]
+    assert "bad.png: not an image" in str(outcomes[1].error)
+    with pytest.raises(ImageError, match="not an image"):
+        outcomes[1].require()
 
 
 def test_nothing_but_errors_is_a_stream_too(inspector: Inspector, tmp_path: Path) -> None:
     outcomes = list(inspector.stream([tmp_path / f"{number}.png" for number in range(5)], 2))
-    assert [str(outcome).split(":")[0] for outcome in outcomes] == [str(tmp_path / f"{n}.png") for n in range(5)]
+    named = [str(tmp_path / f"{number}.png") for number in range(5)]
+    assert [str(outcome.error).split(":")[0] for outcome in outcomes] == named
+    assert [outcome.item.name for outcome in outcomes] == named
 
 
 def test_an_empty_stream_is_empty(inspector: Inspector) -> None:
@@ -119,7 +125,7 @@ def test_a_result_does_not_wait_for_the_next_frame(inspector: Inspector) -> None
 
 
 def test_a_stream_that_is_left_early_leaves_no_thread(tiny_bundle: Path) -> None:
-    with clipspect.load(tiny_bundle, threads=HANDS) as inspector:
+    with clipspect.load(tiny_bundle, threads=WORKERS) as inspector:
         for number, _ in enumerate(inspector.stream(itertools.repeat(grey(5)), 3)):
             assert ours()
             if number == 4:
@@ -130,7 +136,7 @@ def test_a_stream_that_is_left_early_leaves_no_thread(tiny_bundle: Path) -> None
 
 def test_an_interrupt_in_the_consumer_leaves_no_thread(tiny_bundle: Path) -> None:
     def inspect() -> None:
-        with clipspect.load(tiny_bundle, threads=HANDS) as inspector:
+        with clipspect.load(tiny_bundle, threads=WORKERS) as inspector:
             for _ in inspector.stream(itertools.repeat(grey(5))):
                 raise KeyboardInterrupt
 
@@ -152,7 +158,7 @@ def test_what_the_source_raises_comes_after_the_results_before_it(inspector: Ins
 
 
 def test_an_engine_that_fails_ends_the_stream_with_its_error(tiny_bundle: Path) -> None:
-    inspector = clipspect.load(tiny_bundle, threads=HANDS)
+    inspector = clipspect.load(tiny_bundle, threads=WORKERS)
     results = inspector.stream([grey(1)] * 50)
     next(results)
     inspector.close()
@@ -173,11 +179,11 @@ def test_a_recipe_switched_in_a_stream_brings_its_scores_and_its_limits_together
     strict = handmade.make_recipe("strict", limits=Limits(0.1, 0.1))
     mild = handmade.make_recipe("mild", limits=Limits(0.9, 0.9), tensors=twice)
     judged = []
-    with clipspect.load(tiny_bundle, recipe=strict, threads=HANDS) as inspector:
-        for number, result in enumerate(inspector.stream(grey(51) for _ in range(2 * AHEAD))):
-            assert isinstance(result, clipspect.Result)
+    with clipspect.load(tiny_bundle, recipe=strict, threads=WORKERS) as inspector:
+        for outcome in inspector.stream(grey(51) for _ in range(2 * AHEAD)):
+            result = outcome.require()
             judged.append((round(result.score, 3), result.verdict))
-            if number == 0:
+            if outcome.item.number == 0:
                 inspector.use_recipe(mild)
     old = judged.count((0.2, "fail"))
     assert 1 <= old <= AHEAD
@@ -186,14 +192,24 @@ def test_a_recipe_switched_in_a_stream_brings_its_scores_and_its_limits_together
 
 def test_full_size_pictures_are_kept_only_where_they_are_asked_for(inspector: Inspector) -> None:
     picture = handmade.spotted(width=300, height=200)
-    (kept,) = stream(inspector, [picture], keep_pictures=True)
-    assert not isinstance(kept, ImageError)
-    np.testing.assert_array_equal(np.asarray(kept[0].image), picture)
-    (dropped,) = stream(inspector, [picture])
-    assert not isinstance(dropped, ImageError)
-    assert dropped[0].size == (300, 200)
-    with pytest.raises(ImageError, match="was not kept"):
-        _ = dropped[0].image
+    (kept,) = inspector.stream([picture], keep_pictures=True)
+    assert kept.frame is not None
+    np.testing.assert_array_equal(np.asarray(kept.frame.image), picture)
+    (dropped,) = inspector.stream([picture])
+    assert dropped.frame is None
+    assert dropped.require().size == (300, 200)
+
+
+def test_items_keep_their_identity_and_plain_frames_become_the_callers(inspector: Inspector) -> None:
+    captured = datetime(2026, 11, 27, 9, 30, tzinfo=timezone.utc)
+    items = [Item("camera:0", 41, captured, grey(3)), Item("camera:0", 43, None, grey(4))]
+    assert [outcome.item for outcome in inspector.stream(items)] == items
+    before = datetime.now(timezone.utc)
+    first, second = [outcome.item for outcome in inspector.stream([grey(1), grey(2)])]
+    assert (first.source, first.number, first.name) == ("caller", 0, "caller#0")
+    assert (second.source, second.number, second.name) == ("caller", 1, "caller#1")
+    assert first.captured_at is not None
+    assert before <= first.captured_at <= datetime.now(timezone.utc)
 
 
 @pytest.mark.parametrize("batch", [0, -1, True, 1.5])

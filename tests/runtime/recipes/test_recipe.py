@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,16 @@ def test_a_recipe_of_a_bundle_with_other_parameters_is_refused(tiny_bundle: Path
 def test_a_name_that_some_file_system_cannot_have_is_refused(name: str) -> None:
     with pytest.raises(RecipeError, match="cannot be a recipe's name"):
         check_recipe_name(name)
+
+
+def test_the_arrays_of_a_recipe_are_read_only_from_its_construction_and_its_own() -> None:
+    features = np.ones((2, 1, handmade.DIM), np.float32)
+    recipe = handmade.make_recipe("nut", tensors={"text_features": features})
+    with pytest.raises(ValueError, match="read-only"):
+        recipe.text_features[0] = 0
+    with pytest.raises(TypeError):
+        recipe.tensors["text_features"] = features  # type: ignore[index]
+    features[:] = 7  # the caller's array stays the caller's
+    assert (recipe.text_features == 1).all()
+    frozen = recipe.text_features
+    assert dataclasses.replace(recipe, name="bolt").text_features is frozen  # which nobody can write: no copy

@@ -1,0 +1,32 @@
+"""Items: the frames of a source, each with its identity, which it keeps on all its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from clipspect.frame.decode import FrameLike, source_name
+
+CALLER = "caller"  # the source of frames that are given without one
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One frame of a source. What a source knows of it besides, it finds by the number."""
+
+    source: str  # what names the source: a folder, an address, "caller"
+    number: int  # of the frame in its source, from 0
+    captured_at: datetime | None  # with its time zone; None where the source does not know
+    frame: FrameLike = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The frame's path where it has one, else its source and number."""
+        return source_name(self.frame) or f"{self.source}#{self.number}"
+
+
+def items_of(frames: Iterable[Item | FrameLike]) -> Iterator[Item]:
+    """Items as they are; plain frames, numbered, as items of the caller that were captured when they were taken."""
+    for number, frame in enumerate(frames):
+        yield frame if isinstance(frame, Item) else Item(CALLER, number, datetime.now(timezone.utc), frame)

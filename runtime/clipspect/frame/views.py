@@ -1,0 +1,50 @@
+"""Views: which rectangles of a frame become model inputs, and where their answers belong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of source pixels: left and top inside, right and bottom outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width, self.height
+
+    def seen_from(self, other: Box) -> Box:
+        """The same rectangle, counted from the other's first pixel."""
+        x, y = other.left, other.top
+        return Box(self.left - x, self.top - y, self.right - x, self.bottom - y)
+
+
+@dataclass(frozen=True)
+class View:
+    """A rectangle of a frame that becomes one model input, and the part of it that its answer speaks of.
+
+    What a view sees beyond its placement, a tile's overlap for one, is context: its answer is not used there.
+    """
+
+    crop: Box
+    placement: Box
+
+
+def whole_frame(width: int, height: int) -> tuple[View, ...]:
+    """The one view that is the frame itself."""
+    box = Box(0, 0, width, height)
+    return (View(box, box),)

@@ -1,0 +1,24 @@
+"""What an engine says of one frame, before anybody judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clipspect.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One frame's score and map, merged of its views, and the outputs of the graph that somebody asked for."""
+
+    score: float
+    model_map: npt.NDArray[np.float32] = field(repr=False)  # (H, W); of several views, in the frame's size
+    infer_ms: float
+    recipe: Recipe = field(repr=False)  # whose tensors it was scored with, and whose limits judge it
+    map_limit: float  # the map's value over which a pixel belongs to a region
+    extras: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)  # by name, (views, ...)
