@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from clipspect.base.errors import BundleError
@@ -46,6 +47,11 @@ class Bundle:
                 f"{root}: cannot be read ({error.strerror or error}): check the path and its rights"
             ) from error
         return cls(root, manifest)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of bundle.json, by which records name the bundle."""
+        return sha256_of(self.path / MANIFEST)
 
     @property
     def graph_path(self) -> Path:

@@ -211,7 +211,15 @@ class Inspector:
         post_ms = (perf_counter() - start) * 1e3
         timings = Timings(frame.decode_ms, frame.preprocess_ms, answer.infer_ms, post_ms)
         return Result(
-            frame.source, answer.score, answer.model_map, frame.size, verdict, regions, answer.map_limit, timings
+            source=frame.source,
+            score=answer.score,
+            model_map=answer.model_map,
+            size=frame.size,
+            recipe=answer.recipe,
+            verdict=verdict,
+            regions=regions,
+            map_limit=answer.map_limit,
+            timings=timings,
         )
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from clipspect.inspection.maps import to_source_size
 from clipspect.inspection.regions import Region
 from clipspect.recipes.limits import Limits
+from clipspect.recipes.recipe import Recipe
 
 Verdict = Literal["pass", "uncertain", "fail"]
 
@@ -41,6 +42,7 @@ class Result:
     score: float
     model_map: npt.NDArray[np.float32] = field(repr=False)  # (h, w) as the graph answers, in the model's size
     size: tuple[int, int]  # width, height of the source image
+    recipe: Recipe = field(repr=False)  # that scored and judged it
     verdict: Verdict | None  # None: the recipe has no limits
     regions: tuple[Region, ...]  # where anomaly_map lies over map_limit, the highest peak first
     map_limit: float

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -60,6 +61,11 @@ class Recipe:
     @property
     def text_features(self) -> npt.NDArray[np.float32]:
         return self.tensors[TEXT_FEATURES]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over what the recipe says and its tensors, by which records name it."""
+        return _digest(_document(self), self.tensors)
 
     @property
     def has_references(self) -> bool:
@@ -148,15 +154,19 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
     from safetensors.numpy import save
 
     check_recipe_name(recipe.name)
-    document = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.name != "tensors"}
-    document["limits"] = dataclasses.asdict(recipe.limits) if recipe.limits else None
-    document["schema_version"] = RECIPE_SCHEMA_VERSION
+    document = _document(recipe)
     tensors = {key: np.ascontiguousarray(value, np.float32) for key, value in recipe.tensors.items()}
     document[_DIGEST] = _digest(document, tensors)
     # One key only: safetensors writes several in no certain order, and the same recipe must be the same bytes.
     data = save(tensors, metadata={_METADATA: _canonical(document)})
     with atomic_file(path) as file:
         file.write(data)
+
+
+def _document(recipe: Recipe) -> dict[str, Any]:
+    document = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.name != "tensors"}
+    document["limits"] = dataclasses.asdict(recipe.limits) if recipe.limits else None
+    return {**document, "schema_version": RECIPE_SCHEMA_VERSION}
 
 
 def read_recipe(path: Path) -> Recipe:

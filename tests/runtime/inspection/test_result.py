@@ -10,11 +10,14 @@ from clipspect.inspection.maps import to_source_size
 from clipspect.inspection.regions import regions_in_source
 from clipspect.inspection.result import Result, Timings, decide
 from clipspect.recipes.limits import Limits
+from support import handmade
 
 
 def result_of(model_map: np.ndarray, width: int, height: int, limit: float = 0.5) -> Result:  # type: ignore[type-arg]
     regions = regions_in_source(model_map, width, height, limit)
-    return Result(None, 0.5, model_map, (width, height), None, regions, limit, Timings(1, 2, 3, 4))
+    return Result(
+        None, 0.5, model_map, (width, height), handmade.make_recipe(), None, regions, limit, Timings(1, 2, 3, 4)
+    )
 
 
 def test_a_score_is_judged_by_the_recipes_two_limits() -> None:

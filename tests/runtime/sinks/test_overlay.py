@@ -9,6 +9,7 @@ from PIL import Image
 from clipspect.inspection.regions import find_regions
 from clipspect.inspection.result import Result, Timings
 from clipspect.sinks.overlay import HeatScale, colours, draw_heat, outline, render
+from support import handmade
 
 SCALE = HeatScale(0.0, 1.0)
 
@@ -17,7 +18,8 @@ def result_of(anomaly_map: np.ndarray, verdict: str | None = None) -> Result:  #
     values = anomaly_map.astype(np.float32)
     regions = find_regions(values, 0.5)
     size = (values.shape[1], values.shape[0])
-    return Result(None, float(values.max()), values, size, verdict, regions, 0.5, Timings(1, 1, 1, 1))  # type: ignore[arg-type]
+    recipe, timings = handmade.make_recipe(), Timings(1, 1, 1, 1)
+    return Result(None, float(values.max()), values, size, recipe, verdict, regions, 0.5, timings)  # type: ignore[arg-type]
 
 
 def test_the_bottom_of_the_scale_leaves_the_image_as_it_is() -> None:

@@ -1,0 +1,129 @@
+"""Records: what every sink, page and auditor reads of one outcome. docs/record.schema.json is their JSON Schema."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from clipspect.base import clock
+from clipspect.base.version import __version__
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.regions import Region
+from clipspect.inspection.result import Timings, Verdict
+from clipspect.recipes.limits import Limits
+
+if TYPE_CHECKING:
+    from clipspect.inspection.inspector import Inspector
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """The file that a frame was read from, as it was then: what tells it from a later one of the same name."""
+
+    name: str  # relative to the source's folder
+    size: int  # bytes
+    mtime_ns: int  # time of the last change
+
+
+@dataclass(frozen=True)
+class ItemRecord:
+    """What was inspected."""
+
+    source: str
+    number: int  # of the frame in its source, from 0
+    name: str  # the path of a file, else source and number
+    captured_at: str | None  # ISO 8601; None where the source does not know
+    width: int | None = None  # of the frame in pixels; None where it could not be read
+    height: int | None = None
+    file: FileRecord | None = None
+
+
+@dataclass(frozen=True)
+class BundleRecord:
+    """The bundle that scored: its folder's name, its method, and the SHA-256 of its bundle.json."""
+
+    name: str
+    method: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class RecipeRecord:
+    """The recipe that scored and judged, and its digest."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """What computed the score."""
+
+    backend: str
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """One outcome and what decided it. Either `error` is set, or `score` and what follows from it are."""
+
+    schema: Literal[1]
+    id: str  # of this record; of a watched file the same whenever it is inspected as it is
+    time: str  # when it was judged, ISO 8601, UTC
+    item: ItemRecord
+    bundle: BundleRecord
+    recipe: RecipeRecord
+    engine: EngineRecord
+    version: str  # of clipspect
+    score: float | None = None
+    verdict: Verdict | None = None  # None without limits
+    limits: Limits | None = None
+    map_limit: float | None = None  # the anomaly map's value over which a pixel belongs to a region
+    peak: float | None = None  # the anomaly map's largest value
+    regions: tuple[Region, ...] = ()
+    explanation: dict[str, Any] | None = None
+    timings_ms: Timings | None = None
+    files: dict[str, str] = field(default_factory=dict)  # that sinks wrote of it, by kind, relative to their folder
+    error: str | None = None  # why the frame could not be inspected
+
+    def to_json(self) -> str:
+        """One line. ASCII: whatever bytes a file's name is made of, it can be written and read."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+def record_of(
+    outcome: Outcome, inspector: Inspector, *, id: str | None = None, file: FileRecord | None = None
+) -> Record:
+    """The record of what the inspector made of an item; without an id it gets one of its own."""
+    item, result = outcome.item, outcome.result
+    recipe = inspector.recipe if result is None else result.recipe
+    width, height = (None, None) if result is None else result.size
+    captured_at = None if item.captured_at is None else clock.written(item.captured_at)
+    bundle = inspector.bundle
+    record = Record(
+        schema=1,
+        id=id or uuid.uuid4().hex,
+        time=clock.now(),
+        item=ItemRecord(item.source, item.number, item.name, captured_at, width, height, file),
+        bundle=BundleRecord(bundle.path.resolve().name, bundle.manifest.method, bundle.digest),
+        recipe=RecipeRecord(recipe.name, recipe.digest),
+        engine=EngineRecord(inspector.backend, inspector.device, inspector.precision),
+        version=__version__,
+        error=None if outcome.error is None else str(outcome.error),
+    )
+    if result is None:
+        return record
+    return dataclasses.replace(
+        record,
+        score=result.score,
+        verdict=result.verdict,
+        limits=recipe.limits,
+        map_limit=result.map_limit,
+        peak=result.peak,
+        regions=result.regions,
+        timings_ms=result.timings,
+    )
