@@ -45,7 +45,7 @@ bench-methods: $(VENV)/$(STAMP) $(PEER_VENV)/$(STAMP)  ## every method at full s
 	$(BIN)/python benchmarks/report.py work/bench && exit $$status
 
 bench-gpu: $(VENV)/$(STAMP)  ## on a machine with an NVIDIA GPU: parity and times of every way to it; writes work/bench/gpu.json
-	PYTHONPATH=models:tests:benchmarks $(BIN)/python benchmarks/bench_gpu.py
+	PYTHONPATH=models:benchmarks $(BIN)/python benchmarks/bench_gpu.py
 
 bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 7 GB)
 	$(BIN)/pytest benchmarks/bench_export.py --benchmark-only

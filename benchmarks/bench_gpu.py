@@ -89,11 +89,13 @@ def exported(method: str, precision: str) -> Path:
     """The bundle of a method at full size, exported once."""
     out = WORK / f"{method}-{precision}.bundle"
     if not out.exists():
-        from bench_methods import OBJECT, checkpoint, seeded_weights
+        from bench_methods import OBJECT, seeded_weights
+
+        from seeded.published import write_checkpoint
 
         command = [sys.executable, "-m", "clipspect", "export", method, "--out", str(out), "--precision", precision]
         command += ["--weights", str(seeded_weights(method))]
-        if (trained := checkpoint(method)) is not None:
+        if (trained := write_checkpoint(WORK, method)) is not None:
             command += ["--checkpoint", str(trained)]
         if method != "anomalyclip":
             command += ["--object", OBJECT, "--few-shot"]

@@ -16,7 +16,6 @@ from typing import Any
 import contest
 import numpy as np
 import pytest
-import test_dense_full_size as dense
 import torch
 from contest import Contender, here
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -24,8 +23,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from clipspect.bundle.bundle import Bundle
 from clipspect_export.check.answers import check_images
 from clipspect_lab.benchmark.measure import measure
-from support import golden_clip
-from support.golden_dense import CRANE
+from seeded.published import SEED, WINCLIP, write_checkpoint, write_seeded
+from seeded.weights import clip_weights
 
 WORK = Path(__file__).parents[1] / "work" / "bench"
 PEER = Path(__file__).parents[1] / ".venv-peer" / "bin" / "python"  # anomalib with its own pins: make bench installs it
@@ -47,18 +46,11 @@ FASTEST_TIMES_AS_FAST = {"winclip": 5.0, "anomalyclip": 4.0}
 
 def seeded_weights(method: str) -> Path:
     """Weights of the published size, drawn once."""
-    sizes = golden_clip.FULL if method == "winclip" else dense.FULL
     path = WORK / f"{'winclip' if method == 'winclip' else 'dense'}.safetensors"
     if not path.exists():
         WORK.mkdir(parents=True, exist_ok=True)
-        golden_clip.write_weights(path, golden_clip.weights(sizes))
+        write_seeded(path, method)
     return path
-
-
-def checkpoint(method: str) -> Path | None:
-    if method == "aprilgan":
-        return dense.linear_layers(WORK / "linear.pth")
-    return CRANE if method == "anomalyclip" else None
 
 
 def exported(method: str) -> Bundle:
@@ -67,7 +59,7 @@ def exported(method: str) -> Bundle:
     if not out.exists():
         command = [sys.executable, "-m", "clipspect", "export", method, "--out", str(out)]
         command += ["--weights", str(seeded_weights(method)), "--int8"]
-        if (trained := checkpoint(method)) is not None:
+        if (trained := write_checkpoint(WORK, method)) is not None:
             command += ["--checkpoint", str(trained)]
         if method != "anomalyclip":
             command += ["--object", OBJECT, "--few-shot"]
@@ -78,7 +70,7 @@ def exported(method: str) -> Bundle:
 def contenders(method: str, bundle: Bundle, image: Path) -> list[Contender]:
     """The peer first: it is what the others are compared with."""
     weights = seeded_weights(method)
-    trained = checkpoint(method)
+    trained = write_checkpoint(WORK, method)
     arguments = [method, bundle.path, weights, image, contest.THREADS, *([trained] if trained else [])]
     peers = [Contender("eager torch", here(), "eager.py", arguments)]
     if method == "winclip":
@@ -86,7 +78,7 @@ def contenders(method: str, bundle: Bundle, image: Path) -> list[Contender]:
             pytest.fail(f"{PEER} is missing: run `make bench-methods`, which installs anomalib with its own pins there")
         saved = WORK / "winclip.pt"
         if not saved.exists():
-            arrays = golden_clip.weights(golden_clip.FULL)
+            arrays = clip_weights(SEED, **WINCLIP)
             torch.save({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}, saved)
         peer = [saved, image, OBJECT, contest.THREADS]
         peers = [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
-from support.protocol import serve
+from protocol import serve
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's, as its transform has them
 STD = (0.26862954, 0.26130258, 0.27577711)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from support.protocol import serve
+from protocol import serve
 
 from clipspect.bundle.bundle import Bundle
 from clipspect.recipes.shelf import open_recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from support.protocol import serve
+from protocol import serve
 
 import clipspect
 

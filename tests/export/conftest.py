@@ -17,9 +17,10 @@ from clipspect_export import export_bundle
 from clipspect_export.towers.clip import Clip, build_clip
 from clipspect_export.towers.config import ClipConfig, config_from_document
 from clipspect_export.towers.weights import load_weights
+from seeded.weights import write_weights
 from support import golden_dense
 from support.exports import demo_command
-from support.golden_clip import document, weights, write_config, write_weights
+from support.golden_clip import document, weights, write_config
 
 
 @pytest.fixture(scope="session")

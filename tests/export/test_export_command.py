@@ -14,7 +14,7 @@ from clipspect.cli import main
 from clipspect.engines import open_backend
 from clipspect.recipes.shelf import open_recipe, recipe_names
 from clipspect_export.check.answers import check_images
-from support.golden_clip import FULL, weights, write_weights
+from seeded.published import write_seeded
 from support.precision_cases import halved
 from support.rtx import require_built, require_parsed
 
@@ -129,7 +129,7 @@ def test_the_command_lines_help_does_not_import_torch() -> None:
 
 
 def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
-    source = write_weights(tmp_path / "seeded.safetensors", weights(FULL))
+    source = write_seeded(tmp_path / "seeded.safetensors", "winclip")
     out = tmp_path / "pipe fryum.bundle"
     command = [sys.executable, "-m", "clipspect", "export", "winclip", "--backbone", "ViT-B-16-plus-240"]
     subprocess.run([*command, "--weights", str(source), "--object", "pipe fryum", "--out", str(out)], check=True)

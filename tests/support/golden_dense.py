@@ -22,7 +22,6 @@ from support.golden_clip import GOLDEN, Arrays, document, golden_weights, weight
 
 PROMPTS = GOLDEN / "anomalyclip_tiny_prompts.pth"
 LINEAR = GOLDEN / "aprilgan_tiny_linear.pth"
-CRANE = GOLDEN.parent / "checkpoints" / "crane_visa_epoch_5.pth"
 
 SIZES = {"embed_dim": 64, "image_size": 336, "patch": 14, "vwidth": 128, "vlayers": 24, "twidth": 64}
 ANOMALYCLIP = {**SIZES, "tlayers": 12}

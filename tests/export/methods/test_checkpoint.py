@@ -18,18 +18,9 @@ from clipspect_export.methods.aprilgan.linear_stages import linear_stages
 from clipspect_export.methods.checkpoint import read_checkpoint
 from clipspect_export.towers.clip import expected_shapes
 from clipspect_export.towers.config import ClipConfig, config_from_document
+from seeded.published import CRANE
 from support.golden_clip import document
-from support.golden_dense import (
-    ANOMALYCLIP,
-    CRANE,
-    LINEAR,
-    PROMPTS,
-    SIZES,
-    golden,
-    golden_clip,
-    learned_features,
-    small_clip,
-)
+from support.golden_dense import ANOMALYCLIP, LINEAR, PROMPTS, SIZES, golden, golden_clip, learned_features, small_clip
 
 Section = dict[str, Any]
 

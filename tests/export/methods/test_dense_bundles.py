@@ -22,7 +22,8 @@ from clipspect_export.methods.anomalyclip.reference import AnomalyClipReference
 from clipspect_export.methods.aprilgan.reference import AprilGanReference
 from clipspect_export.methods.model import Reference
 from clipspect_export.towers.config import ClipConfig, read_backbone
-from support.golden_dense import CRANE, LINEAR, PROMPTS, Files, command, golden, golden_clip, golden_stages
+from seeded.published import CRANE
+from support.golden_dense import LINEAR, PROMPTS, Files, command, golden, golden_clip, golden_stages
 from support.rtx import require_parsed
 
 GFLOP = 1e9

@@ -7,17 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from clipspect.bundle.bundle import Bundle
-from support.golden_clip import weights, write_weights
-from support.golden_dense import CRANE
+from seeded.published import write_checkpoint, write_seeded
 from support.precision_cases import halved
 from support.rtx import require_built
 
 pytestmark = pytest.mark.slow  # minutes and 6 GB for each method: make test-all
 
-FULL = {"embed_dim": 768, "image_size": 336, "patch": 14, "vwidth": 1024, "vlayers": 24, "twidth": 768, "tlayers": 12}
 BYTES = 12e9  # of one export
 FLOPS = {"anomalyclip": 1.19e12, "aprilgan": 1.03e12}
 # The command line in a process of its own that says how much memory it held.
@@ -29,23 +26,13 @@ EXPORT = (
 
 @pytest.fixture(scope="module")
 def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_weights(tmp_path_factory.mktemp("full") / "seeded.safetensors", weights(FULL))
-
-
-def linear_layers(path: Path) -> Path:
-    generator = torch.Generator().manual_seed(0)
-    layers = {}
-    for number in range(4):
-        layers[f"fc.{number}.weight"] = torch.randn(768, 1024, generator=generator) / 32
-        layers[f"fc.{number}.bias"] = torch.randn(768, generator=generator) / 32
-    torch.save({"trainable_linearlayer": layers}, path)
-    return path
+    return write_seeded(tmp_path_factory.mktemp("full") / "seeded.safetensors", "anomalyclip")  # and APRIL-GAN's
 
 
 @pytest.mark.parametrize("method", ["anomalyclip", "aprilgan"])
 def test_the_published_backbone_exports_at_full_size(method: str, weights_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "full.bundle"
-    checkpoint = CRANE if method == "anomalyclip" else linear_layers(tmp_path / "linear.pth")
+    checkpoint = write_checkpoint(tmp_path, method)
     options = ["--weights", str(weights_file), "--checkpoint", str(checkpoint), "--out", str(out)]
     options += ["--few-shot"] if method == "aprilgan" else []
     done = subprocess.run(

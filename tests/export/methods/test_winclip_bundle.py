@@ -19,7 +19,8 @@ from clipspect_export import export_bundle
 from clipspect_export.graph.graph_check import FORBIDDEN, check_graph
 from clipspect_export.methods.winclip.windows import groups
 from clipspect_export.towers.config import ClipConfig, read_backbone
-from support.golden_clip import Arrays, golden, weights, write_weights
+from seeded.weights import write_weights
+from support.golden_clip import Arrays, golden, weights
 from support.rtx import require_parsed
 
 GoldenBundle = tuple[str, Bundle]

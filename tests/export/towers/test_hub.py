@@ -10,7 +10,7 @@ import pytest
 
 from clipspect.bundle.presets import preset_names, read_preset
 from clipspect_export.towers.hub import one_place
-from support.golden_dense import CRANE
+from seeded.published import CRANE
 
 NOBODY = "http://127.0.0.1:9"  # a proxy that refuses, so that the tests fail to download where there is a network, too
 

@@ -65,7 +65,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def few_shot_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small WinCLIP with the recipes "nut", of words, and "nut, 2 photos"."""
     folder = tmp_path_factory.mktemp("few-shot")
-    from support.golden_clip import document, weights, write_weights
+    from seeded.weights import write_weights
+    from support.golden_clip import document, weights
 
     sizes = {"embed_dim": 64, "image_size": 64, "patch": 16, "vwidth": 64, "vlayers": 2, "twidth": 64, "tlayers": 1}
     (folder / "small.json").write_text(json.dumps(document(sizes)), encoding="utf-8")
@@ -83,7 +84,8 @@ def few_shot_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def anomalyclip_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AnomalyCLIP of the golden one's widths, with few patches, to be quick; its only recipe is "object"."""
     folder = tmp_path_factory.mktemp("anomalyclip")
-    from support.golden_clip import document, weights, write_weights
+    from seeded.weights import write_weights
+    from support.golden_clip import document, weights
     from support.golden_dense import ANOMALYCLIP, PROMPTS
 
     sizes = {**ANOMALYCLIP, "image_size": 333, "patch": 37}  # 9 x 9 patches; 14 x 14 at the method's 518 pixels
