@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from clipspect.host.system import Gpu, cpu_quota, limited_cores, read_cpu, read_gpus, read_memory, usable_cores
+from support.control_groups import limited, run_in
 
 ORIN_CPU = """processor\t: 0
 BogoMIPS\t: 62.50
@@ -157,38 +154,9 @@ def test_without_a_quota_usable_cores_are_those_of_the_affinity() -> None:
         os.sched_setaffinity(0, cores)
 
 
-ASK = "from clipspect.host.system import *; print(cpu_quota(), usable_cores(), limited_cores())"
-
-
-@pytest.fixture
-def real_group() -> Iterator[Callable[[str], Path]]:
-    """Makes a control group of this machine with a limit of CPU time, in microseconds of 100,000."""
-    folder = Path("/sys/fs/cgroup", f"clipspect-test-{os.getpid()}")
-    if not (folder.parent / "cgroup.controllers").exists():
-        folder = Path("/sys/fs/cgroup/cpu", folder.name)
-
-    def make(quota: str) -> Path:
-        try:
-            folder.mkdir()
-            if (folder / "cpu.max").exists():
-                (folder / "cpu.max").write_text(f"{quota} 100000")
-            else:
-                (folder / "cpu.cfs_period_us").write_text("100000")
-                (folder / "cpu.cfs_quota_us").write_text(quota)
-        except OSError as error:
-            pytest.skip(f"needs the right to make a control group of CPU time ({error})")
-        return folder
-
-    yield make
-    if folder.exists():
-        folder.rmdir()
-
-
-def test_the_kernels_own_quota_is_read(real_group: Callable[[str], Path]) -> None:
+def test_the_kernels_own_quota_is_read() -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores")
-    group = real_group("90000")
-    enter = f"echo $$ > {group}/cgroup.procs && exec "  # the shell becomes the process that is asked
-    asked = ["/bin/sh", "-c", enter + f"{shlex.quote(sys.executable)} -c {shlex.quote(ASK)}"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["0.9", "1", "1"]
+    code = "from clipspect.host.system import *; print(cpu_quota(), usable_cores(), limited_cores())"
+    with limited(0.9) as group:
+        assert run_in(group, code).split() == ["0.9", "1", "1"]
