@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 import clipspect
 from clipspect.base.errors import ClipspectError
-from clipspect.base.files import FileEntry, sha256_of
+from clipspect.base.files import sha256_of
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import MANIFEST
-from clipspect.engines.graph import FP16
+from clipspect.bundle.manifest import write_manifest
+from clipspect.engines.graph import BOTH, FP16, WORDS
 from clipspect.recipes.make import make_recipe
 from clipspect_export import export_bundle
 from clipspect_export.graph.half_graph import emulated
@@ -73,13 +73,7 @@ def _emulated(source: Path, precision: str) -> Path:
         else:
             write_emulated(source / "model.onnx", partial / "model.onnx")
         manifest = dataclasses.replace(Bundle.open(source).manifest, precision="fp32")
-        names = [file.relative_to(partial).as_posix() for file in partial.rglob("*") if file.is_file()]
-        files = {
-            name: FileEntry(sha256_of(partial / name), (partial / name).stat().st_size)
-            for name in names
-            if name != MANIFEST
-        }
-        (partial / MANIFEST).write_text(dataclasses.replace(manifest, files=files).to_json())
+        write_manifest(partial, manifest)
         partial.rename(path)
     return path
 
@@ -168,8 +162,7 @@ def _loaded(variant: Variant, folder: Path, references: list[Path]) -> Iterator[
 
 
 def _graph(variant: Variant, folder: Path) -> Any:
-    manifest = Bundle.open(bundle_of(variant, folder)).manifest
-    return manifest.few_shot.graph if variant.shots and manifest.few_shot is not None else manifest.graph
+    return Bundle.open(bundle_of(variant, folder)).manifest.graphs[BOTH if variant.shots else WORDS]
 
 
 def main() -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import dataclasses
-import errno
 import os
 import shutil
 import tempfile
@@ -13,15 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clipspect.base.errors import ExportError
-from clipspect.base.files import FileEntry, sha256_of
-from clipspect.bundle.manifest import MANIFEST, Manifest
+from clipspect.base.folders import exchange_folders, sync, sync_folder
+from clipspect.bundle.manifest import MANIFEST, Manifest, write_manifest
 
 try:
     import fcntl
 except ImportError:  # Windows: a killed export's hidden folder stays until somebody removes it
     fcntl = None  # type: ignore[assignment]
-
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 def require_free(target: Path, force: bool) -> None:
@@ -68,19 +63,15 @@ def new_bundle(target: Path, *, force: bool = False) -> Iterator[Path]:
 def finish_bundle(folder: Path, target: Path, manifest: Manifest, *, force: bool = False) -> Manifest:
     """Account for every file in the manifest, write it last, and give the folder its name. Returns what was written."""
     target = target.absolute()
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    entries = {path.relative_to(folder).as_posix(): FileEntry(sha256_of(path), path.stat().st_size) for path in files}
-    manifest = dataclasses.replace(manifest, files=entries)
-    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    for path in (*files, folder / MANIFEST, *(path for path in folder.rglob("*") if path.is_dir()), folder):
-        _sync(path)
+    manifest = write_manifest(folder, manifest)
+    sync_folder(folder)
     folder.chmod(0o755)  # mkdtemp makes it private
     require_free(target, force)
     if os.path.lexists(target):
-        _exchange(folder, target)  # the old bundle is removed with the hidden folder
+        exchange_folders(folder, target)  # the old bundle is removed with the hidden folder
     else:
         os.rename(folder, target)
-    _sync(target.parent)
+    sync(target.parent)
     return manifest
 
 
@@ -104,29 +95,3 @@ def _lock(folder: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
-
-
-def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders in one step where the system can (Linux); elsewhere in two renames."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
-    if renameat2 is not None:
-        if renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _RENAME_EXCHANGE) == 0:
-            return
-        if ctypes.get_errno() not in {errno.ENOSYS, errno.EINVAL}:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(old))
-    aside = new / "replaced"
-    os.rename(old, aside)
-    try:
-        os.rename(new, old)
-    except BaseException:
-        os.rename(aside, old)
-        raise
-    shutil.rmtree(old / "replaced")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

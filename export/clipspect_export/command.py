@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from clipspect.base.errors import ExportError
 from clipspect.bundle.presets import Preset, preset_names, read_preset
 from clipspect.cli.arguments import count
+from clipspect.engines.graph import BOTH, WORDS
 
 if TYPE_CHECKING:
-    from clipspect.bundle.manifest import Parity
-    from clipspect.engines.graph import Graph
+    from clipspect.bundle.manifest import InspectionGraph
 
 REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnx_ir", "onnxruntime", "tokenizers")
 TERMINATED = 128 + signal.SIGTERM
@@ -144,9 +144,9 @@ def run(args: argparse.Namespace) -> int:
             force=args.force,
             progress=progress,
         )
-    print(f"{out}: {args.method}, {_figures(manifest.graph, manifest.parity)}")
-    if manifest.few_shot is not None:
-        print(f"{out}: few-shot, {_figures(manifest.few_shot.graph, manifest.few_shot.parity)}")
+    print(f"{out}: {args.method}, {_figures(manifest.graphs[WORDS])}")
+    if BOTH in manifest.graphs:
+        print(f"{out}: few-shot, {_figures(manifest.graphs[BOTH])}")
     for record in manifest.precisions:
         print(f"{out}: {record.words}")
     return 0
@@ -199,7 +199,8 @@ def _bar() -> Iterator[Callable[[str], None]]:
         yield move
 
 
-def _figures(graph: Graph, parity: Parity) -> str:
+def _figures(graph: InspectionGraph) -> str:
+    parity = graph.parity
     return (
         f"{graph.flops / 1e9:.1f} GFLOP an image; parity with torch: "
         f"score {parity.score:.1e}, map {parity.anomaly_map:.1e} (tolerance {parity.tolerance:.0e})"

@@ -12,9 +12,9 @@ from pathlib import Path
 from clipspect.base.errors import ExportError
 from clipspect.base.version import __version__
 from clipspect.bundle import manifest as schema
-from clipspect.bundle.bundle import RECIPES
+from clipspect.bundle.manifest import RECIPES
 from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
-from clipspect.engines.graph import FP16, FP32, Graph
+from clipspect.engines.graph import FP16, FP32
 from clipspect.frame.spec import ImageSpec
 from clipspect.recipes.prompts import MEAN
 from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, write_recipe
@@ -135,7 +135,7 @@ def export_bundle(
         text_encoder = write_text_encoder(source.clip, folder, storage=storage) if with_text_encoder else None
         begin(STAGES[3])
         checks = ask_references(model, few_shot_graph, size, recipes[0].text_features, folder)
-        compared = compare_graphs(model, few_shot_graph, checks, precision)
+        compared = compare_graphs(model, graph, few_shot_graph, checks, precision)
         begin(STAGES[4])
         int8_copy, of_copy = add_int8(checks, calibrated) if calibrated is not None else (None, [])
         records = require_passed([compared.record, *of_copy], force=force_precision)
@@ -146,7 +146,6 @@ def export_bundle(
             model,
             precision,
             storage,
-            graph=graph,
             compared=compared,
             int8_copy=int8_copy,
             records=records,
@@ -210,11 +209,10 @@ def _manifest(
     precision: str,
     storage: str,
     *,
-    graph: Graph,
     compared: Compared,
     int8_copy: Int8Copy | None,
     records: tuple[PrecisionRecord, ...],
-    text_encoder: schema.TextEncoder | None,
+    text_encoder: schema.TextEncoderSpec | None,
 ) -> schema.Manifest:
     config = source.config
     return schema.Manifest(
@@ -222,13 +220,10 @@ def _manifest(
         method=method,
         backbone=source.described,
         image=ImageSpec(config.image_size, config.image_size),
-        graph=graph,
+        graphs=compared.graphs,
         precision=precision,
         storage=storage,
         text=schema.TextSpec(config.embed_dim, ensemble=model.ensemble, mean=model.mean),
-        map_range=model.map_range,
-        parity=compared.parity,
-        few_shot=compared.few_shot,
         text_encoder=text_encoder,
         int8=int8_copy,
         precisions=records,

@@ -42,7 +42,7 @@ def test_export_writes_what_its_options_say(
     assert recipe.text_features.shape == (2, 2, 64)
     assert recipe.prompts["normal"] == ["good {}", "{}"]
     assert bundle.manifest.parameters["scales"] == [3]
-    assert bundle.manifest.few_shot is not None
+    assert "both" in bundle.manifest.graphs
     assert bundle.manifest.text_encoder is not None
     written = capsys.readouterr()
     assert written.out.count("parity with torch") == 2
@@ -135,8 +135,9 @@ def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
     subprocess.run([*command, "--weights", str(source), "--object", "pipe fryum", "--out", str(out)], check=True)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < FULL_SIZE_BYTES
     bundle = Bundle.open(out)
-    assert bundle.manifest.graph.flops <= 625e9
-    assert max(bundle.manifest.parity.score, bundle.manifest.parity.anomaly_map) <= 1e-5
+    assert bundle.manifest.graphs["words"].flops <= 625e9
+    parity = bundle.manifest.graphs["words"].parity
+    assert max(parity.score, parity.anomaly_map) <= 1e-5
     onnx.checker.check_model(str(bundle.graph_path))
     images, text = check_images(240), open_recipe(bundle).text_features
     with open_backend("onnxruntime", bundle.graph_path) as session:
@@ -150,4 +151,4 @@ def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
     for name, values in alone.items():
         np.testing.assert_allclose(answer[name], values, atol=1e-4)
     assert require_parsed(bundle.graph_path) == ["score", "anomaly_map"]
-    require_built(halved(bundle.graph_path, tmp_path), bundle.manifest.graph)
+    require_built(halved(bundle.graph_path, tmp_path), bundle.manifest.graphs["words"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +13,21 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from clipspect.base.files import FileEntry, sha256_of
-from clipspect.bundle.bundle import RECIPES
 from clipspect.bundle.manifest import (
     MANIFEST,
+    MANIFEST_DIGEST,
+    RECIPES,
     Backbone,
-    FewShot,
+    InspectionGraph,
     Manifest,
     Parity,
-    TextEncoder,
+    TextEncoderSpec,
     TextSpec,
     Weights,
     read_manifest,
+    write_manifest,
 )
-from clipspect.engines.graph import Graph, TensorSpec
+from clipspect.engines.graph import BOTH, WORDS, Graph, TensorSpec
 from clipspect.frame.spec import ImageSpec
 from clipspect.recipes.recipe import Recipe, write_recipe
 from support import handmade_graphs
@@ -56,8 +60,8 @@ def write_full_bundle(root: Path, *, map_limits: bool = False, **changes: object
     manifest = dataclasses.replace(
         make_manifest(),
         text=TextSpec(DIM, ensemble="winclip"),
-        few_shot=FewShot(_few_shot_graph(map_limits), (0.0, 1.0), make_manifest().parity),
-        text_encoder=TextEncoder(_text_graph(), "tokenizer.json", context_length=16, parity=1e-7),
+        graphs={**make_manifest().graphs, BOTH: _few_shot_graph(map_limits)},
+        text_encoder=TextEncoderSpec(_text_graph(), "tokenizer.json", context_length=16, parity=1e-7),
         check="check.safetensors",
     )
     write_manifest(root, dataclasses.replace(manifest, **changes))
@@ -66,8 +70,21 @@ def write_full_bundle(root: Path, *, map_limits: bool = False, **changes: object
 
 def rewritten(root: Path, **changes: Any) -> Path:
     """The bundle with another manifest."""
-    write_manifest(root, dataclasses.replace(read_manifest(root), **changes))
+    write_manifest(root, dataclasses.replace(read_manifest(root)[0], **changes))
     return root
+
+
+def edit(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change bundle.json as a hostile hand would, with a digest that fits."""
+    document = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+    change(document)
+    seal(root, json.dumps(document).encode())
+
+
+def seal(root: Path, data: bytes) -> None:
+    """Write these bytes as bundle.json, and their digest."""
+    (root / MANIFEST).write_bytes(data)
+    (root / MANIFEST_DIGEST).write_text(f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n", encoding="ascii")
 
 
 def make_check(*, map_limits: bool = False) -> dict[str, npt.NDArray[Any]]:
@@ -93,43 +110,39 @@ def make_recipe(name: str = "object", **changes: object) -> Recipe:
 
 def make_manifest() -> Manifest:
     return Manifest(
-        schema_version=1,
+        schema_version=2,
         method="winclip",
         backbone=Backbone("tiny", "gelu", Weights("file", "tiny.safetensors", "f" * 64, ENCODER)),
         image=ImageSpec(SIDE, SIDE),
-        graph=Graph(
-            file="model.onnx",
-            opset=18,
-            inputs={
-                "image": TensorSpec("uint8", ("N", SIDE, SIDE, 3)),
-                "text_features": TensorSpec("float32", (2, "P", DIM)),
-            },
-            outputs={
-                "score": TensorSpec("float32", ("N",)),
-                "anomaly_map": TensorSpec("float32", ("N", SIDE, SIDE)),
-            },
-            flops=0,
-        ),
+        graphs={WORDS: make_graph()},
         precision="fp32",
         storage="fp32",
         text=TextSpec(DIM),
-        map_range=(0.0, 1.0),
-        parity=Parity(score=1e-7, anomaly_map=2e-7, tolerance=1e-5, images=2, engine="onnxruntime 1.0"),
         parameters={"scales": [2, 3]},
         versions={"clipspect": "0"},
     )
 
 
-def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Write bundle.json with the hash of every file that is there."""
-    paths = sorted(path for path in root.rglob("*") if path.is_file() and path.name != MANIFEST)
-    files = {path.relative_to(root).as_posix(): FileEntry(sha256_of(path), path.stat().st_size) for path in paths}
-    manifest = dataclasses.replace(manifest, files=files)
-    (root / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+def make_graph() -> InspectionGraph:
+    return InspectionGraph(
+        file="model.onnx",
+        opset=18,
+        inputs={
+            "image": TensorSpec("uint8", ("N", SIDE, SIDE, 3)),
+            "text_features": TensorSpec("float32", (2, "P", DIM)),
+        },
+        outputs={
+            "score": TensorSpec("float32", ("N",)),
+            "anomaly_map": TensorSpec("float32", ("N", SIDE, SIDE)),
+        },
+        flops=0,
+        map_range=(0.0, 1.0),
+        parity=Parity(score=1e-7, anomaly_map=2e-7, tolerance=1e-5, images=2, engine="onnxruntime 1.0"),
+    )
 
 
-def _few_shot_graph(map_limits: bool) -> Graph:
-    zero_shot = make_manifest().graph
+def _few_shot_graph(map_limits: bool) -> InspectionGraph:
+    zero_shot = make_graph()
     galleries = {
         f"reference_{name}": TensorSpec("float32", (f"R_{name}", handmade_graphs.WIDTH))
         for name in handmade_graphs.GRIDS

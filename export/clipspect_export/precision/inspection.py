@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from clipspect.bundle.manifest import FewShot, Parity
+from clipspect.bundle.manifest import InspectionGraph
 from clipspect.bundle.precision_record import PrecisionRecord
-from clipspect.engines.graph import ANOMALY_MAP, FP16, IMAGE, SCORE, TEXT_FEATURES, Graph
+from clipspect.engines.graph import ANOMALY_MAP, BOTH, FP16, IMAGE, SCORE, TEXT_FEATURES, WORDS, Graph
 from clipspect_export.check.answers import CHECK_FILE, Check, few_shot_check, write_check, zero_shot_check
 from clipspect_export.check.parity import measure_parity
 from clipspect_export.graph.data_file import DataFile
@@ -28,8 +28,7 @@ _EXAMPLE_BATCH, _EXAMPLE_PROMPTS = 2, 3  # not 1: torch takes a 1 for a constant
 class Compared:
     """What the manifest says of the graphs' parity, and of the precision that they or an engine's hint have."""
 
-    parity: Parity
-    few_shot: FewShot | None
+    graphs: dict[str, InspectionGraph]  # by role
     record: PrecisionRecord
 
 
@@ -66,7 +65,9 @@ def ask_references(
     return checks
 
 
-def compare_graphs(model: Model, few_shot: Graph | None, checks: dict[Path, Check], precision: str) -> Compared:
+def compare_graphs(
+    model: Model, graph: Graph, few_shot: Graph | None, checks: dict[Path, Check], precision: str
+) -> Compared:
     """The written graphs asked what the references were asked. Raises ExportError beyond the tolerance."""
     if precision == FP16:
         found = [emulated_differences(graph, check) for graph, check in checks.items()]
@@ -75,6 +76,8 @@ def compare_graphs(model: Model, few_shot: Graph | None, checks: dict[Path, Chec
     else:
         parities = [measure_parity(graph, check, model.tolerance) for graph, check in checks.items()]
         record = bf16_record(checks)
-    if few_shot is None or model.few_shot is None:
-        return Compared(parities[0], None, record)
-    return Compared(parities[0], FewShot(few_shot, model.few_shot.map_range, parities[1]), record)
+    graphs = {WORDS: InspectionGraph(**vars(graph), map_range=model.map_range, parity=parities[0])}
+    if few_shot is not None and model.few_shot is not None:
+        map_range = model.few_shot.map_range
+        graphs[BOTH] = InspectionGraph(**vars(few_shot), map_range=map_range, parity=parities[1])
+    return Compared(graphs, record)

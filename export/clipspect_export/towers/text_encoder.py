@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clipspect.base.errors import ExportError
-from clipspect.bundle.manifest import TextEncoder
+from clipspect.bundle.manifest import TextEncoderSpec
 from clipspect.engines import open_backend
 from clipspect.engines.graph import EMBEDDINGS, TOKENS, Graph
 from clipspect_export.graph.graph_check import check_graph
@@ -76,7 +76,7 @@ class TextTower(nn.Module):
         return self.ln_final((is_end @ x)[:, 0]) @ self.projection  # type: ignore[no-any-return]
 
 
-def write_text_encoder(clip: Clip, folder: Path, *, storage: str = "fp32") -> TextEncoder:
+def write_text_encoder(clip: Clip, folder: Path, *, storage: str = "fp32") -> TextEncoderSpec:
     """Write `text.onnx`, its weights and `tokenizer.json` into a folder; what the manifest says of them.
 
     The graph's FLOPs are those of one prompt of the whole context. Raises ExportError when the graph differs from the
@@ -90,7 +90,7 @@ def write_text_encoder(clip: Clip, folder: Path, *, storage: str = "fp32") -> Te
     report = check_graph(path, {TOKENS: inputs[TOKENS].dynamic}, patch_embedding=False, lengths={"T": context})
     (folder / TOKENIZER_FILE).write_text(tokenizer_json(), encoding="utf-8")
     graph = Graph(GRAPH_FILE, OPSET, report.inputs, report.outputs, report.flops)
-    return TextEncoder(graph, TOKENIZER_FILE, context, measure_text_parity(path, clip))
+    return TextEncoderSpec(graph, TOKENIZER_FILE, context, measure_text_parity(path, clip))
 
 
 @torch.inference_mode()

@@ -1,87 +1,77 @@
-"""Parsed JSON into frozen dataclasses, checked against their annotations: what a file claims, typed."""
+"""JSON and TOML into frozen dataclasses, checked against their annotations by msgspec: what a file claims, typed.
+
+Unknown keys are ignored, and of a repeated key the last one counts. A bool is no number and 2.0 no integer; NaN,
+infinity and integers beyond 64 bits are refused anywhere in a document.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import types
-import typing
+import re
 from typing import Any, TypeVar
 
-
-class MismatchError(Exception):
-    """A JSON document does not fit its dataclass; the message says where and what was found."""
-
+import msgspec
 
 T = TypeVar("T")
 
+_AT = re.compile(r"(?P<fault>.*?)(?: - at `(?:key in )?\$\.?(?P<place>.*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_LARGEST = 1 << 63
 
-def build(cls: type[T], document: Any, where: str, **ready: Any) -> T:
-    """A dataclass from a parsed JSON object. Unknown keys are ignored; `ready` fields are taken as they are.
 
-    Raises MismatchError at the first missing or wrongly typed value.
+class MismatchError(Exception):
+    """A document is not readable or does not fit its dataclass; the message says where, and what was found."""
+
+
+def parse_json(data: bytes | str, where: str) -> Any:
+    """A JSON document, untyped. Raises MismatchError."""
+    try:
+        document = msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors, as is one in UTF-8
+        raise MismatchError(f"{where}: not readable as JSON ({error})") from error
+    return document
+
+
+def from_json(kind: type[T], data: bytes | str, where: str) -> T:
+    """What `build` makes of a JSON document. Raises MismatchError."""
+    return build(kind, parse_json(data, where), where)
+
+
+def build(kind: type[T], document: Any, where: str) -> T:
+    """A parsed document as the given type, a dataclass or a list of them.
+
+    Raises MismatchError at the first value that is missing or of another type, and whatever a dataclass raises that
+    checks itself.
     """
-    if not isinstance(document, dict):
-        raise MismatchError(f"{where}: expected an object, found {type(document).__name__}")
-    hints = typing.get_type_hints(cls)
-    values = dict(ready)
-    for item in dataclasses.fields(cls):  # type: ignore[arg-type]
-        if item.name in values:
-            continue
-        if item.name in document:
-            values[item.name] = _convert(hints[item.name], document[item.name], f"{where}: {item.name}")
-        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise MismatchError(f"{where}: {item.name} is missing")
-    return cls(**values)
+    try:
+        _require_finite(document, where)
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise MismatchError(_in_our_words(str(error), where)) from error
+    except RecursionError as error:
+        raise MismatchError(f"{where}: nested too deeply") from error
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: PLR0911, one return a kind of annotation
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (typing.Union, types.UnionType):
-        return _convert_union(args, value, where)
-    if dataclasses.is_dataclass(hint):
-        return build(hint, value, where)  # type: ignore[arg-type]
-    if origin is dict and isinstance(value, dict):
-        return {key: _convert(args[1], item, f"{where}[{key!r}]") for key, item in value.items()}
-    if origin is tuple and isinstance(value, list):
-        return _convert_tuple(args, value, where)
-    if hint is float:
-        return _finite(value, where)
-    if origin is None and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
-        return value
-    raise MismatchError(f"{where}: unexpected value {value!r:.80}")
+def _require_finite(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _require_finite(item, f"{where}: {key!r:.80}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _require_finite(item, f"{where}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise MismatchError(f"{where}: expected a finite number, found {value}")
+    elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        raise MismatchError(f"{where}: expected a number of at most 64 bits, found {value.bit_length()}")
 
 
-def _convert_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
-    """`X | None` as X would be, so that the message names the fault inside X; otherwise the first option that fits."""
-    if value is None and type(None) in options:
-        return None
-    options = tuple(option for option in options if option is not type(None))
-    for option in options[:-1]:
-        try:
-            return _convert(option, value, where)
-        except MismatchError:
-            continue
-    return _convert(options[-1], value, where)
-
-
-def _convert_tuple(args: tuple[Any, ...], value: list[Any], where: str) -> tuple[Any, ...]:
-    variadic = len(args) == 2 and args[1] is Ellipsis
-    if not variadic and len(value) != len(args):
-        raise MismatchError(f"{where}: expected {len(args)} values, found {len(value)}")
-    kinds = [args[0]] * len(value) if variadic else list(args)
-    return tuple(_convert(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value)))
-
-
-def _finite(value: Any, where: str) -> float:
-    """JSON's numbers, without Python's NaN and Infinity extensions and without integers beyond a float."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number
-    raise MismatchError(f"{where}: expected a finite number, found {value!r:.80}")
+def _in_our_words(message: str, where: str) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.a.b`" as "WHERE: a.b: expected int, found str"."""
+    found = _AT.fullmatch(message)
+    assert found is not None  # both of its parts may be anything
+    fault, place = found["fault"], found["place"] or ""
+    if missing := _MISSING.fullmatch(fault):
+        return f"{where}: {f'{place}.' if place else ''}{missing[1]} is missing"
+    fault = fault.replace("`", "").replace(", got ", ", found ")
+    fault = f"expected{fault.removeprefix('Expected')}" if fault.startswith("Expected") else fault
+    return ": ".join(part for part in (where, place, fault) if part)

@@ -1,4 +1,4 @@
-"""The bundle: a folder whose manifest, `bundle.json`, accounts for every other file by hash.
+"""The bundle: a folder whose manifest accounts for every file by hash, but for recipes, which prove themselves.
 
 `Bundle.open` is the only way in. It verifies everything before it returns, so that no
 engine ever sees a file that the exporter did not write.
@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from clipspect.base.errors import BundleError
 from clipspect.base.files import FileEntry, sha256_of
-from clipspect.bundle.manifest import MANIFEST, Manifest, read_manifest
+from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, read_manifest
+from clipspect.engines.graph import WORDS
 from clipspect.engines.onnx_file import external_locations
 
-RECIPES = "recipes"
 DEMO = "demo"  # the word that stands for the embedded bundle
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -28,6 +27,7 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+    digest: str  # SHA-256 of bundle.json, by which records name the bundle
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Bundle:
@@ -37,26 +37,21 @@ class Bundle:
         """
         root = _demo_bundle() if path == DEMO else Path(path)
         try:
-            manifest = read_manifest(root)
+            manifest, digest = read_manifest(root)
             _check_accounts(root, manifest)
             for name, entry in manifest.files.items():
-                _verify_file(root, name, entry)
+                verify_file(root, name, entry)
             _check_weights(root, manifest)
         except OSError as error:
             raise BundleError(
                 f"{root}: cannot be read ({error.strerror or error}): check the path and its rights"
             ) from error
-        return cls(root, manifest)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of bundle.json, by which records name the bundle."""
-        return sha256_of(self.path / MANIFEST)
+        return cls(root, manifest, digest)
 
     @property
     def graph_path(self) -> Path:
-        """Of the zero-shot graph."""
-        return self.path / self.manifest.graph.file
+        """Of the graph that reads words."""
+        return self.path / self.manifest.graphs[WORDS].file
 
 
 def _demo_bundle() -> Path:
@@ -73,19 +68,19 @@ def _check_accounts(root: Path, manifest: Manifest) -> None:
     """Everything that is read besides recipes has its hash in the manifest."""
     encoder = manifest.text_encoder
     others = {"tokenizer": encoder.tokenizer if encoder else None, "check images": manifest.check}
-    named = [("graph", graph.file) for graph in manifest.graphs]
+    named = [("graph", file) for file in manifest.graph_files]
     named += [(what, file) for what, file in others.items() if file is not None]
     for what, file in named:
         if file not in manifest.files:
-            raise BundleError(f"{root}: {MANIFEST} names the {what} {file!r} but not its hash: export the bundle again")
-        if file.startswith(f"{RECIPES}/"):
-            raise BundleError(f"{root}: {MANIFEST} names a recipe as its {what}: export the bundle again")
+            raise BundleError(
+                f"{root}: {MANIFEST} names the {what} {file!r:.200} but not its hash: export the bundle again"
+            )
 
 
 def _check_weights(root: Path, manifest: Manifest) -> None:
     """The graphs, already verified, name no file for their weights that the manifest does not account for."""
-    for graph in manifest.graphs:
-        _check_locations(root, PurePosixPath(graph.file), manifest)
+    for file in manifest.graph_files:
+        _check_locations(root, PurePosixPath(file), manifest)
 
 
 def _check_locations(root: Path, graph: PurePosixPath, manifest: Manifest) -> None:
@@ -101,10 +96,11 @@ def _check_locations(root: Path, graph: PurePosixPath, manifest: Manifest) -> No
             )
 
 
-def _verify_file(root: Path, name: str, entry: FileEntry) -> None:
+def verify_file(root: Path, name: str, entry: FileEntry) -> None:
+    """Refuse a file that is not what the manifest says of it, or lies elsewhere. Raises BundleError."""
     pure = PurePosixPath(name)
     outside = not pure.parts or pure.is_absolute() or ".." in pure.parts or any(sign in name for sign in "\\:")
-    if outside or not name.isprintable() or pure.as_posix() != name or name == MANIFEST:
+    if outside or not name.isprintable() or pure.as_posix() != name or name in {MANIFEST, MANIFEST_DIGEST}:
         raise BundleError(f"{root}: {MANIFEST} names {name!r:.200}, which is no path inside the bundle: do not use it")
     if not _SHA256.fullmatch(entry.sha256):
         raise BundleError(f"{root}: {MANIFEST} holds no SHA-256 for {name!r}: export the bundle again")
@@ -113,8 +109,6 @@ def _verify_file(root: Path, name: str, entry: FileEntry) -> None:
         raise BundleError(f"{path}: is a link, and a bundle holds its files itself: copy the bundle again")
     if not path.is_file():
         raise BundleError(f"{path}: the file is missing: copy or export the bundle again")
-    if pure.parts[0] == RECIPES:
-        return  # recipes are rewritten on the box and carry their own digest
     size = path.stat().st_size
     if size != entry.size:
         raise BundleError(

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipspect.base.document import MismatchError, build
+from clipspect.base.document import MismatchError, build, parse_json
 from clipspect.base.errors import BundleError
-from clipspect.base.files import FileEntry
+from clipspect.base.files import FileEntry, sha256_of
 from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
 from clipspect.engines.graph import (
     ANOMALY_MAP,
+    BOTH,
     EMBEDDINGS,
     FEATURES,
     FP16,
@@ -24,13 +25,17 @@ from clipspect.engines.graph import (
     SCORE,
     TEXT_FEATURES,
     TOKENS,
+    WORDS,
     Graph,
+    TensorSpec,
 )
 from clipspect.frame.spec import ImageSpec
 
-MANIFEST = "bundle.json"
-SCHEMA_VERSION = 1
-_DIGEST = "sha256"  # the manifest's own, over the rest of its document
+MANIFEST, MANIFEST_DIGEST = "bundle.json", "bundle.json.sha256"
+RECIPES = "recipes"  # the folder of files that prove themselves, and change on the box
+SCHEMA_VERSION = 2
+ROLES = (WORDS, BOTH)
+ONNX_SUFFIX = ".onnx"
 _MAX_MANIFEST_BYTES = 1 << 24
 _MAX_SIDE = 1 << 14  # pixels; a model larger than this is a damaged number
 
@@ -77,20 +82,22 @@ class Parity:
 
 
 @dataclass(frozen=True)
-class FewShot:
-    """The graph that also compares with references, and shares the zero-shot graph's weights.
+class InspectionGraph(Graph):
+    """A graph that inspects. All of a bundle share one file of weights.
 
-    Besides `image` and `text_features` it takes galleries, `reference_*` (R, D*), whose rows have length 1; it answers
-    besides `score` and `anomaly_map` with the image's own rows for each of them, `features_*` (N, rows, D*).
+    That of the role `words` takes `image` and `text_features`, and answers `score` and `anomaly_map`. That of `both`
+    compares with references, too: it takes galleries, `reference_*` (R, D*), whose rows have length 1, and answers
+    besides with the image's own rows for each of them, `features_*` (N, rows, D*).
     """
 
-    graph: Graph
-    map_range: tuple[float, float]  # what overlays and the default limit of regions go by; a map can exceed it
+    map_range: tuple[
+        float, float
+    ]  # what overlays and the default limit of regions go by; of `both` a map can exceed it
     parity: Parity
 
 
 @dataclass(frozen=True)
-class TextEncoder:
+class TextEncoderSpec:
     """What turns words into text features on the box: `tokens` int64 (B, T) to `embeddings` (B, D)."""
 
     graph: Graph
@@ -107,40 +114,115 @@ class Manifest:
     method: str
     backbone: Backbone
     image: ImageSpec
-    graph: Graph
-    precision: str  # what the graph computes in: "fp32" or "fp16"
-    storage: str  # what the weights are stored in: "fp32" or "fp16"
+    graphs: dict[str, InspectionGraph]  # by role, of the roles in ROLES
+    precision: str  # what the graphs compute in: "fp32" or "fp16"
+    storage: str  # what their weights are stored in: "fp32" or "fp16"
     text: TextSpec
-    map_range: tuple[float, float]  # the range that the method's anomaly map can take
-    parity: Parity
-    few_shot: FewShot | None = None
-    text_encoder: TextEncoder | None = None
+    text_encoder: TextEncoderSpec | None = None
     int8: Int8Copy | None = None
     precisions: tuple[PrecisionRecord, ...] = ()  # what others than fp32 were found to cost
     check: str | None = None  # check images and the reference's answers to them, for `clipspect verify`
     parameters: dict[str, Any] = field(default_factory=dict)  # of the method: scales, temperature, ...
     versions: dict[str, str] = field(default_factory=dict)  # of the packages that wrote the bundle
     files: dict[str, FileEntry] = field(default_factory=dict)  # by path relative to the bundle
+    other_graphs: dict[str, str] = field(default_factory=dict)  # files by role, of roles that this version knows not
 
     @property
-    def graphs(self) -> list[Graph]:
-        """All that engines read."""
-        optional = [part.graph for part in (self.few_shot, self.text_encoder) if part is not None]
-        own = {graph.file: graph for graph in (self.graph, *optional)}
-        copies = self.int8.graphs if self.int8 is not None else {}
-        return [*own.values(), *(dataclasses.replace(own[file], file=copy) for file, copy in copies.items())]
+    def graph_files(self) -> list[str]:
+        """All that engines read, each once: the graphs of every role, the text encoder, copies in int8."""
+        files = [graph.file for graph in self.graphs.values()] + list(self.other_graphs.values())
+        files += [self.text_encoder.graph.file] if self.text_encoder is not None else []
+        files += self.int8.graphs.values() if self.int8 is not None else []
+        return list(dict.fromkeys(files))
 
-    def to_json(self) -> str:
-        """The text of `bundle.json`: the fields, and a digest over them that catches a changed byte."""
+    def document(self) -> dict[str, Any]:
+        """What `bundle.json` says."""
         document = dataclasses.asdict(self)
-        return json.dumps({**document, _DIGEST: _digest(document)}, indent=2, ensure_ascii=False) + "\n"
+        document["graphs"] |= {role: {"file": file} for role, file in document.pop("other_graphs").items()}
+        return document
 
 
-def read_manifest(root: Path) -> Manifest:
-    """Parse and check `bundle.json` of a folder without looking at the other files. Raises BundleError."""
-    document = _read_document(root)
+@dataclass(frozen=True)
+class _OtherGraph:
+    file: str
+
+
+def write_manifest(root: Path, manifest: Manifest) -> Manifest:
+    """Account for every file but recipes, and write `bundle.json` and its digest. Returns what was written."""
+    paths = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
+    own = {MANIFEST, MANIFEST_DIGEST}
+    files = {
+        name: FileEntry(sha256_of(path), path.stat().st_size)
+        for name, path in paths.items()
+        if name not in own and not name.startswith(f"{RECIPES}/")
+    }
+    manifest = dataclasses.replace(manifest, files=files)
+    write_document(root, manifest.document())
+    return manifest
+
+
+def write_document(root: Path, document: dict[str, Any]) -> None:
+    """Write `bundle.json` and the digest beside it."""
+    data = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    (root / MANIFEST).write_bytes(data)
+    (root / MANIFEST_DIGEST).write_bytes(_digest_line(hashlib.sha256(data).hexdigest()))
+
+
+def read_manifest(root: Path) -> tuple[Manifest, str]:
+    """Parse and check `bundle.json` of a folder without looking at other files than its digest, which is returned, too.
+
+    Raises BundleError.
+    """
+    data = read_bounded(root, MANIFEST)
     path = root / MANIFEST
-    version = document.get("schema_version")
+    try:
+        document = build(dict[str, Any], parse_json(data, MANIFEST), MANIFEST)
+    except MismatchError as error:
+        raise BundleError(f"{path}: {error}: copy or export the bundle again") from error
+    _require_version(path, document.get("schema_version"))
+    digest = hashlib.sha256(data).hexdigest()
+    if read_bounded(root, MANIFEST_DIGEST) != _digest_line(digest):
+        raise BundleError(
+            f"{path}: the content does not match its digest, {MANIFEST_DIGEST}: one of the two was changed; copy the "
+            "bundle again"
+        )
+    try:
+        manifest = build(Manifest, _with_roles(document), MANIFEST)
+        _check_values(manifest)
+    except MismatchError as error:
+        raise BundleError(f"{path}: {error}: export the bundle again") from error
+    return manifest, digest
+
+
+def require_bundle(root: Path) -> None:
+    """Refuse what is no folder with a manifest. Raises BundleError."""
+    if not root.exists():
+        raise BundleError(f"{root}: no such bundle folder; make one with: clipspect export METHOD --out {root}")
+    if not root.is_dir():
+        raise BundleError(f"{root}: is not a folder; a bundle is the folder that clipspect export writes")
+    if not (root / MANIFEST).is_file() or (root / MANIFEST).is_symlink():
+        raise BundleError(
+            f"{root}: not a bundle, it has no {MANIFEST}; make one with: clipspect export METHOD --out FOLDER"
+        )
+
+
+def read_bounded(root: Path, name: str) -> bytes:
+    """A file that lies beside all others in a bundle. Raises BundleError."""
+    require_bundle(root)
+    path = root / name
+    if not path.is_file() or path.is_symlink():
+        raise BundleError(f"{path}: the file is missing: copy the bundle again")
+    if path.stat().st_size > _MAX_MANIFEST_BYTES:
+        raise BundleError(f"{path}: {path.stat().st_size} bytes is too large for this file: export the bundle again")
+    return path.read_bytes()
+
+
+def _digest_line(digest: str) -> bytes:
+    """As `sha256sum` writes it."""
+    return f"{digest}  {MANIFEST}\n".encode()
+
+
+def _require_version(path: Path, version: object) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise BundleError(
             f"{path}: schema_version is {version!r:.80}, expected a number from 1: export the bundle again"
@@ -149,42 +231,22 @@ def read_manifest(root: Path) -> Manifest:
         raise BundleError(
             f"{path}: schema version {version} is newer than this clipspect reads ({SCHEMA_VERSION}): upgrade clipspect"
         )
-    try:
-        if document.pop(_DIGEST, None) != _digest(document):
-            raise BundleError(
-                f"{path}: the content does not match its digest, the file was changed: copy the bundle again"
-            )
-        manifest = build(Manifest, document, MANIFEST)
-        _check_values(manifest)
-    except (MismatchError, RecursionError) as error:
-        raise BundleError(f"{path}: {error}: export the bundle again") from error
-    return manifest
-
-
-def _read_document(root: Path) -> dict[str, Any]:
-    path = root / MANIFEST
-    if not root.exists():
-        raise BundleError(f"{root}: no such bundle folder; make one with: clipspect export METHOD --out {root}")
-    if not root.is_dir():
-        raise BundleError(f"{root}: is not a folder; a bundle is the folder that clipspect export writes")
-    if not path.is_file() or path.is_symlink():
+    if version < SCHEMA_VERSION:
         raise BundleError(
-            f"{root}: not a bundle, it has no {MANIFEST}; make one with: clipspect export METHOD --out FOLDER"
+            f"{path}: schema version {version} is older than this clipspect reads ({SCHEMA_VERSION}): convert it with: "
+            f"clipspect upgrade {path.parent}"
         )
-    if path.stat().st_size > _MAX_MANIFEST_BYTES:
-        raise BundleError(f"{path}: {path.stat().st_size} bytes is too large for a manifest: export the bundle again")
-    try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: not readable as JSON ({error}): copy or export the bundle again") from error
-    if not isinstance(document, dict):
-        raise BundleError(f"{path}: expected a JSON object, found {type(document).__name__}: export the bundle again")
-    return document
 
 
-def _digest(document: dict[str, Any]) -> str:
-    """SHA-256 of a JSON document in canonical form: sorted keys, ASCII, no white space."""
-    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def _with_roles(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the graphs of unknown roles apart, of which only the file is looked at."""
+    if "graphs" not in document:
+        return document  # which is said of it like of any other key
+    graphs = build(dict[str, Any], document["graphs"], f"{MANIFEST}: graphs")
+    others = {role: graph for role, graph in graphs.items() if role not in ROLES}
+    files = {role: build(_OtherGraph, graph, f"{MANIFEST}: graphs: {role}").file for role, graph in others.items()}
+    known = {role: graph for role, graph in graphs.items() if role in ROLES}
+    return {**document, "graphs": known, "other_graphs": files}
 
 
 def _check_values(manifest: Manifest) -> None:
@@ -198,33 +260,43 @@ def _check_values(manifest: Manifest) -> None:
         )
     if manifest.precision not in {FP32, FP16}:
         raise MismatchError(f"precision: {manifest.precision!r} is neither fp32 nor fp16")
-    low, high = manifest.map_range
-    if not low < high:
-        raise MismatchError(f"map_range: {low} is not below {high}")
-    _check_graph("graph", manifest.graph, image)
-    if manifest.few_shot is not None:
-        graph = manifest.few_shot.graph
-        _check_graph("few_shot graph", graph, image)
+    if WORDS not in manifest.graphs:
+        raise MismatchError(f"graphs: has no graph for {WORDS}")
+    for role, graph in manifest.graphs.items():
+        _check_graph(f"graphs: {role}", graph, manifest)
+    if BOTH in manifest.graphs:
+        graph = manifest.graphs[BOTH]
         galleries = {name.removeprefix(REFERENCE) for name in graph.inputs if name.startswith(REFERENCE)}
         if not galleries or not galleries <= {name.removeprefix(FEATURES) for name in graph.outputs}:
-            raise MismatchError("few_shot graph: no features for each of its references")
-    if manifest.int8 is not None:
-        inspecting = {manifest.graph.file, *([manifest.few_shot.graph.file] if manifest.few_shot is not None else [])}
-        if not set(manifest.int8.graphs) <= inspecting:
-            raise MismatchError(f"int8: copies of {', '.join(manifest.int8.graphs)}, expected of graphs that inspect")
+            raise MismatchError(f"graphs: {BOTH}: no features for each of its references")
+    if manifest.int8 is not None and not set(manifest.int8.graphs) <= {g.file for g in manifest.graphs.values()}:
+        raise MismatchError(f"int8: copies of {', '.join(manifest.int8.graphs)}, expected of graphs that inspect")
     if manifest.text_encoder is not None:
-        graph = manifest.text_encoder.graph
-        if set(graph.inputs) != {TOKENS} or set(graph.outputs) != {EMBEDDINGS}:
+        encoder = manifest.text_encoder.graph
+        if set(encoder.inputs) != {TOKENS} or set(encoder.outputs) != {EMBEDDINGS}:
             raise MismatchError(f"text_encoder graph: expected {TOKENS} to {EMBEDDINGS}")
+    for file in manifest.graph_files:
+        if not file.endswith(ONNX_SUFFIX):  # engines tell other formats by their suffix
+            raise MismatchError(f"{file!r:.80} is the file of a graph, and does not end in {ONNX_SUFFIX}")
 
 
-def _check_graph(where: str, graph: Graph, image: ImageSpec) -> None:
-    for direction, tensors, names in (
-        ("input", graph.inputs, (IMAGE, TEXT_FEATURES)),
-        ("output", graph.outputs, (SCORE, ANOMALY_MAP)),
-    ):
-        for name in names:
-            if name not in tensors:
-                raise MismatchError(f"{where}: has no {direction} {name!r}")
-    if graph.inputs[IMAGE].shape[1:] != (image.height, image.width, 3):
-        raise MismatchError(f"{where}: the image input is {graph.inputs[IMAGE].shape}, the manifest says another size")
+def _check_graph(where: str, graph: InspectionGraph, manifest: Manifest) -> None:
+    """The graph takes the image as the manifest says, and answers with a score and a map of its size."""
+    image = manifest.image
+    low, high = graph.map_range
+    if not low < high:
+        raise MismatchError(f"{where}: map_range: {low} is not below {high}")
+    expected = (
+        ("input", graph.inputs, IMAGE, "uint8", (None, image.height, image.width, 3)),
+        ("input", graph.inputs, TEXT_FEATURES, "float32", (2, None, manifest.text.dim)),
+        ("output", graph.outputs, SCORE, "float32", (None,)),
+        ("output", graph.outputs, ANOMALY_MAP, "float32", (None, image.height, image.width)),
+    )
+    for direction, tensors, name, dtype, shape in expected:
+        if name not in tensors:
+            raise MismatchError(f"{where}: has no {direction} {name!r}")
+        found = TensorSpec(tensors[name].dtype, tensors[name].shape)
+        sides = tuple(None if isinstance(side, str) else side for side in found.shape)
+        if (found.dtype, sides) != (dtype, shape):
+            free = "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
+            raise MismatchError(f"{where}: {name} is {found.dtype} {found.shape}, expected {dtype} {free}")

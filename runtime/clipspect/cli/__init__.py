@@ -16,7 +16,7 @@ from typing import Any
 
 from clipspect.base.errors import ClipspectError
 from clipspect.base.version import __version__
-from clipspect.cli import compile, doctor, info, recipe, run, verify, watch
+from clipspect.cli import compile, doctor, info, recipe, run, upgrade, verify, watch
 
 BUILT_IN: dict[str, Any] = {
     "recipe": recipe,
@@ -25,6 +25,7 @@ BUILT_IN: dict[str, Any] = {
     "info": info,
     "compile": compile,
     "verify": verify,
+    "upgrade": upgrade,
     "doctor": doctor,
 }
 PLUG_INS = "clipspect.commands"  # the entry points of other packages' commands: the exporter's, the lab's, anyone's

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from clipspect.cli.compile import engine_words
 from clipspect.cli.recipe import in_bytes, prompt_words
+from clipspect.engines.graph import BOTH, WORDS
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
-    from clipspect.bundle.manifest import Manifest, Parity
-    from clipspect.engines.graph import Graph
+    from clipspect.bundle.manifest import InspectionGraph, Manifest, Parity
     from clipspect.recipes.compile import CompiledGraph
     from clipspect.recipes.recipe import Recipe
 
@@ -44,10 +44,12 @@ def run(args: argparse.Namespace) -> int:
 def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -> dict[str, Any]:
     return {
         "path": str(bundle.path),
+        "digest": bundle.digest,
         "manifest": dataclasses.asdict(bundle.manifest),
         "recipes": [
             {
                 "name": recipe.name,
+                "digest": recipe.digest,
                 "object": recipe.object,
                 "prompts": recipe.prompts,
                 "limits": dataclasses.asdict(recipe.limits) if recipe.limits else None,
@@ -63,7 +65,7 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
 
 def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -> str:
     manifest = bundle.manifest
-    weights, image, graph, parity = manifest.backbone.weights, manifest.image, manifest.graph, manifest.parity
+    weights, image, graph = manifest.backbone.weights, manifest.image, manifest.graphs[WORDS]
     rows = [
         ("bundle", f"{bundle.path} (the files match their hashes, the recipes their own digests)"),
         ("method", ", ".join([manifest.method, *(f"{key} {value}" for key, value in manifest.parameters.items())])),
@@ -71,8 +73,8 @@ def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -
         ("weights", f"{weights.source} {weights.name}, encoder {weights.encoder_sha256[:12]}"),
         ("image", f"{image.width} x {image.height}, {image.interpolation} {image.resize}"),
         ("precision", f"computes in {manifest.precision}, weights stored in {manifest.storage}"),
-        ("graph", _graph_words(graph, manifest.map_range)),
-        ("parity", _parity_words(parity)),
+        ("graph", _graph_words(graph)),
+        ("parity", _parity_words(graph.parity)),
         *_optional_rows(manifest),
         ("written by", ", ".join(f"{name} {version}" for name, version in manifest.versions.items()) or "unknown"),
     ]  # fmt: skip
@@ -89,8 +91,8 @@ def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -
 
 def _optional_rows(manifest: Manifest) -> list[tuple[str, str]]:
     rows = []
-    if (few_shot := manifest.few_shot) is not None:
-        rows.append(("few-shot", _graph_words(few_shot.graph, few_shot.map_range)))
+    if (few_shot := manifest.graphs.get(BOTH)) is not None:
+        rows.append(("few-shot", _graph_words(few_shot)))
         rows.append(("", f"parity {_parity_words(few_shot.parity)}"))
     if (encoder := manifest.text_encoder) is not None:
         rows.append(
@@ -109,8 +111,8 @@ def _optional_rows(manifest: Manifest) -> list[tuple[str, str]]:
     return rows
 
 
-def _graph_words(graph: Graph, map_range: tuple[float, float]) -> str:
-    low, high = map_range
+def _graph_words(graph: InspectionGraph) -> str:
+    low, high = graph.map_range
     return f"{graph.file}, opset {graph.opset}, {graph.flops / 1e9:.2f} GFLOP an image, map {low:g} to {high:g}"
 
 

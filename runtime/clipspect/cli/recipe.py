@@ -45,7 +45,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import RECIPES, Bundle
+    from clipspect.bundle.bundle import Bundle
+    from clipspect.bundle.manifest import RECIPES
     from clipspect.recipes.make import make_recipe
     from clipspect.recipes.recipe import RECIPE_SUFFIX, check_recipe_name, write_recipe
     from clipspect.sources.files import find_images

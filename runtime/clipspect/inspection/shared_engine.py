@@ -31,11 +31,11 @@ class Serving:
         """These outputs for images (N, H, W, 3), any number of them. Raises BackendError."""
         most = self.backend.most_images or len(pixels)
         answers = [
-            self.backend.run_finite({IMAGE: pixels[first : first + most], **self.recipe.tensors}, outputs)
+            self.backend.run({IMAGE: pixels[first : first + most], **self.recipe.tensors})
             for first in range(0, len(pixels), most)
         ]
         if len(answers) == 1:
-            return answers[0]
+            return {name: answers[0][name] for name in outputs}
         return {name: np.concatenate([answer[name] for answer in answers]) for name in outputs}
 
 
@@ -54,7 +54,7 @@ class SharedEngine:
         self._changing = threading.Lock()  # of what is open, and of who holds it
         self._holders = 0
         self._closed = False
-        graph, _ = serving(bundle, recipe)
+        graph = serving(bundle, recipe)
         self.first = self._backends[graph.file] = self._open(graph, recipe)
         self._name, self._options = self.first.name, {**options, "device": self.first.device}  # the others follow it
 
@@ -63,7 +63,7 @@ class SharedEngine:
 
         Raises RecipeError for a recipe that none takes; BackendError, also where the graph has not all `extras`.
         """
-        graph, map_range = serving(self.bundle, recipe)
+        graph = serving(self.bundle, recipe)
         if missing := [name for name in extras if name not in graph.outputs]:
             raise BackendError(f"{graph.file} has no output {missing[0]!r}; there are: {', '.join(graph.outputs)}")
         with self._changing:
@@ -71,7 +71,7 @@ class SharedEngine:
                 raise BackendError("the inspector is closed: load the bundle again")
             if graph.file not in self._backends:
                 self._backends[graph.file] = self._open(graph, recipe)
-            return Serving(recipe, self._backends[graph.file], map_range)
+            return Serving(recipe, self._backends[graph.file], graph.map_range)
 
     def hold(self) -> None:
         """One more inspector uses it."""

@@ -17,7 +17,7 @@ from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import Parity
 from clipspect.bundle.precision import open_graph, record_of
 from clipspect.engines import Backend
-from clipspect.engines.graph import ANOMALY_MAP, IMAGE, SCORE, TEXT_FEATURES, Graph
+from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, SCORE, TEXT_FEATURES, WORDS, Graph
 from clipspect.recipes.galleries import MAP_LIMITS, GalleryMaker, blank_references
 
 ALLOWANCE = 10  # times the export's tolerance, which is for one engine: others sum in another order
@@ -100,14 +100,14 @@ def verify(
     words = {TEXT_FEATURES: check[TEXT_FEATURES]}
     if options.get("device") == "tensorrt":  # built for the shapes that will come: let all images come at once
         options = {"batch": len(check[IMAGES]), **options}
-    with _engine(opened, manifest.graph, words, backend, options) as engine:
-        allowed = _allowed(opened, engine, manifest.parity) if tolerance is None else tolerance
+    with _engine(opened, manifest.graphs[WORDS], words, backend, options) as engine:
+        allowed = _allowed(opened, engine, manifest.graphs[WORDS].parity) if tolerance is None else tolerance
         comparisons = [_compare(ZERO_SHOT, engine, words, check, allowed)]
         ran = engine.name, engine.device, engine.precision
-    if (few_shot := manifest.few_shot) is not None:
+    if (few_shot := manifest.graphs.get(BOTH)) is not None:
         blank = blank_references(few_shot, len(check[REFERENCES]))
         same = {**options, "device": ran[1]}  # the engine that was chosen, if there was a choice
-        with _engine(opened, few_shot.graph, {**words, **blank}, ran[0], same) as engine:
+        with _engine(opened, few_shot, {**words, **blank}, ran[0], same) as engine:
             allowed = _allowed(opened, engine, few_shot.parity) if tolerance is None else tolerance
             maker = GalleryMaker(check[REFERENCES], few_shot, engine, words[TEXT_FEATURES], blank)
             given = {**words, **{name: gallery.kept for name, gallery in maker.galleries().items()}}
@@ -157,10 +157,10 @@ def _read_check(bundle: Bundle) -> Tensors:
         dim = manifest.text.dim
         shapes = {IMAGES: (count, *sides, 3), SCORE: (count,), ANOMALY_MAP: (count, *sides)}
         shapes[TEXT_FEATURES] = (2, check[TEXT_FEATURES].size // (2 * dim), dim)  # of as many prompts as there are
-        if manifest.few_shot is not None:
+        if BOTH in manifest.graphs:
             shapes |= {FEW_SHOT_PREFIX + name: shapes[name] for name in (SCORE, ANOMALY_MAP)}
             shapes[REFERENCES] = (len(check[REFERENCES]), *sides, 3)
-            shapes |= {MAP_LIMITS: (2,)} if MAP_LIMITS in manifest.few_shot.graph.inputs else {}
+            shapes |= {MAP_LIMITS: (2,)} if MAP_LIMITS in manifest.graphs[BOTH].inputs else {}
         wrong = [name for name, shape in shapes.items() if check[name].shape != shape or 0 in shape]
     except (SafetensorError, KeyError) as error:
         raise BundleError(f"{path}: not readable check images ({error}): export the bundle again") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clipspect.base.errors import BackendError, BundleError
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines import ENGINES
-from clipspect.engines.graph import Graph
+from clipspect.engines.graph import BOTH, WORDS, Graph
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
 if TYPE_CHECKING:
@@ -91,10 +91,10 @@ def compiled_engines(bundle: Bundle) -> list[CompiledGraph]:
         next(engine for engine in ENGINES if engine.compiled).module()
     except BackendError:
         return []
-    from clipspect.engines.tensorrt.options import TensorRtOptions
+    from clipspect.engines.tensorrt.options import Options
     from clipspect.engines.tensorrt.store import compiled, folder_of
 
-    folder = folder_of(TensorRtOptions())
+    folder = folder_of(Options())
     digests = {name: entry.sha256 for name, entry in bundle.manifest.files.items()}
     names = {graph.file: name for name, graph in _graphs(bundle).items()}
     return [
@@ -108,8 +108,10 @@ def compiled_engines(bundle: Bundle) -> list[CompiledGraph]:
 def _graphs(bundle: Bundle) -> dict[str, Graph]:
     """The graphs that the bundle has, by what they are for."""
     manifest = bundle.manifest
-    parts = {FEW_SHOT: manifest.few_shot, TEXT: manifest.text_encoder}
-    return {ZERO_SHOT: manifest.graph, **{name: part.graph for name, part in parts.items() if part is not None}}
+    graphs: dict[str, Graph] = {
+        name: manifest.graphs[role] for name, role in ((ZERO_SHOT, WORDS), (FEW_SHOT, BOTH)) if role in manifest.graphs
+    }
+    return graphs if manifest.text_encoder is None else {**graphs, TEXT: manifest.text_encoder.graph}
 
 
 def _chosen(bundle: Bundle, names: Sequence[str]) -> dict[str, Graph]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.bundle.manifest import FewShot
+from clipspect.base.errors import BackendError
+from clipspect.bundle.manifest import InspectionGraph
 from clipspect.engines import Backend
 from clipspect.engines.graph import ANOMALY_MAP, FEATURES, IMAGE, REFERENCE, TEXT_FEATURES
 
@@ -79,7 +80,7 @@ class GalleryMaker:
     """References at the model's size, uint8 (n, H, W, 3), and what reads them: the graph in an engine, the words."""
 
     pixels: Pixels
-    few_shot: FewShot
+    few_shot: InspectionGraph
     backend: Backend  # with the few-shot graph
     text_features: Array  # (2, P, D)
     blank: dict[str, Array]  # what stands for references while there are none, `blank_references`
@@ -87,14 +88,13 @@ class GalleryMaker:
 
     def galleries(self, size: int | None = None) -> Galleries:
         """Every gallery of the graph: all photos' rows, of which at most `size` are kept. Raises BackendError."""
-        own = {name: FEATURES + name.removeprefix(REFERENCE) for name in rows_of_a_photo(self.few_shot)}
-        features: dict[str, list[Array]] = {name: [] for name in own}
+        features: dict[str, list[Array]] = {name: [] for name in rows_of_a_photo(self.few_shot)}
         batch = min(_BATCH, self.backend.most_images or _BATCH)
         for first in range(0, len(self.pixels), batch):
             self.progress("references", first, len(self.pixels))
-            found = self._run(self.pixels[first : first + batch], {})
+            outputs = self._run(self.pixels[first : first + batch], {})
             for name, parts in features.items():
-                parts.append(found[own[name]])
+                parts.append(outputs[FEATURES + name.removeprefix(REFERENCE)])
         self.progress("references", len(self.pixels), len(self.pixels))
         return {name: _gallery(np.concatenate(features[name]), size) for name in self._counted("galleries", features)}
 
@@ -107,7 +107,7 @@ class GalleryMaker:
         above 1, which nothing clamps. With a single reference there is nothing to leave out: its own map gives the low
         end, and its mirror images stand in for another photo. Raises BackendError.
         """
-        if MAP_LIMITS not in self.few_shot.graph.inputs:
+        if MAP_LIMITS not in self.few_shot.inputs:
             return None
         trials = self._trials()
         if len(self.pixels) == 1:
@@ -137,12 +137,17 @@ class GalleryMaker:
 
     def _map(self, image: Pixels, galleries: Galleries, left_out: int | None, thinned: bool = True) -> Array:
         rows = {name: gallery.without(left_out, thinned=thinned) for name, gallery in galleries.items()}
-        found: Array = self._run(image[None], rows, [ANOMALY_MAP])[ANOMALY_MAP][0]
+        found: Array = self._run(image[None], rows)[ANOMALY_MAP][0]
         return found
 
-    def _run(self, pixels: Pixels, rows: dict[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
+    def _run(self, pixels: Pixels, rows: dict[str, Array]) -> dict[str, Array]:
         others = {**self.blank, TEXT_FEATURES: self.text_features, **rows}
-        return self.backend.run_finite({IMAGE: np.ascontiguousarray(pixels), **others}, outputs)
+        outputs = self.backend.run({IMAGE: np.ascontiguousarray(pixels), **others})
+        if not all(np.isfinite(value).all() for value in outputs.values()):
+            raise BackendError(
+                f"{self.backend.name} on {self.backend.device} answered NaN or infinity: run clipspect doctor"
+            )
+        return outputs
 
     def _counted(self, step: str, items: Iterable[_T]) -> Iterator[_T]:
         """The items, with progress told of them."""
@@ -153,18 +158,17 @@ class GalleryMaker:
         self.progress(step, len(listed), len(listed))
 
 
-def rows_of_a_photo(few_shot: FewShot) -> dict[str, tuple[int, int]]:
+def rows_of_a_photo(few_shot: InspectionGraph) -> dict[str, tuple[int, int]]:
     """By gallery, the rows that a photo adds and their width."""
-    graph = few_shot.graph
     shapes = {
-        name: graph.outputs[FEATURES + name.removeprefix(REFERENCE)].shape
-        for name in graph.inputs
+        name: few_shot.outputs[FEATURES + name.removeprefix(REFERENCE)].shape
+        for name in few_shot.inputs
         if name.startswith(REFERENCE)
     }
     return {name: (int(shape[1]), int(shape[2])) for name, shape in shapes.items()}
 
 
-def blank_references(few_shot: FewShot, photos: int | None = None) -> dict[str, Array]:
+def blank_references(few_shot: InspectionGraph, photos: int | None = None) -> dict[str, Array]:
     """Galleries that are like nothing, and limits where the graph takes them: enough to get an image's own rows.
 
     Of one row each, or of as many as so many photos have, for engines that are built for given shapes.
@@ -173,7 +177,7 @@ def blank_references(few_shot: FewShot, photos: int | None = None) -> dict[str, 
         name: np.zeros((1 if photos is None else photos * rows, dim), np.float32)
         for name, (rows, dim) in rows_of_a_photo(few_shot).items()
     }
-    limits = {MAP_LIMITS: np.array([0, 1], np.float32)} if MAP_LIMITS in few_shot.graph.inputs else {}
+    limits = {MAP_LIMITS: np.array([0, 1], np.float32)} if MAP_LIMITS in few_shot.inputs else {}
     return {**blanks, **limits}
 
 

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import FewShot
+from clipspect.bundle.manifest import InspectionGraph
 from clipspect.bundle.precision import open_graph
-from clipspect.engines.graph import IMAGE, REFERENCE, TEXT_FEATURES
+from clipspect.engines.graph import BOTH, IMAGE, REFERENCE, TEXT_FEATURES
 from clipspect.frame.decode import FrameLike
 from clipspect.recipes.galleries import MAP_LIMITS, Gallery, GalleryMaker, Progress, blank_references, rows_of_a_photo
-from clipspect.recipes.recipe import MAX_BYTES, Recipe, check_recipe_name
+from clipspect.recipes.recipe import Recipe, check_recipe_name
+from clipspect.recipes.recipe_file import MAX_BYTES
 from clipspect.recipes.references import References, read_references
 from clipspect.recipes.shelf import serving
 from clipspect.recipes.text_encoder import refuse_fixed_shapes
@@ -76,19 +77,19 @@ def make_recipe(
         few_shot = _few_shot(opened)
         blank = blank_references(few_shot)
         probe: dict[str, npt.NDArray[Any]] = {IMAGE: photos.pixels[:1], **recipe.tensors, **blank}
-        with open_graph(opened, few_shot.graph, backend, probe=probe, **options) as engine:
+        with open_graph(opened, few_shot, backend, probe=probe, **options) as engine:
             maker = GalleryMaker(photos.pixels, few_shot, engine, words.features, blank, tell)
             recipe = _with_references(recipe, photos, maker, gallery_size)
     serving(opened, recipe)
     return recipe
 
 
-def _few_shot(bundle: Bundle) -> FewShot:
-    if bundle.manifest.few_shot is None:
+def _few_shot(bundle: Bundle) -> InspectionGraph:
+    if BOTH not in bundle.manifest.graphs:
         raise RecipeError(
             f"{bundle.path}: the bundle has no few-shot graph to compare with references: export it with --few-shot"
         )
-    return bundle.manifest.few_shot
+    return bundle.manifest.graphs[BOTH]
 
 
 def _check_references(bundle: Bundle, photos: References | None, gallery_size: int | None) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from clipspect.base.errors import RecipeError
-from clipspect.bundle.bundle import RECIPES, Bundle
-from clipspect.engines.graph import IMAGE, Graph
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import RECIPES, InspectionGraph
+from clipspect.engines.graph import BOTH, IMAGE
 from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, choose_recipe, is_recipe_name, read_recipe
 
 
-def serving(bundle: Bundle, recipe: Recipe) -> tuple[Graph, tuple[float, float]]:
-    """The graph that takes the recipe's tensors, and the range of its map. Raises RecipeError."""
-    few_shot = bundle.manifest.few_shot
-    if not recipe.has_references:
-        graph, map_range = bundle.manifest.graph, bundle.manifest.map_range
-    elif few_shot is not None:
-        graph, map_range = few_shot.graph, few_shot.map_range
-    else:
+def serving(bundle: Bundle, recipe: Recipe) -> InspectionGraph:
+    """The graph that takes the recipe's tensors. Raises RecipeError."""
+    graph = bundle.manifest.graphs.get(recipe.judge)
+    if graph is None and recipe.judge == BOTH:
         raise RecipeError(
             f"recipe {recipe.name!r} has references, the bundle has no few-shot graph: export it with --few-shot"
+        )
+    if graph is None:
+        raise RecipeError(
+            f"recipe {recipe.name!r} is judged by {recipe.judge}, for which this clipspect knows no graph in the "
+            f"bundle, but for {', '.join(bundle.manifest.graphs)}: make the recipe again for this bundle"
         )
     expected = {name: spec.shape for name, spec in graph.inputs.items() if name != IMAGE}
     if set(recipe.tensors) != set(expected):
@@ -32,7 +34,7 @@ def serving(bundle: Bundle, recipe: Recipe) -> tuple[Graph, tuple[float, float]]
                 f"recipe {recipe.name!r}: {name} has the shape {found}, the graph takes "
                 f"({', '.join(map(str, shape))}): make the recipe again for this bundle"
             )
-    return graph, map_range
+    return graph
 
 
 def recipe_names(bundle: Bundle) -> list[str]:

@@ -60,7 +60,7 @@ def measure(
     machine = read_machine()  # before the machine is busy with this
     opened = Bundle.open(bundle)
     chosen = open_recipe(opened, recipe)
-    flops = serving(opened, chosen)[0].flops
+    flops = serving(opened, chosen).flops
     with contextlib.ExitStack() as stack:
         frame = _draw_frame(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "frame.jpg", size)
 
@@ -141,7 +141,7 @@ def _row(engine: TimedEngine, bundle: Bundle, recipe: Recipe, seconds: float, ru
     own_rate = 1e3 / stages["infer"].p50
     in_time = round(seconds * _STREAM_SECONDS * own_rate / engine.batch)
     rate = engine.stream_rate(min(in_time, _MOST_GROUPS) if runs is None else runs)
-    flops = serving(bundle, recipe)[0].flops
+    flops = serving(bundle, recipe).flops
     gflops = flops * own_rate / 1e9 if flops else None
     gemm = engine.gemm_gflops()
     share = gflops / gemm if gflops and gemm else None

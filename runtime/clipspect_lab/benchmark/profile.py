@@ -36,7 +36,7 @@ def shares_of_time(
     blank = np.zeros((batch, spec.height, spec.width, 3), np.uint8)
     inputs: dict[str, npt.NDArray[Any]] = {IMAGE: blank, **recipe.tensors}
     try:
-        engine = open_graph(bundle, serving(bundle, recipe)[0], backend, probe=inputs, profile=True, **options)
+        engine = open_graph(bundle, serving(bundle, recipe), backend, probe=inputs, profile=True, **options)
     except BackendError:  # one that has no such option; whatever else is wrong was said when it was loaded before
         return {}
     with engine:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.base.document import MismatchError, build
+from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import BundleError
 from clipspect.frame.decode import decode
 
@@ -32,8 +31,8 @@ def read_demo_pictures() -> tuple[Path, list[DemoPicture]]:
         from clipspect_models import DEMO_IMAGES
 
         index = Path(DEMO_IMAGES) / _INDEX
-        pictures = [build(DemoPicture, row, index.name) for row in json.loads(index.read_text(encoding="utf-8"))]
-    except (ImportError, OSError, ValueError, TypeError, MismatchError) as error:
+        pictures = from_json(list[DemoPicture], index.read_bytes(), index.name)
+    except (ImportError, OSError, MismatchError) as error:
         raise BundleError(
             f"the demo's images are not in this installation ({error}): install clipspect again"
         ) from error

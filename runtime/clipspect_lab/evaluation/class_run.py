@@ -13,6 +13,7 @@ import numpy as np
 
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.precision import open_graph
+from clipspect.engines.graph import BOTH, WORDS
 from clipspect.frame.item import Item
 from clipspect.inspection.inspector import Inspector, load
 from clipspect.inspection.result import Result
@@ -74,9 +75,8 @@ class Engine:
 
     def _fastest(self) -> tuple[str, str]:
         """Backend and device, by runs of the graph that inspects."""
-        manifest = self._bundle.manifest
-        few_shot = manifest.few_shot if self._request.shots else None
-        graph = manifest.graph if few_shot is None else few_shot.graph
+        graphs = self._bundle.manifest.graphs
+        graph = graphs[BOTH if self._request.shots else WORDS]
         blank = {
             name: np.ones([size if isinstance(size, int) else 1 for size in spec.shape], spec.dtype)
             for name, spec in graph.inputs.items()

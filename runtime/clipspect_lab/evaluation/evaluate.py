@@ -12,8 +12,9 @@ from typing import Any
 
 from clipspect.base.files import sha256_of
 from clipspect.base.version import __version__
-from clipspect.bundle.bundle import RECIPES, Bundle
-from clipspect.bundle.manifest import MANIFEST
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import MANIFEST, RECIPES
+from clipspect.engines.graph import BOTH, WORDS
 from clipspect_lab.evaluation.class_run import ClassRun, Engine
 from clipspect_lab.evaluation.datasets import draw_references, open_dataset
 from clipspect_lab.evaluation.recipes import Words, choose_words
@@ -54,8 +55,7 @@ class Session:
     @property
     def map_range(self) -> tuple[float, float]:
         """Of the maps of the graph that inspects."""
-        few_shot = self.bundle.manifest.few_shot if self.request.shots else None
-        return self.bundle.manifest.map_range if few_shot is None else few_shot.map_range
+        return self.bundle.manifest.graphs[BOTH if self.request.shots else WORDS].map_range
 
     def __enter__(self) -> Session:
         return self

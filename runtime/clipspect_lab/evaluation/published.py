@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipspect.base.document import build
+from clipspect.base.document import from_json
 from clipspect.bundle.presets import Accuracy, Preset, preset_names, read_preset
 
 _FILE = Path(__file__).with_name("published.json")
@@ -37,7 +36,7 @@ def published(method: str, classes: frozenset[str], shots: int) -> list[Publishe
 
     The paper's figures come first. Raises ExportError for a preset's file that is damaged.
     """
-    file = build(_File, json.loads(_FILE.read_bytes()), _FILE.name)
+    file = from_json(_File, _FILE.read_bytes(), _FILE.name)
     names = [name for name, known in file.datasets.items() if frozenset(known) == classes]
     rows = [*_of_papers(), *file.rows] if names else []
     return [row for row in rows if (row.method, row.shots) == (method, shots) and row.dataset in names]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clipspect.base.document import MismatchError, build
+from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
 from clipspect_lab.evaluation.curves import Figures
@@ -78,7 +78,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     lines = path.read_bytes().split(b"\n") if path.is_file() else []
     for number, line in enumerate(lines[:-1], 1):  # what follows the last line's end was cut short
         try:
-            rows.append(build(kind, json.loads(line), f"line {number}"))
-        except (ValueError, RecursionError, MismatchError) as error:
+            rows.append(from_json(kind, line, "row"))
+        except MismatchError as error:
             raise ClipspectError(f"{path}, line {number}: not readable ({error}): choose another --out") from error
     return rows

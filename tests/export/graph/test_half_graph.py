@@ -49,7 +49,7 @@ def outputs_by_type(path: Path) -> dict[str, Counter[int]]:
 
 
 def test_products_are_in_fp16_and_norms_softmax_and_lengths_in_fp32(half_bundle: Bundle) -> None:
-    for graph in half_bundle.manifest.graphs:
+    for graph in half_bundle.manifest.graphs.values():
         types = outputs_by_type(half_bundle.path / graph.file)
         assert types["Conv"].keys() == {HALF}
         assert types["MatMul"][HALF] > 2 * types["MatMul"][FLOAT] > 0  # in fp32: cosines, means and the maps
@@ -62,7 +62,7 @@ def test_inputs_outputs_and_flops_are_those_of_the_fp32_graph(
     half_bundle: Bundle, winclip_bundle: Callable[[tuple[int, ...]], Bundle]
 ) -> None:
     exact = winclip_bundle((2, 3))
-    for half, full in zip(half_bundle.manifest.graphs, exact.manifest.graphs):
+    for half, full in zip(half_bundle.manifest.graphs.values(), exact.manifest.graphs.values()):
         assert (half.inputs, half.outputs, half.flops) == (full.inputs, full.outputs, full.flops)
 
 
@@ -77,8 +77,7 @@ def test_the_weights_take_half_the_file_and_both_graphs_read_it(
 def test_the_parity_record_is_the_emulations_and_passes(half_bundle: Bundle) -> None:
     manifest = half_bundle.manifest
     assert manifest.precision == "fp16"
-    assert manifest.few_shot is not None
-    for parity in (manifest.parity, manifest.few_shot.parity):
+    for parity in (manifest.graphs[role].parity for role in ("words", "both")):
         assert (parity.engine, parity.images) == ("onnxruntime, emulated", CHECK_IMAGES)
         assert 0 < max(parity.score, parity.anomaly_map) <= parity.tolerance == LIMITS["fp16"].difference
     (record,) = manifest.precisions
@@ -90,7 +89,7 @@ def test_the_parity_record_is_the_emulations_and_passes(half_bundle: Bundle) -> 
 
 
 def test_tensorrt_builds_the_zero_shot_and_the_few_shot_graph(half_bundle: Bundle) -> None:
-    for graph in half_bundle.manifest.graphs:
+    for graph in half_bundle.manifest.graphs.values():
         require_built(half_bundle.path / graph.file, graph)
 
 

@@ -83,9 +83,10 @@ def test_the_manifest_records_what_was_made(case: Case) -> None:
     manifest = bundle.manifest
     assert (manifest.method, manifest.image.height, manifest.image.width) == (method, 518, 518)
     assert manifest.backbone.activation == {"anomalyclip": "quick_gelu", "aprilgan": "gelu"}[method]
-    assert max(manifest.parity.score, manifest.parity.anomaly_map) <= manifest.parity.tolerance == 1e-4
+    graph = manifest.graphs["words"]
+    assert max(graph.parity.score, graph.parity.anomaly_map) <= graph.parity.tolerance == 1e-4
     layers = manifest.parameters["layers"]
-    assert manifest.map_range == (0, len(layers))
+    assert graph.map_range == (0, len(layers))
     assert layers == ([24] if "_24_" in key and "_6_" not in key else [6, 12, 18, 24])
     assert manifest.parameters.get("sigma") == (None if method == "aprilgan" else 4.0 if "sigma4" in key else 0.0)
     assert manifest.parameters["checkpoint"]["name"] == {"anomalyclip": PROMPTS, "aprilgan": LINEAR}[method].name

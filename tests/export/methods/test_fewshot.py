@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import FewShot
+from clipspect.bundle.manifest import InspectionGraph
 from clipspect.engines import Backend, open_backend
 from clipspect.engines.graph import TensorSpec
 from clipspect.inspection.verify import verify
@@ -47,13 +47,12 @@ class Case:
     tolerance: float
 
     @property
-    def few_shot(self) -> FewShot:
-        assert self.bundle.manifest.few_shot is not None
-        return self.bundle.manifest.few_shot
+    def few_shot(self) -> InspectionGraph:
+        return self.bundle.manifest.graphs["both"]
 
     @property
     def path(self) -> Path:
-        return self.bundle.path / self.few_shot.graph.file
+        return self.bundle.path / self.few_shot.file
 
     @property
     def sides(self) -> list[int]:
@@ -63,13 +62,13 @@ class Case:
     @property
     def galleries(self) -> dict[str, TensorSpec]:
         """The graph's inputs for them, by the name that they share with its features."""
-        inputs = self.few_shot.graph.inputs
+        inputs = self.few_shot.inputs
         return {name.removeprefix("reference_"): spec for name, spec in inputs.items() if name.startswith("reference_")}
 
     @property
     def words(self) -> Arrays:
         """All inputs but the image and the galleries."""
-        limits = {"map_limits": MAP_LIMITS} if "map_limits" in self.few_shot.graph.inputs else {}
+        limits = {"map_limits": MAP_LIMITS} if "map_limits" in self.few_shot.inputs else {}
         return {"text_features": open_recipe(self.bundle).text_features, **limits}
 
 
@@ -204,23 +203,23 @@ def test_only_what_is_needed_is_computed_besides_the_zero_shot_graph(case: Case)
         more = last + 2 * (patches * width + sum(side**2 for side in case.sides) * dim) + means
     else:
         more = 4 * 2 * patches * width + 2 * config.image_size * config.grid * (config.grid + config.image_size)
-    assert case.few_shot.graph.flops == manifest.graph.flops + more  # with one row in each gallery
+    assert case.few_shot.flops == manifest.graphs["words"].flops + more  # with one row in each gallery
 
 
 def test_the_manifest_records_the_few_shot_graph(case: Case) -> None:
     parity = case.few_shot.parity
     assert max(parity.score, parity.anomaly_map) <= parity.tolerance == case.tolerance
-    assert case.few_shot.map_range == ((0.0, 0.5) if case.key else case.bundle.manifest.map_range)
+    assert case.few_shot.map_range == ((0.0, 0.5) if case.key else case.bundle.manifest.graphs["words"].map_range)
     grid, width = case.clip.config.grid, case.clip.config.vision.width
     if case.key:
         assert list(case.galleries) == ["patches", *(f"windows_{scale}" for scale in case.key)]
         assert case.galleries["windows_2"].shape == ("R_windows_2", 64)
         assert case.galleries["patches"].shape == ("R_patches", width)
-        assert case.few_shot.graph.outputs["features_patches"].shape == ("N", grid**2, width)
+        assert case.few_shot.outputs["features_patches"].shape == ("N", grid**2, width)
     else:
         assert list(case.galleries) == ["layer_6", "layer_12", "layer_18", "layer_24"]
-        assert case.few_shot.graph.inputs["map_limits"].shape == (2,)
-        assert case.few_shot.graph.outputs["features_layer_6"].shape == ("N", grid**2, width)
+        assert case.few_shot.inputs["map_limits"].shape == (2,)
+        assert case.few_shot.outputs["features_layer_6"].shape == ("N", grid**2, width)
 
 
 def test_the_check_holds_the_torch_references_answers(case: Case) -> None:
@@ -251,4 +250,4 @@ def test_openvino_answers_the_same(case: Case, backend: Backend) -> None:
 
 
 def test_tensorrt_rtx_parses_the_graph_and_builds_it(case: Case) -> None:
-    require_built(case.path, case.few_shot.graph)
+    require_built(case.path, case.few_shot)

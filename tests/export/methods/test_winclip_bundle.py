@@ -124,7 +124,7 @@ def matmul_flops(config: ClipConfig, scales: tuple[int, ...]) -> int:
 
 def test_only_what_is_needed_is_computed(golden_bundle: GoldenBundle, config: ClipConfig) -> None:
     key, bundle = golden_bundle
-    assert bundle.manifest.graph.flops == matmul_flops(config, tuple(map(int, key)))
+    assert bundle.manifest.graphs["words"].flops == matmul_flops(config, tuple(map(int, key)))
 
 
 def test_the_full_size_graph_computes_at_most_625_gflop() -> None:
@@ -135,11 +135,12 @@ def test_the_manifest_records_what_was_made(golden_bundle: GoldenBundle) -> None
     manifest = golden_bundle[1].manifest
     assert (manifest.method, manifest.backbone.name, manifest.backbone.activation) == ("winclip", "tiny", "gelu")
     assert (manifest.backbone.weights.source, manifest.backbone.weights.name) == ("file", "tiny.safetensors")
-    assert manifest.graph.inputs["image"].shape == ("N", 240, 240, 3)
-    assert manifest.graph.inputs["text_features"].shape == (2, "P", 64)
-    assert manifest.graph.outputs["anomaly_map"].shape == ("N", 240, 240)
-    assert max(manifest.parity.score, manifest.parity.anomaly_map) <= manifest.parity.tolerance == 1e-5
-    assert math.prod(manifest.map_range) == 0
+    assert manifest.graphs["words"].inputs["image"].shape == ("N", 240, 240, 3)
+    assert manifest.graphs["words"].inputs["text_features"].shape == (2, "P", 64)
+    assert manifest.graphs["words"].outputs["anomaly_map"].shape == ("N", 240, 240)
+    parity = manifest.graphs["words"].parity
+    assert max(parity.score, parity.anomaly_map) <= parity.tolerance == 1e-5
+    assert math.prod(manifest.graphs["words"].map_range) == 0
     assert set(manifest.files) == {
         "check.safetensors",
         "fewshot.onnx",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from PIL import Image
 
 from clipspect.base.errors import ExportError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import _digest
+from clipspect.bundle.manifest import write_manifest
 from clipspect.bundle.precision_record import PrecisionRecord
 from clipspect.cli import main
 from clipspect.engines import open_backend
@@ -25,6 +24,7 @@ from clipspect_export.precision.gate import LIMITS, judge, require_passed
 from clipspect_export.precision.int8_copy import read_calibration, write_int8
 from clipspect_export.precision.quantize import Scheme
 from clipspect_models import DEMO_IMAGES
+from support import handmade
 from support.exports import demo_command
 
 PART = DEMO_IMAGES / "gear-burn.jpg"
@@ -138,7 +138,7 @@ def test_a_precision_whose_record_is_bad_is_refused_on_the_box_unless_it_is_forc
     bundle = shutil.copytree(int8_bundle.path, tmp_path / "copy.bundle")
     bad = PrecisionRecord("int8", "onnxruntime", passed=False, detail="the map differs by 0.3")
     manifest = dataclasses.replace(int8_bundle.manifest, precisions=(bad,))
-    (bundle / "bundle.json").write_text(manifest.to_json(), encoding="utf-8")
+    write_manifest(bundle, manifest)
     run = ["run", str(bundle), str(PART), "--precision", "int8"]
     assert main([*run, "--backend", "onnxruntime"]) == 1
     error = capsys.readouterr().err
@@ -153,10 +153,7 @@ def test_a_precision_whose_record_is_bad_is_refused_on_the_box_unless_it_is_forc
 
 def test_bundles_from_before_there_were_records_keep_working(int8_bundle: Bundle, tmp_path: Path) -> None:
     bundle = shutil.copytree(int8_bundle.path, tmp_path / "copy.bundle")
-    path = bundle / "bundle.json"
-    document = json.loads(path.read_text(encoding="utf-8"))
-    for name in ("precisions", "int8", "sha256"):
-        del document[name]
-    path.write_text(json.dumps({**document, "sha256": _digest(document)}))
+    for name in ("precisions", "int8"):
+        handmade.edit(bundle, lambda document, name=name: document.pop(name))
     assert Bundle.open(bundle).manifest.precisions == ()
     assert main(["verify", str(bundle), "--backend", "onnxruntime"]) == 0

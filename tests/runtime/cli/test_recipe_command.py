@@ -16,7 +16,8 @@ from PIL import Image
 
 import clipspect
 import clipspect_models
-from clipspect.bundle.bundle import RECIPES, Bundle
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import RECIPES
 from clipspect.cli import main
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe

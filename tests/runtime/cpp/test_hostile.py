@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from clipspect.base.files import sha256_of
-from clipspect.bundle.bundle import RECIPES
-from clipspect.bundle.manifest import MANIFEST, read_manifest
+from clipspect.bundle.manifest import MANIFEST, RECIPES
 from clipspect.recipes.recipe import write_recipe
 from support import handmade
 from support.cpp_programs import call
@@ -172,7 +171,7 @@ def test_a_model_that_reads_weights_from_elsewhere_is_refused(
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value=location)
     (tiny_bundle / "model.onnx").write_bytes(model.SerializeToString())
-    handmade.write_manifest(tiny_bundle, read_manifest(tiny_bundle))
+    handmade.rewritten(tiny_bundle)
     assert f"reads its weights from '{location}'" in refusal(tiny_bundle)
 
 

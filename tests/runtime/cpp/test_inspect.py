@@ -13,7 +13,8 @@ from PIL import Image
 
 import clipspect
 from clipspect.base.errors import ImageError
-from clipspect.bundle.bundle import RECIPES, Bundle
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import RECIPES
 from clipspect.frame.decode import read
 from clipspect.frame.resize import to_model_size
 from clipspect.recipes.limits import Limits

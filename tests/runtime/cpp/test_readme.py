@@ -40,9 +40,8 @@ def test_the_hexdump_is_that_of_a_recipe_as_it_is_written(tmp_path: Path) -> Non
 def test_the_tensors_and_versions_are_those_of_a_bundle(tmp_path: Path) -> None:
     assert f"`schema_version` is {SCHEMA_VERSION}" in README
     assert f"| `schema_version` | {RECIPE_SCHEMA_VERSION} |" in README
-    few_shot = Bundle.open(handmade.write_full_bundle(tmp_path / "full", map_limits=True)).manifest.few_shot
-    assert few_shot is not None
-    for direction, tensors in (("in", few_shot.graph.inputs), ("out", few_shot.graph.outputs)):
+    few_shot = Bundle.open(handmade.write_full_bundle(tmp_path / "full", map_limits=True)).manifest.graphs["both"]
+    for direction, tensors in (("in", few_shot.inputs), ("out", few_shot.outputs)):
         for name, spec in tensors.items():
             family = re.sub("^(reference|features)_.*", r"\1_*", name)
             row = re.search(rf"\| {direction} `{re.escape(family)}` \| (\w+) \| ([^|]+) \|", README)

@@ -22,8 +22,7 @@ from support import handmade
 pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
 import openvino
 
-from clipspect.engines.openvino import backend as openvino_backend
-from clipspect.engines.openvino import devices, probe
+from clipspect.engines.openvino import devices, probe, session
 from clipspect.engines.openvino.kernels import steer_linear_layers
 from clipspect.recipes.shelf import open_recipe
 
@@ -40,7 +39,7 @@ def tiny_graph(tmp_path: Path) -> Path:
 
 def missing_precision() -> str:
     """One that this processor does not compute in."""
-    missing = {"bf16", "fp16"} - set(openvino_backend._precisions("cpu"))
+    missing = {"bf16", "fp16"} - set(session._precisions("cpu"))
     if not missing:
         pytest.skip("needs a processor that lacks bf16 or fp16")
     return sorted(missing)[0]
@@ -63,17 +62,16 @@ def test_the_demo_bundle_scores_as_in_onnxruntime() -> None:
 
 def test_a_few_shot_graph_scores_as_in_onnxruntime(full_bundle: Path) -> None:
     bundle = Bundle.open(full_bundle)
-    few_shot = bundle.manifest.few_shot
-    assert few_shot is not None
+    few_shot = bundle.manifest.graphs["both"]
     rng = np.random.default_rng(3)
     inputs = {
         name: rng.random([2 if isinstance(side, str) else side for side in spec.shape], np.float32)
-        for name, spec in few_shot.graph.inputs.items()
+        for name, spec in few_shot.inputs.items()
     }
     inputs["image"] = (inputs["image"] * 255).astype(np.uint8)
     answers = []
     for engine in ("onnxruntime", "openvino"):
-        with open_backend(engine, full_bundle / few_shot.graph.file) as backend:
+        with open_backend(engine, full_bundle / few_shot.file) as backend:
             answers.append(backend.run(inputs))
     for name, values in answers[0].items():
         np.testing.assert_allclose(answers[1][name], values, atol=ATOL)
@@ -100,7 +98,7 @@ def test_after_closing_there_are_no_more_results(tiny_bundle: Path) -> None:
 
 
 def test_bf16_is_taken_where_it_is_there_and_named(tiny_graph: Path) -> None:
-    if "bf16" not in openvino_backend._precisions("cpu"):
+    if "bf16" not in session._precisions("cpu"):
         pytest.skip("needs a processor with bf16")
     third = np.full((2, 2), 1 / 3, np.float32)  # not a number of bf16, whose mantissa has 8 bits
     with open_backend("openvino", tiny_graph, precision="bf16") as backend:
@@ -149,7 +147,7 @@ def test_linear_layers_are_steered_by_an_identity_that_lets_nan_through(monkeypa
     with open_backend("openvino", bundle.graph_path, threads=1) as backend:
         steered = backend.run(inputs)
         broken = backend.run({**inputs, "text_features": np.full_like(inputs["text_features"], np.nan)})
-    monkeypatch.setattr(openvino_backend, "steer_linear_layers", lambda model: None)
+    monkeypatch.setattr(session, "steer_linear_layers", lambda model: None)
     with open_backend("openvino", bundle.graph_path, threads=1) as backend:
         plain = backend.run(inputs)
     for name, values in plain.items():

@@ -39,9 +39,9 @@ def test_a_manifest_is_read_back_as_it_was_written(tmp_path: Path, device: Devic
     [
         ({"schema_version": 2}, "of version 2, not 1"),
         ({"file": "../x.engine"}, "names '../x.engine', which is no file beside it"),
-        ({"facts": None}, "facts: expected an object, found NoneType"),
-        ({"inputs": {"image": {"least": ["1"]}}}, "unexpected value '1'"),
-        ({"engine": {"sha256": "b"}}, "engine: size is missing"),
+        ({"facts": None}, "facts: expected object, found null"),
+        ({"inputs": {"image": {"least": ["1"]}}}, r"inputs\[...\].least\[0\]: expected int, found str"),
+        ({"engine": {"sha256": "b"}}, "engine.size is missing"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -20,7 +19,6 @@ from scipy.stats import spearmanr
 
 from clipspect.base.errors import BundleError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import read_manifest
 from clipspect.cli import main
 from clipspect.inspection.verify import ALLOWANCE, rank_correlation, verify
 from support import handmade
@@ -41,7 +39,7 @@ def tamper(root: Path, file: str, constant: str, value: Any) -> None:
             old = numpy_helper.to_array(item)
             item.CopyFrom(numpy_helper.from_array(np.asarray(value, old.dtype), constant))
     onnx.save(model, root / file)
-    handmade.write_manifest(root, read_manifest(root))
+    handmade.rewritten(root)
 
 
 @pytest.mark.parametrize("map_limits", [False, True])
@@ -70,7 +68,8 @@ def test_the_figures_are_those_of_the_engine(full_bundle: Path) -> None:
 
 
 def test_a_bundle_without_a_few_shot_graph_has_one_comparison(full_bundle: Path) -> None:
-    handmade.write_manifest(full_bundle, dataclasses.replace(Bundle.open(full_bundle).manifest, few_shot=None))
+    graphs = {"words": Bundle.open(full_bundle).manifest.graphs["words"]}
+    handmade.rewritten(full_bundle, graphs=graphs)
     (comparison,) = verify(full_bundle, "onnxruntime").comparisons
     assert comparison.graph == "zero-shot"
 
@@ -136,7 +135,7 @@ def test_a_check_that_does_not_fit_the_bundle_is_refused(
 ) -> None:
     check = {**handmade.make_check(), **changes}
     save_file({name: value for name, value in check.items() if value is not None}, full_bundle / "check.safetensors")
-    handmade.write_manifest(full_bundle, read_manifest(full_bundle))
+    handmade.rewritten(full_bundle)
     with pytest.raises(BundleError, match=reason):
         verify(full_bundle)
 
@@ -144,7 +143,7 @@ def test_a_check_that_does_not_fit_the_bundle_is_refused(
 def test_a_check_without_the_map_limits_that_the_graph_takes_is_refused(tmp_path: Path) -> None:
     root = handmade.write_full_bundle(tmp_path / "b", map_limits=True)
     save_file(handmade.make_check(map_limits=False), root / "check.safetensors")
-    handmade.write_manifest(root, read_manifest(root))
+    handmade.rewritten(root)
     with pytest.raises(BundleError, match=r"not readable check images .'map_limits'"):
         verify(root)
 

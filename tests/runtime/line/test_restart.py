@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from clipspect.base.errors import ClipspectError
-from clipspect.bundle.bundle import RECIPES
+from clipspect.bundle.manifest import RECIPES
 from clipspect.line.index import Index
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clipspect.bundle.bundle import RECIPES
+from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
 from support import handmade

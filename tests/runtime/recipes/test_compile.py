@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from clipspect.base.errors import BackendError
-from clipspect.bundle.manifest import read_manifest
+from clipspect.bundle.bundle import Bundle
 from clipspect.recipes.compile import compile_bundle
 from clipspect.recipes.recipe import Recipe, write_recipe
 from support import handmade, handmade_graphs
@@ -129,7 +129,7 @@ def shapes_of(recipe: Recipe) -> dict[str, tuple[int, ...]]:
 
 def test_the_engine_is_made_for_the_recipes_of_the_bundle(tiny_bundle: Path) -> None:
     many = handmade.make_recipe("many", tensors={"text_features": np.ones((2, 9, handmade.DIM), np.float32)})
-    graph = read_manifest(tiny_bundle).graph
+    graph = Bundle.open(tiny_bundle).manifest.graphs["words"]
     text = ranges_of(graph, Sizes(batch=3, prompts=5), [shapes_of(handmade.make_recipe()), shapes_of(many)])[
         "text_features"
     ]
@@ -137,9 +137,8 @@ def test_the_engine_is_made_for_the_recipes_of_the_bundle(tiny_bundle: Path) -> 
 
 
 def test_galleries_have_room_for_the_photos_that_were_said(full_bundle: Path) -> None:
-    few_shot = read_manifest(full_bundle).few_shot
-    assert few_shot is not None
-    shapes = ranges_of(few_shot.graph, Sizes(references=6))
+    few_shot = Bundle.open(full_bundle).manifest.graphs["both"]
+    shapes = ranges_of(few_shot, Sizes(references=6))
     for name, cells in handmade_graphs.GRIDS.items():
         rows = shapes[f"reference_{name}"]
         assert (rows.least[0], rows.best[0], rows.most[0]) == (1, 4 * cells**2, 6 * cells**2)
@@ -179,7 +178,7 @@ def test_a_graph_that_does_not_parse_is_one_quiet_error(
 ) -> None:
     root = handmade.write_bundle(tmp_path / "b")
     (root / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM).replace(b"Cast", b"Cost"))
-    handmade.write_manifest(root, read_manifest(root))
+    handmade.rewritten(root)
     assert run("compile", root, *RTX) == 1
     assert "tensorrt_rtx cannot load model.onnx: " in error_of(capfd)
     assert not list(cache.iterdir())
@@ -216,7 +215,7 @@ def test_a_damaged_engine_is_refused_with_the_command_and_built_again_by_it(
 def test_an_engine_of_a_bundle_that_was_exported_again_is_stale(tiny_bundle: Path, cache: Path) -> None:
     assert run("compile", tiny_bundle, *RTX) == 0
     (tiny_bundle / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM) + b"\x3a\x00")
-    handmade.write_manifest(tiny_bundle, read_manifest(tiny_bundle))
+    handmade.rewritten(tiny_bundle)
     command = f"clipspect compile {tiny_bundle} --backend tensorrt --package tensorrt_rtx"
     with pytest.raises(BackendError, match=rf"does not fit: model.onnx is another file .*: {command}$"):
         _load(tiny_bundle)

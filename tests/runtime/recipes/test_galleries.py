@@ -103,8 +103,7 @@ def photos(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 
 
 def maker(bundle: Bundle, engine: Backend, pixels: npt.NDArray[np.uint8], text: Array = TEXT) -> GalleryMaker:
-    assert bundle.manifest.few_shot is not None
-    few_shot = bundle.manifest.few_shot
+    few_shot = bundle.manifest.graphs["both"]
     return GalleryMaker(pixels, few_shot, engine, text, blank_references(few_shot))
 
 
@@ -179,8 +178,7 @@ def test_a_reference_can_be_left_out_when_only_its_rows_were_kept(limited: Bundl
 
 
 def test_rows_do_not_depend_on_what_stands_for_references(bundle: Bundle, engine: Backend) -> None:
-    assert bundle.manifest.few_shot is not None
-    blank = blank_references(bundle.manifest.few_shot, photos=2)
+    blank = blank_references(bundle.manifest.graphs["both"], photos=2)
     assert blank["reference_fine"].shape == (32, 3)
     one_row = maker(bundle, engine, photos(2))
     whole = dataclasses.replace(one_row, blank=blank).galleries()

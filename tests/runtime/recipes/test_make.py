@@ -14,7 +14,8 @@ from PIL import Image
 import clipspect
 from clipspect.base.errors import BackendError, ImageError, RecipeError
 from clipspect.base.files import sha256_of
-from clipspect.bundle.bundle import RECIPES, Bundle
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.recipe import read_recipe, write_recipe

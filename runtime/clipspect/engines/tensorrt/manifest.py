@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipspect.base.document import MismatchError, build
+from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import BackendError
 from clipspect.base.files import FileEntry
 from clipspect.engines.tensorrt.cuda import Device
@@ -112,9 +112,8 @@ class EngineManifest:
 def read_engine_manifest(path: Path) -> EngineManifest:
     """Raises BackendError for a file that is not one of these."""
     try:
-        document = json.loads(path.read_bytes())
-        manifest = build(EngineManifest, document, path.name)
-    except (OSError, ValueError, RecursionError, MismatchError) as error:
+        manifest = from_json(EngineManifest, path.read_bytes(), path.name)
+    except (OSError, MismatchError) as error:
         raise BackendError(f"{path}: not a readable engine manifest ({error})") from error
     if manifest.schema_version != ENGINE_SCHEMA_VERSION:
         raise BackendError(f"{path}: engine manifest of version {manifest.schema_version}, not {ENGINE_SCHEMA_VERSION}")
