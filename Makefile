@@ -4,12 +4,14 @@ DEMO_VENV := .venv-demo
 PEER_VENV := .venv-peer
 VENV := .venv
 STAMP := .installed
+PARALLEL := -n auto --maxprocesses 4 --dist loadgroup
 BIN := $(VENV)/bin
 # Threads wait without spinning: where other work shared the cores, a step took 1.6 s of CPU time instead of 7.
 TRAIN := OMP_WAIT_POLICY=passive ../$(BIN)/python -m demo.train --work ../work/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types tests bench bench-methods bench-gpu bench-export cost demo-model cpp fuzz-cpp clean
+.PHONY: help demo test test-slow test-all lint types tests compat
+.PHONY: bench bench-methods bench-gpu bench-export cost demo-model cpp fuzz-cpp clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -27,11 +29,16 @@ lint: $(VENV)/$(STAMP)  ## ruff: rules and format; import-linter: what may impor
 types: $(VENV)/$(STAMP)  ## mypy --strict on the runtime and the exporter
 	$(BIN)/mypy
 
-tests: $(VENV)/$(STAMP)  ## pytest, WinCLIP's full-size export included
-	$(BIN)/pytest -n auto --maxprocesses 4 --durations 10
+tests: $(VENV)/$(STAMP)  ## pytest, without the slow ones
+	$(BIN)/pytest $(PARALLEL) --durations 10
 
-test-all: lint types  ## the same, and the full-size exports of AnomalyCLIP and APRIL-GAN (minutes more)
-	$(BIN)/pytest --durations 10 -m ""
+test-slow: $(VENV)/$(STAMP)  ## full-size exports, the installed wheel, README's commands, C++ under sanitizers, restarts
+	$(BIN)/pytest $(PARALLEL) --durations 10 -m slow
+
+test-all: test test-slow  ## both
+
+compat: $(VENV)/$(STAMP)  ## the built wheel with the lowest and the newest dependencies, Python 3.10 to 3.13 (ARGS=--strict)
+	PYTHONPATH=tests $(BIN)/python tests/install/compat.py $(ARGS)
 
 bench: $(VENV)/$(STAMP)  ## the demo bundle in every engine and precision: times, accuracy; writes work/bench/report.md and .png
 	mkdir -p work/bench
