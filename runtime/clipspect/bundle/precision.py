@@ -35,7 +35,9 @@ def open_graph(
         if record.name == wanted and record.refused and not force_precision
     }
     path = bundle.path / file
-    return open_backend(backend, path, graph_precision=computes_in, probe=probe, refused=refused, **options)
+    return open_backend(
+        backend, path, graph=graph, graph_precision=computes_in, probe=probe, refused=refused, **options
+    )
 
 
 def record_of(bundle: Bundle, engine: Backend) -> PrecisionRecord | None:

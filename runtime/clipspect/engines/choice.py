@@ -11,7 +11,9 @@ from time import perf_counter
 from typing import Any
 
 from clipspect.base.errors import BackendError
-from clipspect.engines.engine import CPU, ENGINES, Backend, Engine, Tensors
+from clipspect.engines.backend import Backend, Tensors
+from clipspect.engines.engine import CPU, ENGINES, Engine
+from clipspect.engines.graph import FP32, Graph
 
 # Engines that compete have a warm-up, and then runs until this time is over, one at least. Where the warm-up alone
 # takes longer, it is the measurement: a graph whose run takes seconds costs every engine one.
@@ -21,22 +23,24 @@ _MOST_RUNS = 5
 
 def open_backend(
     name: str | None,
-    graph: Path,
+    path: Path,
     *,
-    graph_precision: str = "fp32",
+    graph: Graph | None = None,
+    graph_precision: str = FP32,
     probe: Tensors | None = None,
     refused: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Backend:
-    """Load a graph into the named engine; without a name, into the one that runs `probe` fastest.
+    """Load an ONNX file into the named engine; without a name, into the one that runs `probe` fastest.
 
-    `graph_precision` is the bundle's. `probe`, inputs of the graph, is what engines compete with, and what proves any
-    device but the CPU before it is handed out; on the CPU, a named or only engine first runs on the first frame.
-    Without a probe there is no competition: the first of ENGINES that loads is taken. `options` are fields of the
-    engine's Options; without a name, only engines that have them are tried. `refused` are engines that may not be
-    taken, and why. Raises BackendError; a named engine is never replaced.
+    `graph` is what the manifest says of the file: inputs and answers are checked against it, and without it inputs
+    against what the engine says. `graph_precision` is the bundle's. `probe`, inputs of the graph, is what engines
+    compete with, and what proves any device but the CPU before it is handed out; on the CPU, a named or only engine
+    first runs on the first frame. Without a probe there is no competition: the first of ENGINES that loads is taken.
+    `options` are fields of the engine's Options; without a name, only engines that have them are tried. `refused` are
+    engines that may not be taken, and why. Raises BackendError; a named engine is never replaced.
     """
-    load = _Load(graph, graph_precision, probe, options, refused or {})
+    load = _Load(path, graph, graph_precision, probe, options, refused or {})
     if name is not None:
         return load.into(_engine(name))
     installed = [engine for engine in ENGINES if engine.installed]
@@ -56,7 +60,8 @@ def open_backend(
 class _Load:
     """What is to be loaded, whatever the engine."""
 
-    graph: Path
+    path: Path
+    graph: Graph | None
     graph_precision: str
     probe: Tensors | None
     options: dict[str, Any]
@@ -74,7 +79,9 @@ class _Load:
 
     def into(self, engine: Engine, **device: str) -> Backend:
         settings = self.settings(engine, **device)
-        backend: Backend = engine.module().open_session(self.graph, self.graph_precision, settings, self.probe)
+        backend: Backend = engine.module().open_session(
+            self.path, self.graph_precision, settings, self.probe, self.graph
+        )
         if self.probe is not None and backend.device != CPU:
             try:
                 backend.run(self.probe)

@@ -1,53 +1,16 @@
-"""What an engine is to the rest of the house: a row of the registry, and a backend with a few verbs."""
+"""The registry of engines: a row each, what it needs, and its folder's module, imported on first use."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol
-
-import numpy.typing as npt
+from typing import Any
 
 from clipspect.base.errors import BackendError
+from clipspect.engines.backend import one_line
 
 CPU = "cpu"
-_MOST_CHARACTERS = 300  # of an engine's own words in a message
-
-Tensors = Mapping[str, npt.NDArray[Any]]
-
-
-class Backend(Protocol):
-    """A graph loaded into an engine, on one device. Close it, or use it as a context manager.
-
-    One run at a time: a backend is not shared between threads without a lock.
-    """
-
-    name: str  # of the engine
-    device: str  # "cpu", or what the engine calls the other devices
-    precision: str  # of the matrix products: "fp32", "bf16", "fp16" or "int8"
-    reason: str  # why it was taken, where it was not named; else empty
-    most_images: int | None  # of a run; None: any number
-
-    def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
-        """The graph's outputs by name, arrays of the caller's own.
-
-        An array that is read-only is taken for a constant: where the device has memory of its own, it travels there
-        once and not with every run. Raises BackendError.
-        """
-
-    def profile(self) -> dict[str, float]:
-        """Milliseconds by kind of operator, of engines whose Options have `profile`. Raises BackendError without it."""
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Backend: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -99,11 +62,6 @@ ENGINES = (  # in the order in which they are tried: what is quickest to open ag
     Engine(name="openvino", packages=("openvino",), extra="openvino"),
     Engine(name="tensorrt", packages=("tensorrt", "tensorrt_rtx"), extra="tensorrt", compiled=True),
 )
-
-
-def one_line(error: BaseException) -> str:
-    """An engine's message without its line breaks, cut where it rambles."""
-    return " ".join(str(error).split())[:_MOST_CHARACTERS]
 
 
 def require_count(name: str, value: int | None) -> None:

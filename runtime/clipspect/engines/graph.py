@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 IMAGE, SCORE, ANOMALY_MAP = "image", "score", "anomaly_map"  # tensors of the graphs that inspect
@@ -10,6 +11,7 @@ REFERENCE = "reference_"  # inputs of the few-shot graph: galleries, rows of len
 FEATURES = "features_"  # outputs of the few-shot graph: the image's own rows for each gallery
 TOKENS, EMBEDDINGS = "tokens", "embeddings"  # tensors of the text encoder
 PROMPTS_AT_ONCE = 32  # prompts in one run of the text encoder
+ANY = "?"  # a dynamic dimension without a name
 WORDS, BOTH, PHOTOS, WINDOWS = "words", "both", "photos", "windows"  # roles of the graphs that inspect
 FP32, FP16, BF16, INT8 = "fp32", "fp16", "bf16", "int8"
 
@@ -20,6 +22,14 @@ class TensorSpec:
 
     dtype: str
     shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What an engine says of a graph that it has loaded; the shape () is one that it does not say."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
 
 
 @dataclass(frozen=True)

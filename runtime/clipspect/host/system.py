@@ -3,11 +3,13 @@ another machine reads the same."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +21,14 @@ _FEATURES = {
     "bf16": "BF16", "sve": "SVE", "sve2": "SVE2",
 }  # fmt: skip
 _ARM_PARTS = {"0xd08": "Cortex-A72", "0xd0b": "Cortex-A76", "0xd42": "Cortex-A78AE", "0xd83": "Neoverse-V3AE"}
+_CGROUPS = "sys/fs/cgroup"
 _TOOL_FOLDERS = ("usr/sbin", "usr/bin")  # of a recorded tree
 _TOOL_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Cpu:
-    """The processor; `cores` are those that this process may use."""
+    """The processor; `cores` are those that this process may use, as `usable_cores` counts them."""
 
     model: str
     architecture: str  # "x86_64", "aarch64"
@@ -72,7 +75,7 @@ def read_cpu(root: Path = Path("/")) -> Cpu:
     part = fields.get("cpu part", "")
     model = fields.get("model name") or _ARM_PARTS.get(part) or platform.processor() or "unknown"
     features = tuple(label for flag, label in _FEATURES.items() if flag in flags)
-    return Cpu(model, _architecture(fields), usable_cores(), features)
+    return Cpu(model, _architecture(fields), usable_cores(root), features)
 
 
 def read_memory(root: Path = Path("/")) -> Memory | None:
@@ -116,11 +119,26 @@ def run_tool(name: str, *arguments: str, root: Path = Path("/")) -> str:
     return done.stdout
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def usable_cores(root: Path = Path("/")) -> int:
+    """Cores that this process may use: those that it may run on, and no more than its container's share of their time.
+
+    A share of 1.5 cores counts as 2. Of a recorded tree: of the processors in its /proc/cpuinfo.
+    """
+    cores = _cores(root)
+    quota = cpu_quota(root)
+    return cores if quota is None else min(cores, max(1, math.ceil(quota)))
+
+
+def limited_cores(root: Path = Path("/")) -> int | None:
+    """`usable_cores` where a quota makes them fewer, else None. Engines see the cores, not the quota: tell them."""
+    cores = usable_cores(root)
+    return cores if cores < _cores(root) else None
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Seconds of CPU time a second that this process's control groups leave it, e.g. 1.5; None: without a limit."""
+    quotas = [quota for folder in _cgroup_folders(root) if (quota := _quota_of(folder)) is not None]
+    return min(quotas, default=None)
 
 
 def text_of(path: Path) -> str:
@@ -136,3 +154,37 @@ def _architecture(cpuinfo: dict[str, str]) -> str:
     if "cpu implementer" in cpuinfo:
         return "aarch64"
     return "x86_64" if "vendor_id" in cpuinfo else platform.machine()
+
+
+def _cores(root: Path) -> int:
+    """Without regard to quotas."""
+    if root != Path("/"):
+        return max(1, len(re.findall(r"^processor\s*:", text_of(root / "proc/cpuinfo"), re.MULTILINE)))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cgroup_folders(root: Path) -> Iterator[Path]:
+    """The folders of this process's control group of CPU time, and of all groups that this one is in.
+
+    A container mostly sees its own group as the outermost one, whatever path /proc names: what is not there is skipped.
+    """
+    rows = re.findall(r"^\d+:([^:\n]*):(.*)$", text_of(root / "proc/self/cgroup"), re.MULTILINE)
+    for controllers, path in rows:
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # version 1 is mounted by the controllers' names, version 2 alone, or beside version 1 as "unified"
+        for mount in (controllers, "cpu") if controllers else ("", "unified"):
+            folder = root / _CGROUPS / mount
+            yield folder
+            for name in path.split("/"):
+                if name not in {"", ".."}:
+                    folder /= name
+                    yield folder
+
+
+def _quota_of(cgroup: Path) -> float | None:
+    """Of one control group, of version 2 ("max 100000" is no limit) or 1 (-1 is none)."""
+    text = text_of(cgroup / "cpu.max")
+    text = text or " ".join(text_of(cgroup / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+    limit = re.match(r"(\d+) ([1-9]\d*)", text)
+    return int(limit[1]) / int(limit[2]) if limit else None

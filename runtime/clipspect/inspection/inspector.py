@@ -148,6 +148,7 @@ class Inspector:
     def inspect_batch(self, frames: Iterable[FrameLike]) -> list[Result]:
         """Inspect frames of any sizes in one run of the engine, in their order. Raises ImageError, BackendError."""
         _refuse_one(frames, "inspect_batch")
+        self._serving.backend.require_usable()  # in a forked process the threads are gone, and would be waited for
         run = map if self._pool is None else self._pool.map
         return self.score(list(run(self.prepare_alone, frames)))
 
@@ -169,7 +170,11 @@ class Inspector:
         return outcomes_of(self, items, batch, keep_pictures=keep_pictures)
 
     def prepare(self, frame: FrameLike) -> Frame:
-        """Decode and resize, the half of `inspect` that needs no engine. Raises ImageError that names the file."""
+        """Decode and resize, the half of `inspect` that needs no engine. Raises ImageError that names the file.
+
+        Raises BackendError where the inspector is closed or this process was forked from the one that loaded it.
+        """
+        self._serving.backend.require_usable()
         return prepare(frame, self.bundle.manifest.image, self._pool, self.workers)
 
     def prepare_alone(self, frame: FrameLike) -> Frame:
@@ -194,8 +199,6 @@ class Inspector:
             start = perf_counter()
             outputs = serving.run(pixels, (SCORE, ANOMALY_MAP, *self.extras))
             infer_ms = (perf_counter() - start) * 1e3 / len(frames)
-        if not (np.isfinite(outputs[SCORE]).all() and np.isfinite(outputs[ANOMALY_MAP]).all()):
-            raise BackendError(f"{self.backend} on {self.device} answered NaN or infinity: run clipspect doctor")
         answers, first = [], 0
         for frame in frames:
             own_outputs = {name: values[first : first + len(frame.views)] for name, values in outputs.items()}

@@ -31,11 +31,11 @@ class Serving:
         """These outputs for images (N, H, W, 3), any number of them. Raises BackendError."""
         most = self.backend.most_images or len(pixels)
         answers = [
-            self.backend.run({IMAGE: pixels[first : first + most], **self.recipe.tensors})
+            self.backend.run_finite({IMAGE: pixels[first : first + most], **self.recipe.tensors}, outputs)
             for first in range(0, len(pixels), most)
         ]
         if len(answers) == 1:
-            return {name: answers[0][name] for name in outputs}
+            return answers[0]
         return {name: np.concatenate([answer[name] for answer in answers]) for name in outputs}
 
 

@@ -91,10 +91,10 @@ def compiled_engines(bundle: Bundle) -> list[CompiledGraph]:
         next(engine for engine in ENGINES if engine.compiled).module()
     except BackendError:
         return []
-    from clipspect.engines.tensorrt.options import Options
+    from clipspect.engines.tensorrt.options import TensorRtOptions
     from clipspect.engines.tensorrt.store import compiled, folder_of
 
-    folder = folder_of(Options())
+    folder = folder_of(TensorRtOptions())
     digests = {name: entry.sha256 for name, entry in bundle.manifest.files.items()}
     names = {graph.file: name for name, graph in _graphs(bundle).items()}
     return [

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.base.errors import BackendError
 from clipspect.bundle.manifest import InspectionGraph
 from clipspect.engines import Backend
 from clipspect.engines.graph import ANOMALY_MAP, FEATURES, IMAGE, REFERENCE, TEXT_FEATURES
@@ -88,13 +87,14 @@ class GalleryMaker:
 
     def galleries(self, size: int | None = None) -> Galleries:
         """Every gallery of the graph: all photos' rows, of which at most `size` are kept. Raises BackendError."""
-        features: dict[str, list[Array]] = {name: [] for name in rows_of_a_photo(self.few_shot)}
+        own = {name: FEATURES + name.removeprefix(REFERENCE) for name in rows_of_a_photo(self.few_shot)}
+        features: dict[str, list[Array]] = {name: [] for name in own}
         batch = min(_BATCH, self.backend.most_images or _BATCH)
         for first in range(0, len(self.pixels), batch):
             self.progress("references", first, len(self.pixels))
-            outputs = self._run(self.pixels[first : first + batch], {})
+            found = self._run(self.pixels[first : first + batch], {})
             for name, parts in features.items():
-                parts.append(outputs[FEATURES + name.removeprefix(REFERENCE)])
+                parts.append(found[own[name]])
         self.progress("references", len(self.pixels), len(self.pixels))
         return {name: _gallery(np.concatenate(features[name]), size) for name in self._counted("galleries", features)}
 
@@ -137,17 +137,12 @@ class GalleryMaker:
 
     def _map(self, image: Pixels, galleries: Galleries, left_out: int | None, thinned: bool = True) -> Array:
         rows = {name: gallery.without(left_out, thinned=thinned) for name, gallery in galleries.items()}
-        found: Array = self._run(image[None], rows)[ANOMALY_MAP][0]
+        found: Array = self._run(image[None], rows, [ANOMALY_MAP])[ANOMALY_MAP][0]
         return found
 
-    def _run(self, pixels: Pixels, rows: dict[str, Array]) -> dict[str, Array]:
+    def _run(self, pixels: Pixels, rows: dict[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
         others = {**self.blank, TEXT_FEATURES: self.text_features, **rows}
-        outputs = self.backend.run({IMAGE: np.ascontiguousarray(pixels), **others})
-        if not all(np.isfinite(value).all() for value in outputs.values()):
-            raise BackendError(
-                f"{self.backend.name} on {self.backend.device} answered NaN or infinity: run clipspect doctor"
-            )
-        return outputs
+        return self.backend.run_finite({IMAGE: np.ascontiguousarray(pixels), **others}, outputs)
 
     def _counted(self, step: str, items: Iterable[_T]) -> Iterator[_T]:
         """The items, with progress told of them."""

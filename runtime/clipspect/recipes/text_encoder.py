@@ -45,7 +45,8 @@ class TextEncoder:
         tokenizer = Tokenizer.open(bundle.path / described.tokenizer)
         probe = {TOKENS: tokenizer.encode([""], described.context_length)}
         others = {name: value for name, value in options.items() if name not in {"precision", "force_precision"}}
-        engine = open_backend(backend, bundle.path / described.graph.file, probe=probe, **others)
+        path = bundle.path / described.graph.file
+        engine = open_backend(backend, path, graph=described.graph, probe=probe, **others)
         return cls(engine, tokenizer, described.context_length, bundle.manifest.text.dim)
 
     def embed(self, prompts: Sequence[str], progress: Progress | None = None) -> npt.NDArray[np.float32]:
@@ -57,13 +58,9 @@ class TextEncoder:
         embeddings = np.empty((len(tokens), self.dim), np.float32)
         for start in range(0, len(tokens), PROMPTS_AT_ONCE):
             batch = slice(start, min(start + PROMPTS_AT_ONCE, len(tokens)))
-            embeddings[batch] = self._backend.run({TOKENS: tokens[batch]})[EMBEDDINGS]
+            embeddings[batch] = self._backend.run_finite({TOKENS: tokens[batch]})[EMBEDDINGS]
             if progress is not None:
                 progress(batch.stop, len(tokens))
-        if not np.isfinite(embeddings).all():
-            raise BackendError(
-                f"{self._backend.name} on {self._backend.device} answered NaN or infinity: run clipspect doctor"
-            )
         return embeddings
 
     def close(self) -> None:

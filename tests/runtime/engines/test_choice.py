@@ -181,24 +181,26 @@ def test_without_a_name_the_fastest_by_a_real_run_is_taken_and_says_the_times(ti
 def test_an_engine_that_cannot_list_its_devices_leaves_the_others(
     tiny_graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = pytest.importorskip("clipspect.engines.openvino.session", reason="needs OpenVINO")
+    openvino = pytest.importorskip("clipspect.engines.openvino.backend", reason="needs OpenVINO")
 
     class Broken:
         @property
         def available_devices(self) -> list[str]:
             raise RuntimeError("no plugin\nto be found")
 
-    monkeypatch.setattr(session, "_core", Broken)
+    monkeypatch.setattr(openvino, "_core", Broken)
     with open_backend(None, tiny_graph, probe=TINY_INPUTS) as chosen:
         assert chosen.name == "onnxruntime"
         assert "openvino cannot list its devices: no plugin" in chosen.reason
 
 
 def test_the_slower_engine_loses(tiny_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    openvino = pytest.importorskip("clipspect.engines.openvino.session", reason="needs OpenVINO")
+    openvino = pytest.importorskip("clipspect.engines.openvino.backend", reason="needs OpenVINO")
     monkeypatch.setattr("clipspect.engines.choice.perf_counter", iter(range(100)).__next__)  # every run takes 1 s
-    quick = openvino.Session.run
-    monkeypatch.setattr(openvino.Session, "run", lambda *given: [backends.choice.perf_counter(), quick(*given)][1])
+    quick = openvino.OpenVinoBackend.run
+    monkeypatch.setattr(
+        openvino.OpenVinoBackend, "run", lambda *given: [backends.choice.perf_counter(), quick(*given)][1]
+    )
     with open_backend(None, tiny_graph, probe=TINY_INPUTS) as chosen:
         assert chosen.name == "onnxruntime"
         assert chosen.reason == "a run: onnxruntime on cpu 1000 ms, openvino on cpu 2000 ms"
@@ -208,12 +210,15 @@ def test_the_slower_engine_loses(tiny_graph: Path, monkeypatch: pytest.MonkeyPat
 def test_the_slower_a_run_the_fewer_are_timed(
     tiny_graph: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, runs: int
 ) -> None:
-    onnxruntime = pytest.importorskip("clipspect.engines.onnxruntime.session", reason="needs onnxruntime")
+    onnxruntime = pytest.importorskip("clipspect.engines.onnxruntime.backend", reason="needs onnxruntime")
     pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
     counted: list[object] = []
-    really = onnxruntime.Session.run
+    engine = onnxruntime.OnnxRuntimeBackend
+    really = engine.run
     monkeypatch.setattr("clipspect.engines.choice.perf_counter", itertools.count(0, seconds).__next__)
-    monkeypatch.setattr(onnxruntime.Session, "run", lambda *given: [counted.append(given), really(*given)][1])
+    monkeypatch.setattr(
+        onnxruntime.OnnxRuntimeBackend, "run", lambda *given: [counted.append(given), really(*given)][1]
+    )
     open_backend(None, tiny_graph, probe=TINY_INPUTS).close()
     assert len(counted) == runs
 
@@ -230,8 +235,8 @@ def test_without_a_probe_the_first_that_loads_is_taken(tiny_graph: Path) -> None
 
 
 def test_a_precision_that_one_engine_has_leaves_that_one(tiny_graph: Path) -> None:
-    session = pytest.importorskip("clipspect.engines.openvino.session", reason="needs OpenVINO")
-    if "bf16" not in session._precisions("cpu"):
+    openvino = pytest.importorskip("clipspect.engines.openvino.backend", reason="needs OpenVINO")
+    if "bf16" not in openvino._precisions("cpu"):
         pytest.skip("needs a processor with bf16")
     with open_backend(None, tiny_graph, probe=TINY_INPUTS, precision="bf16") as chosen:
         assert (chosen.name, chosen.precision) == ("openvino", "bf16")
@@ -251,5 +256,5 @@ def test_when_no_engine_works_every_one_says_why(
 
 def test_engines_that_compete_but_cannot_run_the_graph_are_refused_at_once(tiny_graph: Path) -> None:
     pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
-    with pytest.raises(BackendError, match=r"onnxruntime failed on cpu.*; openvino failed on cpu"):
+    with pytest.raises(BackendError, match=r"onnxruntime: the graph takes x as .*; openvino: the graph takes x as"):
         open_backend(None, tiny_graph, probe={"x": np.ones((2, 3), np.float32)})

@@ -22,7 +22,8 @@ from support import handmade
 pytest.importorskip("openvino", reason="needs OpenVINO: pip install openvino")
 import openvino
 
-from clipspect.engines.openvino import devices, probe, session
+from clipspect.engines.openvino import backend as openvino_backend
+from clipspect.engines.openvino import devices, probe
 from clipspect.engines.openvino.kernels import steer_linear_layers
 from clipspect.recipes.shelf import open_recipe
 
@@ -39,7 +40,7 @@ def tiny_graph(tmp_path: Path) -> Path:
 
 def missing_precision() -> str:
     """One that this processor does not compute in."""
-    missing = {"bf16", "fp16"} - set(session._precisions("cpu"))
+    missing = {"bf16", "fp16"} - set(openvino_backend._precisions("cpu"))
     if not missing:
         pytest.skip("needs a processor that lacks bf16 or fp16")
     return sorted(missing)[0]
@@ -98,7 +99,7 @@ def test_after_closing_there_are_no_more_results(tiny_bundle: Path) -> None:
 
 
 def test_bf16_is_taken_where_it_is_there_and_named(tiny_graph: Path) -> None:
-    if "bf16" not in session._precisions("cpu"):
+    if "bf16" not in openvino_backend._precisions("cpu"):
         pytest.skip("needs a processor with bf16")
     third = np.full((2, 2), 1 / 3, np.float32)  # not a number of bf16, whose mantissa has 8 bits
     with open_backend("openvino", tiny_graph, precision="bf16") as backend:
@@ -147,7 +148,7 @@ def test_linear_layers_are_steered_by_an_identity_that_lets_nan_through(monkeypa
     with open_backend("openvino", bundle.graph_path, threads=1) as backend:
         steered = backend.run(inputs)
         broken = backend.run({**inputs, "text_features": np.full_like(inputs["text_features"], np.nan)})
-    monkeypatch.setattr(session, "steer_linear_layers", lambda model: None)
+    monkeypatch.setattr(openvino_backend, "steer_linear_layers", lambda model: None)
     with open_backend("openvino", bundle.graph_path, threads=1) as backend:
         plain = backend.run(inputs)
     for name, values in plain.items():

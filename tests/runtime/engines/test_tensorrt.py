@@ -1,4 +1,4 @@
-"""TensorRT's sessions: what is refused before a GPU is needed, and what goes to a stand-in for one and back."""
+"""TensorRT's backend: what is refused before a GPU is needed, and what goes to a stand-in for one and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from support import handmade
 
 pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install tensorrt-rtx-cu13 (no GPU)")
 pytest.importorskip("cuda.bindings", reason="needs NVIDIA's bindings: pip install cuda-bindings (no GPU)")
-from clipspect.engines.tensorrt import cuda, devices, execution, probe, session
+from clipspect.engines.tensorrt import backend as tensorrt_backend
+from clipspect.engines.tensorrt import cuda, devices, execution, probe, store
 from clipspect.engines.tensorrt.library import library
 from support.stand_in_gpu import StandInCuda, StandInEngine, stand_in_library
 
@@ -43,10 +44,10 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> StandInCuda:
 
     def opened(graph: Path, *given: Any) -> Any:
         engine = StandInEngine(graph, stand_in)
-        monkeypatch.setattr(session, "library", lambda package: stand_in_library(engine, real))
+        monkeypatch.setattr(tensorrt_backend, "library", lambda package: stand_in_library(engine, real))
         return really(graph, *given)
 
-    really = session.open_session
+    really = tensorrt_backend.open_session
     monkeypatch.setattr("clipspect.engines.tensorrt.open_session", opened)
     monkeypatch.setattr(cuda, "device", lambda: GPU)
     monkeypatch.setattr(cuda, "runtime", stand_in)
@@ -66,7 +67,7 @@ def frames(count: int, grey: int, prompts: int = 1) -> dict[str, Any]:
 
 
 def opened(root: Path, **options: Any) -> Backend:
-    return open_backend(graph=root / "model.onnx", name="tensorrt", package="tensorrt_rtx", **options)
+    return open_backend("tensorrt", root / "model.onnx", package="tensorrt_rtx", **options)
 
 
 # --- without a GPU ---------------------------------------------------------------------------------------------------
@@ -232,8 +233,8 @@ def test_an_engine_that_tensorrt_does_not_load_says_what_it_said_and_how_to_go_o
     tiny_bundle: Path, gpu: StandInCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = library("tensorrt_rtx")
-    monkeypatch.setattr(session, "library", lambda package: stand_in_library(None, real))
-    monkeypatch.setattr("clipspect.engines.tensorrt.open_session", session.open_session)
+    monkeypatch.setattr(tensorrt_backend, "library", lambda package: stand_in_library(None, real))
+    monkeypatch.setattr("clipspect.engines.tensorrt.open_session", tensorrt_backend.open_session)
     with pytest.raises(BackendError, match=r"cannot load the engine \(out of memory, it says; .* --force$"):
         opened(compiled(tiny_bundle))
 
@@ -265,7 +266,7 @@ def test_an_engine_with_another_fact_is_refused_with_the_fact_and_the_command(
     compiled(tiny_bundle, batch=2)
     opened(tiny_bundle).close()
     (path,) = cache.glob("tensorrt/*.json")
-    engine = session.store.compiled(path.parent)[0]
+    engine = store.compiled(path.parent)[0]
     path.write_text(dataclasses.replace(engine, facts=dataclasses.replace(engine.facts, **changes)).to_json())
     command = f"clipspect compile {tiny_bundle} --backend tensorrt --batch 2 --package tensorrt_rtx"
     with pytest.raises(BackendError, match=f"does not fit: .*{difference}.*: {command}$") as caught:
@@ -278,8 +279,8 @@ def test_an_engine_that_was_built_on_this_gpu_goes_before_one_for_its_kind(
 ) -> None:
     compiled(tiny_bundle)
     folder = cache / "tensorrt"
-    (other,) = session.store.compiled(folder)
+    (other,) = store.compiled(folder)
     facts = dataclasses.replace(other.facts, device=GPU)
     own = dataclasses.replace(other, facts=facts)
     (folder / "0.json").write_text(own.to_json())
-    assert session.store.fitting(folder, facts) == own
+    assert store.fitting(folder, facts) == own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,17 @@ import numpy.typing as npt
 import onnxruntime
 
 from clipspect.base.errors import BackendError
-from clipspect.engines.engine import Tensors
+from clipspect.engines.backend import Arrays, Tensors
 
 _GRAPH_ID = "gpu_graph_id"  # run option: which recorded CUDA graph is replayed; read only where they are switched on
-_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
+# onnxruntime's names of the types that our graphs have, and NumPy's
+DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+}
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -26,15 +34,12 @@ class Binding:
         self._memory = memory
         self._buffers: dict[Shapes, _Buffers] = {}
 
-    def run(self, inputs: Tensors, options: onnxruntime.RunOptions) -> dict[str, npt.NDArray[Any]]:
-        """The outputs by name, copied to host memory. Raises BackendError, and what onnxruntime raises."""
-        names = [described.name for described in self._session.get_inputs()]
-        if sorted(names) != sorted(inputs):
-            raise BackendError(f"the graph takes {', '.join(sorted(names))}, found {', '.join(sorted(inputs))}")
-        shapes = tuple(inputs[name].shape for name in names)
+    def run(self, inputs: Tensors, outputs: Sequence[str], options: onnxruntime.RunOptions) -> Arrays:
+        """These outputs by name, copied to host memory. Raises BackendError, and what onnxruntime raises."""
+        shapes = tuple(inputs[described.name].shape for described in self._session.get_inputs())
         if shapes not in self._buffers:
             self._buffers[shapes] = _Buffers(self._session, inputs, self._memory, len(self._buffers))
-        return self._buffers[shapes].run(self._session, inputs, options)
+        return self._buffers[shapes].run(self._session, inputs, outputs, options)
 
 
 class _Buffers:
@@ -51,7 +56,7 @@ class _Buffers:
         self._outputs = {
             described.name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(
                 [_length(side, lengths, described.name) for side in described.shape],
-                _DTYPES[described.type],
+                np.dtype(DTYPES[described.type]).type,
                 memory,
                 0,
             )
@@ -64,8 +69,12 @@ class _Buffers:
             self._binding.bind_ortvalue_output(name, value)
 
     def run(
-        self, session: onnxruntime.InferenceSession, inputs: Tensors, options: onnxruntime.RunOptions
-    ) -> dict[str, npt.NDArray[Any]]:
+        self,
+        session: onnxruntime.InferenceSession,
+        inputs: Tensors,
+        outputs: Sequence[str],
+        options: onnxruntime.RunOptions,
+    ) -> Arrays:
         for name, array in inputs.items():
             known = self._constants.pop(name, None)
             if array.flags.writeable or known is not array:
@@ -74,7 +83,7 @@ class _Buffers:
                 self._constants[name] = array
         options.add_run_config_entry(_GRAPH_ID, str(self._number))
         session.run_with_iobinding(self._binding, options)
-        return {name: np.array(value.numpy()) for name, value in self._outputs.items()}
+        return {name: np.array(self._outputs[name].numpy()) for name in outputs}
 
 
 def _lengths(session: onnxruntime.InferenceSession, inputs: Tensors) -> dict[str, int]:

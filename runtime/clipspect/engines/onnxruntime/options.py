@@ -13,17 +13,18 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True)
-class Options:
+class OnnxRuntimeOptions:
     """None means the default that is given here."""
 
     device: str = CPU  # or "cuda", or "tensorrt": NVIDIA's GPU through either of onnxruntime's providers
-    threads: int | None = None  # that share one operator on the CPU; default: one per physical core
+    threads: int | None = None  # that share one operator on the CPU; default: one per physical core,
+    # and no more than a container's quota of CPU time
     precision: str | None = None  # of the matrix products: the graph's own, "fp32" or "fp16"; "int8" on the CPU, of a
     # bundle that has an int8 copy
     map_weights: bool | None = (
         None  # on the CPU: leave the weights in their file, mapped; default: where they are large, but not in int8
     )
-    profile: bool = False  # on the CPU: time every operator, for `Session.profile`; runs are a little slower
+    profile: bool = False  # on the CPU: time every operator, for `Backend.profile`; runs are a little slower
     cuda_graph: bool = False  # on "cuda": record the kernels once for each combination of input shapes, and replay them
     batch: int = 1  # on "tensorrt": the most images that a run will have; the engine is built for up to that many
     cache: str | None = None  # on "tensorrt": the folder of caches; default: $CLIPSPECT_CACHE, or the user's own

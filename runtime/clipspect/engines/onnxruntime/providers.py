@@ -10,10 +10,11 @@ from pathlib import Path
 import onnxruntime
 
 from clipspect.base.errors import BackendError
+from clipspect.engines.backend import Tensors
 from clipspect.engines.cache import cache_folder, files_of
-from clipspect.engines.engine import CPU, Tensors
+from clipspect.engines.engine import CPU
 from clipspect.engines.graph import IMAGE
-from clipspect.engines.onnxruntime.options import CUDA, TENSORRT, Options
+from clipspect.engines.onnxruntime.options import CUDA, TENSORRT, OnnxRuntimeOptions
 from clipspect.host.system import read_gpus
 
 PROVIDERS = {CPU: "CPUExecutionProvider", CUDA: "CUDAExecutionProvider", TENSORRT: "TensorrtExecutionProvider"}
@@ -38,7 +39,7 @@ def preload() -> str:
     return said.getvalue().partition("\n")[0]
 
 
-def settings(graph: Path, precision: str, options: Options, example: Tensors | None) -> Settings:
+def settings(graph: Path, precision: str, options: OnnxRuntimeOptions, example: Tensors | None) -> Settings:
     """The provider's own options. Raises BackendError."""
     if options.device == CUDA:
         return {
@@ -51,7 +52,7 @@ def settings(graph: Path, precision: str, options: Options, example: Tensors | N
     return {}
 
 
-def require_in_range(inputs: Tensors, options: Options, example: Tensors) -> None:
+def require_in_range(inputs: Tensors, options: OnnxRuntimeOptions, example: Tensors) -> None:
     """Raises BackendError for inputs that the TensorRT engine was not built for: no engine is built while scoring."""
     for name, array in inputs.items():
         first, *others = example[name].shape if name in example else ()
@@ -63,7 +64,7 @@ def require_in_range(inputs: Tensors, options: Options, example: Tensors) -> Non
             )
 
 
-def _tensorrt(graph: Path, precision: str, options: Options, example: Tensors | None) -> Settings:
+def _tensorrt(graph: Path, precision: str, options: OnnxRuntimeOptions, example: Tensors | None) -> Settings:
     """One engine for 1 to `batch` images and the other inputs as they are, kept in a folder of its own."""
     if example is None:
         raise BackendError("tensorrt builds for given shapes, and here none are given: take the device cuda or cpu")

@@ -15,15 +15,16 @@ _DEVICE = re.compile(r"cpu|gpu(\.\d+)?")  # AUTO, MULTI and HETERO change device
 
 
 @dataclass(frozen=True)
-class Options:
+class OpenVinoOptions:
     """None means the default that is given here."""
 
     device: str = CPU  # or "gpu", Intel's; "gpu.1" is the second
-    threads: int | None = None  # that share one run on the CPU; default: one per physical core
+    threads: int | None = None  # that share one run on the CPU; default: one per physical core, and
+    # no more than a container's quota of CPU time
     precision: str | None = None  # of the matrix products; default: the graph's own. "bf16" where the CPU has it,
     # "fp16" on a GPU: twice as fast, and other digits, which `clipspect verify` shows; "int8" on the CPU, of a bundle
     # that has an int8 copy
-    profile: bool = False  # time every operator, for `Session.profile`; runs are a little slower
+    profile: bool = False  # time every operator, for `Backend.profile`; runs are a little slower
 
     def __post_init__(self) -> None:
         if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):

@@ -16,7 +16,7 @@ from clipspect.engines.tensorrt import cuda, store
 from clipspect.engines.tensorrt.build import Progress, build_plan, known_capabilities
 from clipspect.engines.tensorrt.library import Library, library
 from clipspect.engines.tensorrt.manifest import ENGINE_SCHEMA_VERSION, EngineManifest, Facts, Ranges
-from clipspect.engines.tensorrt.options import Options
+from clipspect.engines.tensorrt.options import TensorRtOptions
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def compile_graph(
     graph: Path,
     graph_precision: str,
     inputs: Ranges,
-    options: Options,
+    options: TensorRtOptions,
     *,
     capabilities: Sequence[str] = (),
     force: bool = False,

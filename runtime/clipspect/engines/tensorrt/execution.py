@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from cuda.bindings import runtime
 
 from clipspect.base.errors import BackendError
-from clipspect.engines.engine import Tensors
+from clipspect.engines.backend import Arrays, Tensors
 from clipspect.engines.tensorrt.cuda import Buffer, check, memory_words
 from clipspect.engines.tensorrt.library import Library
 
@@ -36,8 +37,8 @@ class Execution:
         self._recorded: Any = None  # the kernels of a run with these shapes
         self._stream = check(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking))
 
-    def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
-        """The outputs, copied to arrays of the caller's own. Raises BackendError."""
+    def run(self, inputs: Tensors, outputs: Sequence[str]) -> Arrays:
+        """These outputs, copied to arrays of the caller's own. Raises BackendError."""
         if any(self._shapes.get(name) != inputs[name].shape for name in self.inputs):
             self._set_shapes(inputs)
         for name in self.inputs:
@@ -46,10 +47,10 @@ class Execution:
             self._replay()
         else:
             self._enqueue()
-        for name in self.outputs:
+        for name in outputs:
             self._buffers[name].to_host(self._size(name), self._stream)
         self._wait()
-        return {name: self._buffers[name].view(self._shapes[name], self.dtypes[name]).copy() for name in self.outputs}
+        return {name: self._buffers[name].view(self._shapes[name], self.dtypes[name]).copy() for name in outputs}
 
     def close(self) -> None:
         """Give the memory back; what runs is waited for."""

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from clipspect.base.errors import BackendError
-from clipspect.engines.engine import one_line
+from clipspect.engines.backend import one_line
 from clipspect.engines.tensorrt.options import PACKAGES
 
 

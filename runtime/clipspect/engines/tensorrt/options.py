@@ -15,7 +15,7 @@ PRECISIONS = ("fp32", "fp16", TF32)
 
 
 @dataclass(frozen=True)
-class Options:
+class TensorRtOptions:
     """None means the default that is given here."""
 
     device: str = CUDA  # NVIDIA's GPU, the first that CUDA_VISIBLE_DEVICES leaves; there is no other device

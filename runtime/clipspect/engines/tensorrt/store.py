@@ -12,15 +12,15 @@ from typing import Any
 
 from clipspect.base.errors import BackendError
 from clipspect.base.files import atomic_file, sha256_of
+from clipspect.engines.backend import one_line
 from clipspect.engines.cache import cache_folder, files_of
-from clipspect.engines.engine import one_line
 from clipspect.engines.tensorrt.manifest import SUFFIX, EngineManifest, Facts, Ranges, read_engine_manifest
-from clipspect.engines.tensorrt.options import Options
+from clipspect.engines.tensorrt.options import TensorRtOptions
 
 KIND = "tensorrt"  # of engine, in the folder of caches
 
 
-def folder_of(options: Options) -> Path:
+def folder_of(options: TensorRtOptions) -> Path:
     return cache_folder(KIND, options.cache)
 
 

@@ -1,87 +1,72 @@
-"""One compiled OpenVINO model: on the device and in the precision that were asked for, or not at all."""
+"""A graph in OpenVINO: on the device and in the precision that were asked for, or not at all."""
 
 from __future__ import annotations
 
 import functools
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openvino
 from openvino.frontend import FrontEndManager
 
 from clipspect.base.errors import BackendError
-from clipspect.engines.engine import CPU, Probe, Tensors, one_line
-from clipspect.engines.graph import INT8
+from clipspect.engines.backend import Arrays, Backend, Tensors, one_line
+from clipspect.engines.engine import CPU, Probe
+from clipspect.engines.graph import ANY, FP16, FP32, INT8, Graph, Signature, TensorSpec
 from clipspect.engines.openvino.kernels import steer_linear_layers
-from clipspect.engines.openvino.options import PRECISIONS, Options
+from clipspect.engines.openvino.options import PRECISIONS, OpenVinoOptions
+from clipspect.host.system import limited_cores
 
 NAME = "openvino"
 _PLACE = re.compile(r"Exception from \S+?:\d+:|Check '.*?' failed at \S+?:\d+:")  # in OpenVINO's source
 
 
-class Session:
+class OpenVinoBackend(Backend):
     """A graph on one device."""
 
     name = NAME
-    reason = ""
-    most_images = None
 
-    def __init__(self, compiled: openvino.CompiledModel, device: str, precision: str) -> None:
-        self.device, self.precision = device, precision
-        self._request: openvino.InferRequest | None = compiled.create_infer_request()
+    def __init__(self, compiled: openvino.CompiledModel, graph: Graph | None, device: str, precision: str) -> None:
+        own = Signature(_specs(compiled.inputs), _specs(compiled.outputs))
+        super().__init__(own, graph, device=device, precision=precision)
+        self._request = compiled.create_infer_request()
         self._profiles = compiled.get_property("PERF_COUNT") in (True, "YES")
-        self._inputs = {port.get_any_name(): port.get_element_type().to_dtype() for port in compiled.inputs}
 
-    def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
-        """The graph's outputs by name. Raises BackendError."""
-        if self._request is None:
-            raise BackendError(f"the {NAME} backend is closed: load the bundle again")
-        self._check(inputs)
-        try:
-            answered = self._request.infer(dict(inputs), share_inputs=True, share_outputs=False)
-        except Exception as error:  # OpenVINO's exceptions have no common base
-            raise BackendError(f"{NAME} failed on {self.device}: {_words(error)}") from error
-        return {port.get_any_name(): np.asarray(value) for port, value in answered.items()}
+    def _run(self, inputs: Tensors, outputs: Sequence[str]) -> Arrays:
+        answered = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
+        return {name: np.array(answered[name]) for name in outputs}  # copies: the next run writes to these
 
-    def _check(self, inputs: Tensors) -> None:
-        """OpenVINO itself takes the run before's value for an input that is missing, and converts other types."""
-        if sorted(inputs) != sorted(self._inputs):
-            raise BackendError(f"the graph takes {', '.join(sorted(self._inputs))}, found {', '.join(sorted(inputs))}")
-        for name, array in inputs.items():
-            if array.dtype != self._inputs[name]:
-                raise BackendError(f"the graph takes {name} as {self._inputs[name]}, found {array.dtype}")
-
-    def profile(self) -> dict[str, float]:
-        """Milliseconds of the last run by kind of operator. Raises BackendError unless opened with profile=True."""
-        if self._request is None or not self._profiles:
-            raise BackendError(f"{NAME} was not opened to profile, or is closed: load with profile=True")
+    def _profile(self) -> dict[str, float]:
+        """Of the last run."""
+        if not self._profiles:
+            raise BackendError(f"{NAME} was not opened to profile: load with profile=True")
         times: dict[str, float] = {}
         for operator in self._request.get_profiling_info():
             milliseconds = operator.real_time.total_seconds() * 1e3
             times[operator.node_type] = times.get(operator.node_type, 0.0) + milliseconds
         return times
 
-    def close(self) -> None:
-        self._request = None
+    def _close(self) -> None:
+        del self._request
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _words(self, error: Exception) -> str:
+        return _words(error)
 
 
-def open_session(graph: Path, precision: str, options: Options, example: Tensors | None = None) -> Session:
+def open_session(
+    path: Path,
+    precision: str,
+    options: OpenVinoOptions,
+    example: Tensors | None = None,
+    graph: Graph | None = None,
+) -> OpenVinoBackend:
     """Compile a verified ONNX file. Raises BackendError."""
     device = options.device.upper()
-    if options.device == CPU and precision == "fp16":
+    if options.device == CPU and precision == FP16:
         raise BackendError(f"{NAME} does not run a {precision} graph on the CPU: export with --precision fp32")
     wanted = options.precision or precision
     if (precision == INT8) != (wanted == INT8) or (precision == INT8 and options.device != CPU):
@@ -92,8 +77,8 @@ def open_session(graph: Path, precision: str, options: Options, example: Tensors
     kind = PRECISIONS[wanted][1]
     try:
         _require_precision(wanted, options.device)
-        model = _read(graph)
-        if options.device == CPU and wanted == "fp32":
+        model = _read(path)
+        if options.device == CPU and wanted == FP32:
             steer_linear_layers(model)
         compiled = _core().compile_model(model, device, _settings(options, kind))
         taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
@@ -101,12 +86,12 @@ def open_session(graph: Path, precision: str, options: Options, example: Tensors
     except BackendError:
         raise
     except Exception as error:  # OpenVINO's exceptions have no common base
-        raise BackendError(f"{NAME} cannot load {graph.name} on {options.device}: {_words(error)}") from error
+        raise BackendError(f"{NAME} cannot load {path.name} on {options.device}: {_words(error)}") from error
     if taken != kind or [name.split(".")[0] for name in where] != [device.split(".")[0]]:
         raise BackendError(
             f"{NAME} took {taken} on {where} instead of {kind} on {device}: this device cannot run the graph"
         )
-    return Session(compiled, options.device, wanted)
+    return OpenVinoBackend(compiled, graph, options.device, wanted)
 
 
 def devices() -> list[str]:
@@ -118,23 +103,23 @@ def devices() -> list[str]:
     return sorted((name for name in seen if name.split(".")[0] in ("cpu", "gpu")), reverse=True)
 
 
-def probe(graph: Path, inputs: Tensors) -> list[Probe]:
+def probe(path: Path, inputs: Tensors) -> list[Probe]:
     """Run a graph once on every device that OpenVINO sees here."""
-    return [_probe(graph, inputs, device) for device in devices()]
+    return [_probe(path, inputs, device) for device in devices()]
 
 
-def _probe(graph: Path, inputs: Tensors, device: str) -> Probe:
+def _probe(path: Path, inputs: Tensors, device: str) -> Probe:
     try:
-        with open_session(graph, "fp32", Options(device)) as session:
+        with open_session(path, FP32, OpenVinoOptions(device)) as backend:
             start = time.perf_counter()
-            session.run(inputs)
+            backend.run(inputs)
             milliseconds = (time.perf_counter() - start) * 1e3
             return Probe(device, True, f"ran in {milliseconds:.2f} ms; computes in {', '.join(_precisions(device))}")
     except BackendError as error:
         return Probe(device, False, str(error))
 
 
-def _settings(options: Options, kind: str) -> dict[str, Any]:
+def _settings(options: OpenVinoOptions, kind: str) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": kind,
         "PERFORMANCE_HINT": "LATENCY",  # one run at a time, on all threads
@@ -143,8 +128,8 @@ def _settings(options: Options, kind: str) -> dict[str, Any]:
     }
     if options.device == CPU:
         settings["ENABLE_CPU_PINNING"] = False  # two processes on one box would pin their threads to the same cores
-        if options.threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = options.threads
+        if (threads := options.threads or limited_cores()) is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
     return settings
 
 
@@ -168,11 +153,21 @@ def _core() -> openvino.Core:
     return openvino.Core()
 
 
-def _read(graph: Path) -> openvino.Model:
+def _read(path: Path) -> openvino.Model:
     """By the ONNX reader alone: the others would have a look at a damaged file, too, and print. Weights are mapped."""
     reader = FrontEndManager().load_by_framework("onnx")
-    return reader.convert(reader.load(str(graph)))
+    return reader.convert(reader.load(str(path)))
 
 
 def _words(error: Exception) -> str:
     return one_line(RuntimeError(_PLACE.sub("", str(error))))
+
+
+def _specs(ports: Sequence[Any]) -> dict[str, TensorSpec]:
+    """OpenVINO's own description of inputs or outputs."""
+    specs = {}
+    for port in ports:
+        shape = port.get_partial_shape()
+        sides = () if shape.rank.is_dynamic else tuple(ANY if side.is_dynamic else side.get_length() for side in shape)
+        specs[port.get_any_name()] = TensorSpec(port.get_element_type().to_dtype().name, sides)
+    return specs

@@ -1,24 +1,25 @@
-"""One onnxruntime session: created quietly, its provider checked, its exceptions ours."""
+"""A graph in onnxruntime: its session created quietly, its provider checked."""
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import numpy.typing as npt
 import onnxruntime
 
 from clipspect.base.errors import BackendError
+from clipspect.engines.backend import Arrays, Backend, Tensors, one_line
 from clipspect.engines.cache import files_of
-from clipspect.engines.engine import CPU, Probe, Tensors, one_line
-from clipspect.engines.graph import FP16, INT8
+from clipspect.engines.engine import CPU, Probe
+from clipspect.engines.graph import ANY, FP16, FP32, INT8, Graph, Signature, TensorSpec
 from clipspect.engines.onnxruntime import providers
-from clipspect.engines.onnxruntime.binding import Binding
-from clipspect.engines.onnxruntime.options import TENSORRT, Options
+from clipspect.engines.onnxruntime.binding import DTYPES, Binding
+from clipspect.engines.onnxruntime.options import TENSORRT, OnnxRuntimeOptions
 from clipspect.engines.onnxruntime.profile import profile_prefix, times_by_operator
+from clipspect.host.system import limited_cores
 
 NAME = "onnxruntime"
 _FATAL = 4  # onnxruntime's log severity: its errors reach us as exceptions, its warnings help nobody on a line
@@ -27,60 +28,55 @@ _FATAL = 4  # onnxruntime's log severity: its errors reach us as exceptions, its
 _LARGE_BYTES = 64 << 20
 
 onnxruntime.set_default_logger_severity(_FATAL)
+onnxruntime.disable_telemetry_events()  # for a process that imported onnxruntime before clipspect.engines.telemetry
 
 
-class Session:
+class OnnxRuntimeBackend(Backend):
     """A graph on one execution provider."""
 
     name = NAME
-    reason = ""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, precision: str, options: Options, example: Tensors | None
+        self,
+        session: onnxruntime.InferenceSession,
+        graph: Graph | None,
+        precision: str,
+        options: OnnxRuntimeOptions,
+        example: Tensors | None,
     ) -> None:
-        self.device, self.precision = options.device, precision
-        self._session: onnxruntime.InferenceSession | None = session
-        self.most_images = options.batch if self.device == TENSORRT else None
-        self._options, self._example = options, example
+        own = Signature(_specs(session.get_inputs()), _specs(session.get_outputs()))
+        most = options.batch if options.device == TENSORRT else None
+        super().__init__(own, graph, device=options.device, precision=precision, most_images=most)
+        self._session = session
         self._binding = Binding(session, "cuda") if self.device != CPU else None
-        self._outputs = [output.name for output in session.get_outputs()]
+        self._options, self._example = options, example
 
-    def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
-        """The graph's outputs by name. Raises BackendError."""
-        if self._session is None:
-            raise BackendError(f"the {NAME} backend is closed: load the bundle again")
+    def _run(self, inputs: Tensors, outputs: Sequence[str]) -> Arrays:
         if self.device == TENSORRT and self._example is not None:
             providers.require_in_range(inputs, self._options, self._example)
         settings = onnxruntime.RunOptions()
         settings.log_severity_level = _FATAL
-        try:
-            if self._binding is not None:
-                return self._binding.run(inputs, settings)
-            return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs), settings)))
-        except BackendError:
-            raise
-        except Exception as error:  # onnxruntime's exceptions have no common base
-            raise BackendError(f"{NAME} failed on {self.device}: {one_line(error)}") from error
+        if self._binding is not None:
+            return self._binding.run(inputs, outputs, settings)
+        return dict(zip(outputs, self._session.run(list(outputs), dict(inputs), settings)))
 
-    def profile(self) -> dict[str, float]:
-        """Milliseconds of the runs so far by kind of operator, once. Raises BackendError unless opened to profile."""
-        if self._session is None or not self._options.profile:
-            raise BackendError(f"{NAME} was not opened to profile, or is closed: load with profile=True")
+    def _profile(self) -> dict[str, float]:
+        """Of the runs so far, once."""
+        if not self._options.profile:
+            raise BackendError(f"{NAME} was not opened to profile: load with profile=True")
         return times_by_operator(Path(self._session.end_profiling()))
 
-    def close(self) -> None:
-        self._session = self._binding = None
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _close(self) -> None:
+        del self._session, self._binding
 
 
-def open_session(graph: Path, precision: str, options: Options, example: Tensors | None = None) -> Session:
+def open_session(
+    path: Path,
+    precision: str,
+    options: OnnxRuntimeOptions,
+    example: Tensors | None = None,
+    graph: Graph | None = None,
+) -> OnnxRuntimeBackend:
     """Load a verified ONNX file. Raises BackendError."""
     if options.device == CPU and precision == FP16:
         # onnxruntime 1.31 ends the process with a segmentation fault on fp16 graphs, so it must never see one
@@ -95,12 +91,12 @@ def open_session(graph: Path, precision: str, options: Options, example: Tensors
             f'{", ".join(providers.built_in())}): pip uninstall {NAME}, then pip install "clipspect[gpu]"'
         )
     provider = providers.PROVIDERS[options.device]
-    session = _create(graph, precision, provider, providers.settings(graph, precision, options, example), options)
+    session = _create(path, precision, provider, providers.settings(path, precision, options, example), options)
     if session.get_providers()[:1] != [provider]:  # the list that was asked for is only a wish
         raise BackendError(
             f"{NAME} took {session.get_providers()} instead of {provider}: this device cannot run the graph"
         )
-    return Session(session, precision, options, example)
+    return OnnxRuntimeBackend(session, graph, precision, options, example)
 
 
 def devices() -> list[str]:
@@ -108,46 +104,46 @@ def devices() -> list[str]:
     return [device for device in providers.built_in() if device != TENSORRT]
 
 
-def probe(graph: Path, inputs: Tensors) -> list[Probe]:
+def probe(path: Path, inputs: Tensors) -> list[Probe]:
     """Run a graph once on every device that this build claims to have."""
-    return [_probe(graph, inputs, device) for device in providers.built_in()]
+    return [_probe(path, inputs, device) for device in providers.built_in()]
 
 
-def _probe(graph: Path, inputs: Tensors, device: str) -> Probe:
+def _probe(path: Path, inputs: Tensors, device: str) -> Probe:
     with tempfile.TemporaryDirectory() as cache:
         try:
-            with open_session(graph, "fp32", Options(device, cache=cache), inputs) as session:
+            with open_session(path, FP32, OnnxRuntimeOptions(device, cache=cache), inputs) as backend:
                 start = time.perf_counter()
-                session.run(inputs)
+                backend.run(inputs)
                 return Probe(device, True, f"ran in {(time.perf_counter() - start) * 1e3:.2f} ms")
         except BackendError as error:
             return Probe(device, False, str(error))
 
 
 def _create(
-    graph: Path, precision: str, provider: str, settings: providers.Settings, options: Options
+    path: Path, precision: str, provider: str, settings: providers.Settings, options: OnnxRuntimeOptions
 ) -> onnxruntime.InferenceSession:
     on_cpu = options.device == CPU
     complaint = "" if on_cpu else providers.preload()
     try:
         return onnxruntime.InferenceSession(
-            str(graph),
-            _session_options(graph, precision, options),
+            str(path),
+            _session_options(path, precision, options),
             providers=[(provider, settings)],
             enable_fallback=0,  # onnxruntime's own way from a device that fails to the CPU, with a print
         )
     except Exception as error:  # onnxruntime's exceptions have no common base
-        message = f"{NAME} cannot load {graph.name} on {options.device}: {complaint or one_line(error)}"
+        message = f"{NAME} cannot load {path.name} on {options.device}: {complaint or one_line(error)}"
         if not on_cpu:
             message += f"; {NAME} {onnxruntime.__version__} needs the driver, CUDA and cuDNN that it was built for"
         raise BackendError(message) from error
 
 
-def _session_options(graph: Path, precision: str, options: Options) -> onnxruntime.SessionOptions:
+def _session_options(path: Path, precision: str, options: OnnxRuntimeOptions) -> onnxruntime.SessionOptions:
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = _FATAL
-    if options.threads is not None:
-        settings.intra_op_num_threads = options.threads
+    if (threads := options.threads or limited_cores()) is not None:
+        settings.intra_op_num_threads = threads
     if options.profile:
         settings.enable_profiling = True
         settings.profile_file_prefix = profile_prefix()
@@ -163,7 +159,17 @@ def _session_options(graph: Path, precision: str, options: Options) -> onnxrunti
     mapped = options.map_weights
     if mapped is None:
         # products in int8 take a third longer with weights that are not laid out for them, and have a quarter of those
-        mapped = precision != INT8 and sum(path.stat().st_size for path in files_of(graph)) >= _LARGE_BYTES
+        mapped = precision != INT8 and sum(file.stat().st_size for file in files_of(path)) >= _LARGE_BYTES
     if mapped:
         settings.add_session_config_entry("session.disable_prepacking", "1")
     return settings
+
+
+def _specs(described: Sequence[Any]) -> dict[str, TensorSpec]:
+    """Onnxruntime's own description of inputs or outputs; its empty shape is one that it does not know."""
+    return {
+        tensor.name: TensorSpec(
+            DTYPES.get(tensor.type, tensor.type), tuple(ANY if side is None else side for side in tensor.shape)
+        )
+        for tensor in described
+    }

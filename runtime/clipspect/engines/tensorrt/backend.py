@@ -5,85 +5,75 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import numpy.typing as npt
-
 from clipspect.base.errors import BackendError
-from clipspect.engines.engine import Probe, Tensors
-from clipspect.engines.graph import IMAGE, TEXT_FEATURES
+from clipspect.engines.backend import Arrays, Backend, Tensors
+from clipspect.engines.engine import Probe
+from clipspect.engines.graph import FP32, IMAGE, TEXT_FEATURES, Graph, Signature, TensorSpec
 from clipspect.engines.tensorrt import cuda, store
 from clipspect.engines.tensorrt.compile import compile_graph, facts_of
 from clipspect.engines.tensorrt.execution import Execution
 from clipspect.engines.tensorrt.library import Library, library
 from clipspect.engines.tensorrt.manifest import EngineManifest, Facts, Range
-from clipspect.engines.tensorrt.options import CUDA, Options
+from clipspect.engines.tensorrt.options import CUDA, TensorRtOptions
 
 NAME = "tensorrt"
 
 
-class Session:
+class TensorRtBackend(Backend):
     """A graph on the GPU."""
 
     name = NAME
-    device = CUDA
-    reason = ""
 
-    def __init__(self, execution: Execution, manifest: EngineManifest, graph: Path, options: Options) -> None:
-        self.precision = manifest.facts.precision
-        self.most_images = _batch(manifest)
-        self._inputs, self._graph, self._options = manifest.inputs, graph, options
-        self._execution: Execution | None = execution
+    def __init__(
+        self, execution: Execution, graph: Graph | None, manifest: EngineManifest, path: Path, options: TensorRtOptions
+    ) -> None:
+        super().__init__(
+            _signature(execution),
+            graph,
+            device=CUDA,
+            precision=manifest.facts.precision,
+            most_images=_batch(manifest),
+        )
+        self._ranges, self._path, self._options = manifest.inputs, path, options
+        self._execution = execution
 
-    def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
-        """The graph's outputs by name. Raises BackendError."""
-        if self._execution is None:
-            raise BackendError(f"the {NAME} backend is closed: load the bundle again")
-        self._check(inputs, self._execution)
-        try:
-            return self._execution.run(inputs)
-        except BackendError as error:
-            raise BackendError(f"{NAME} failed on {self.device}: {error}") from error
-
-    def _check(self, inputs: Tensors, execution: Execution) -> None:
-        if sorted(inputs) != sorted(self._inputs):
-            raise BackendError(f"the graph takes {', '.join(sorted(self._inputs))}, found {', '.join(sorted(inputs))}")
+    def _run(self, inputs: Tensors, outputs: Sequence[str]) -> Arrays:
         for name, array in inputs.items():
-            if array.dtype != execution.dtypes[name]:
-                raise BackendError(f"the graph takes {name} as {execution.dtypes[name]}, found {array.dtype}")
-            if not self._inputs[name].holds(array.shape):
+            if not self._ranges[name].holds(array.shape):
                 raise BackendError(
-                    f"the {NAME} engine takes {name} as {self._inputs[name]}, found {' x '.join(map(str, array.shape))}"
+                    f"the {NAME} engine takes {name} as {self._ranges[name]}, found {' x '.join(map(str, array.shape))}"
                     f": {self._remedy(name, array.shape)}"
                 )
+        try:
+            return self._execution.run(inputs, outputs)
+        except BackendError as error:
+            raise BackendError(f"{NAME} failed on {self.device}: {error}") from error
 
     def _remedy(self, name: str, shape: tuple[int, ...]) -> str:
         """The command that compiles an engine for this input, too."""
         batch = shape[0] if name == IMAGE else self.most_images
         more = {IMAGE: "", TEXT_FEATURES: f" --prompts {shape[1:2][0]}"}.get(name, " --references MORE")
-        return command(self._graph, self._options, batch) + more
+        return command(self._path, self._options, batch) + more
 
-    def profile(self) -> dict[str, float]:
-        """Raises BackendError: TensorRT fuses a whole graph into a few kernels, which are no operators any more."""
+    def _profile(self) -> dict[str, float]:
+        """TensorRT fuses a whole graph into a few kernels, which are no operators any more."""
         raise BackendError(f"{NAME} does not time operators: NVIDIA's own tools do (trtexec --dumpProfile, nsys)")
 
-    def close(self) -> None:
-        if self._execution is not None:
-            self._execution.close()
-        self._execution = None
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _close(self) -> None:
+        self._execution.close()
 
 
-def open_session(graph: Path, precision: str, options: Options, example: Tensors | None = None) -> Session:
+def open_session(
+    path: Path,
+    precision: str,
+    options: TensorRtOptions,
+    example: Tensors | None = None,
+    graph: Graph | None = None,
+) -> TensorRtBackend:
     """Load the compiled engine of a verified ONNX file; none is ever built here.
 
     Raises BackendError that says what differs where there is none for this graph, precision, package, CUDA and GPU, or
@@ -92,14 +82,18 @@ def open_session(graph: Path, precision: str, options: Options, example: Tensors
     with_library = library(options.package)
     wanted = options.precision_of(precision)
     device, absence = _device()
-    facts = facts_of(graph, wanted, with_library, device)
-    manifest = _find(graph, facts, options, absence)
-    remedy = command(graph, options, _batch(manifest))
+    facts = facts_of(path, wanted, with_library, device)
+    manifest = _find(path, facts, options, absence)
+    remedy = command(path, options, _batch(manifest))
     with store.contents(store.folder_of(options), manifest, remedy) as plan:
         if absence is not None:
             raise absence
         execution = _execution(with_library, plan, options, remedy)
-    return Session(execution, manifest, graph, options)
+    try:
+        return TensorRtBackend(execution, graph, manifest, path, options)
+    except BackendError:
+        execution.close()
+        raise
 
 
 def devices() -> list[str]:
@@ -107,35 +101,35 @@ def devices() -> list[str]:
     return [CUDA] if _device()[0] is not None else []
 
 
-def open_built(graph: Path, precision: str, example: Tensors, options: Options) -> Session:
+def open_built(path: Path, precision: str, example: Tensors, options: TensorRtOptions) -> TensorRtBackend:
     """Compile a graph for the shapes of these inputs alone, and load it: for probes and yardsticks, not for bundles.
 
     Raises BackendError.
     """
     shapes = {name: Range(array.shape, array.shape, array.shape) for name, array in example.items()}
-    compile_graph(graph, precision, shapes, options)
-    return open_session(graph, precision, options)
+    compile_graph(path, precision, shapes, options)
+    return open_session(path, precision, options)
 
 
-def probe(graph: Path, inputs: Tensors) -> list[Probe]:
+def probe(path: Path, inputs: Tensors) -> list[Probe]:
     """Compile a small graph without dynamic shapes and run it once, where there is a GPU."""
     absence = _device()[1]
     if absence is not None:
         return [Probe(CUDA, False, str(absence))]
     with tempfile.TemporaryDirectory() as cache:
         try:
-            with open_built(graph, "fp32", inputs, Options(cache=cache)) as session:
+            with open_built(path, FP32, inputs, TensorRtOptions(cache=cache)) as backend:
                 start = time.perf_counter()
-                session.run(inputs)
+                backend.run(inputs)
                 return [Probe(CUDA, True, f"ran in {(time.perf_counter() - start) * 1e3:.2f} ms")]
         except BackendError as error:
             return [Probe(CUDA, False, str(error))]
 
 
-def command(graph: Path, options: Options, batch: int | None = None) -> str:
+def command(path: Path, options: TensorRtOptions, batch: int | None = None) -> str:
     """The command line that compiles the engine of a bundle's graph with these options."""
-    parts = ["clipspect", "compile", str(graph.parent), "--backend", NAME]
-    if graph.name == "text.onnx":
+    parts = ["clipspect", "compile", str(path.parent), "--backend", NAME]
+    if path.name == "text.onnx":
         parts += ["--graph", "text"]
     given = {
         "--batch": str(batch) if batch is not None and batch > 1 else None,
@@ -145,6 +139,15 @@ def command(graph: Path, options: Options, batch: int | None = None) -> str:
     }
     parts += [part for option, value in given.items() if value is not None for part in (option, value)]
     return shlex.join(parts)
+
+
+def _signature(execution: Execution) -> Signature:
+    """What the engine takes and answers, without shapes: `_run` knows for which it was built, and the way to others."""
+    inputs, outputs = (
+        {name: TensorSpec(execution.dtypes[name].name, ()) for name in names}
+        for names in (execution.inputs, execution.outputs)
+    )
+    return Signature(inputs, outputs)
 
 
 def _batch(engine: EngineManifest) -> int | None:
@@ -160,22 +163,22 @@ def _device() -> tuple[cuda.Device | None, BackendError | None]:
         return None, BackendError(f"{NAME} runs on an NVIDIA GPU only: {error}")
 
 
-def _find(graph: Path, facts: Facts, options: Options, absence: BackendError | None) -> EngineManifest:
+def _find(path: Path, facts: Facts, options: TensorRtOptions, absence: BackendError | None) -> EngineManifest:
     """The engine that fits. Raises BackendError with what is different about the one that comes closest."""
     folder = store.folder_of(options)
     if (engine := store.fitting(folder, facts)) is not None:
         return engine
-    closest = store.nearest(folder, facts, graph)
+    closest = store.nearest(folder, facts, path)
     if closest is not None:
         other, differences = closest
-        remedy = command(graph, options, _batch(other))
-        raise BackendError(f"the engine that was compiled of {graph} does not fit: {differences}: {remedy}")
+        remedy = command(path, options, _batch(other))
+        raise BackendError(f"the engine that was compiled of {path} does not fit: {differences}: {remedy}")
     if absence is not None:
         raise absence
-    raise BackendError(f"no engine is compiled of {graph} (looked in {folder}): {command(graph, options)}")
+    raise BackendError(f"no engine is compiled of {path} (looked in {folder}): {command(path, options)}")
 
 
-def _execution(with_library: Library, plan: Any, options: Options, remedy: str) -> Execution:
+def _execution(with_library: Library, plan: Any, options: TensorRtOptions, remedy: str) -> Execution:
     with_library.complaint()  # of before
     runtime = with_library.trt.Runtime(with_library.logger)
     engine = runtime.deserialize_cuda_engine(plan)
