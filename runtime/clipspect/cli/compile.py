@@ -61,15 +61,10 @@ def run(args: argparse.Namespace) -> int:
     options = {name: getattr(args, name) for name in ("precision", "package", "cache")}
     layout = "{l_bar}{bar}| {elapsed}, by its steps about {remaining} left"
     with tqdm(total=100, disable=None, file=sys.stderr, leave=False, smoothing=0, bar_format=layout) as bar:
-        shown = ""
 
-        def show(graph: str, phase: str, done: float) -> None:
-            nonlocal shown
-            if graph != shown:
-                bar.reset()
-                shown = graph
-            bar.set_description_str(f"{graph}: {phase}", refresh=False)
-            bar.update(100 * done - bar.n)
+        def show(step: str, done: float, total: float, /) -> None:
+            bar.set_description_str(step, refresh=False)
+            bar.update(100 * done / total - bar.n)
             bar.refresh()
 
         compiled = compile_bundle(
@@ -90,11 +85,15 @@ def run(args: argparse.Namespace) -> int:
 
 def engine_words(graph: CompiledGraph) -> str:
     """An engine in a line's words."""
+    from clipspect.engines import engine_named
+
     engine, facts = graph.engine, graph.engine.facts
     place = facts.device.name if facts.device else f"compute capability {', '.join(facts.compute_capabilities)}"
     shapes = engine.inputs.get("image")
     batch = f"up to {shapes.most[0]} image(s), " if shapes is not None else ""
-    return f"{facts.package} {facts.version}, {facts.precision}, {batch}for {place}, {engine.engine.size / 1e6:.1f} MB"
+    size = f"{engine.engine.size / 1e6:.1f} MB"
+    caveat = engine_named("tensorrt").caveat  # the only engine that is compiled
+    return f"{facts.package} {facts.version}, {facts.precision}, {batch}for {place}, {size}; {caveat}"
 
 
 def _line(graph: CompiledGraph) -> str:

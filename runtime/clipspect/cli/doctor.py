@@ -38,6 +38,7 @@ class EngineReport:
     name: str
     installed: bool
     compiled: bool  # needs `clipspect compile` first, and an NVIDIA GPU
+    caveat: str  # what must be said of devices that nobody has run it on; else empty
     version: str | None
     scores: bool
     scores_on: str | None  # the device
@@ -74,7 +75,7 @@ def examine(root: Path = Path("/"), wheels: Sequence[str] | None = None) -> Repo
 
     The engines are always those of this Python.
     """
-    from clipspect.engines import ENGINES
+    from clipspect.engines import registry
     from clipspect.host.advice import advise
     from clipspect.host.machine import read_machine
 
@@ -84,7 +85,7 @@ def examine(root: Path = Path("/"), wheels: Sequence[str] | None = None) -> Repo
         interpreter=sys.executable,
         packages=_versions(_RUNTIME),
         exporter=_versions(_EXPORTER),
-        engines=tuple(_examine_engine(engine) for engine in ENGINES),
+        engines=tuple(_examine_engine(engine) for engine in registry()),
         advice=(),
     )
     return dataclasses.replace(report, advice=(*advise(machine), *_advise_engines(report)))
@@ -109,7 +110,16 @@ def _examine_engine(engine: Engine) -> EngineReport:
         scores_on = next((probe.device for probe in devices if probe.works), None)
     scores = scores_on is not None
     return EngineReport(
-        engine.name, engine.installed, engine.compiled, version, scores, scores_on, devices, problem, engine.remedy
+        name=engine.name,
+        installed=engine.installed,
+        compiled=engine.compiled,
+        caveat=engine.caveat,
+        version=version,
+        scores=scores,
+        scores_on=scores_on,
+        devices=devices,
+        problem=problem,
+        remedy=engine.remedy,
     )
 
 
@@ -169,7 +179,8 @@ def page(report: Report) -> str:
     lines += ["", "engines, by a real run of a tiny graph"]
     for engine in report.engines:
         state = f"scores on {engine.scores_on}" if engine.scores else "cannot score"
-        lines.append(f"  {engine.name} {engine.version or '(not installed)'}: {state}")
+        caveat = f"; {engine.caveat}" if engine.caveat else ""
+        lines.append(f"  {engine.name} {engine.version or '(not installed)'}: {state}{caveat}")
         lines += [f"    {'ok' if probe.works else 'no':4}{probe.device:10}{probe.detail}" for probe in engine.devices]
     if report.advice:
         lines += ["", "what to do"]

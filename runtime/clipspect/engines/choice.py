@@ -12,7 +12,7 @@ from typing import Any
 
 from clipspect.base.errors import BackendError
 from clipspect.engines.backend import Backend, Tensors
-from clipspect.engines.engine import CPU, ENGINES, Engine
+from clipspect.engines.engine import CPU, Engine, engine_named, registry
 from clipspect.engines.graph import FP32, Graph
 
 # Engines that compete have a warm-up, and then runs until this time is over, one at least. Where the warm-up alone
@@ -36,20 +36,20 @@ def open_backend(
     `graph` is what the manifest says of the file: inputs and answers are checked against it, and without it inputs
     against what the engine says. `graph_precision` is the bundle's. `probe`, inputs of the graph, is what engines
     compete with, and what proves any device but the CPU before it is handed out; on the CPU, a named or only engine
-    first runs on the first frame. Without a probe there is no competition: the first of ENGINES that loads is taken.
-    `options` are fields of the engine's Options; without a name, only engines that have them are tried. `refused` are
-    engines that may not be taken, and why. Raises BackendError; a named engine is never replaced.
+    first runs on the first frame. Without a probe there is no competition: the first of the registry that loads is
+    taken. `options` are fields of the engine's Options; without a name, only engines that have them are tried.
+    `refused` are engines that may not be taken, and why. Raises BackendError; a named engine is never replaced.
     """
     load = _Load(path, graph, graph_precision, probe, options, refused or {})
     if name is not None:
-        return load.into(_engine(name))
-    installed = [engine for engine in ENGINES if engine.installed]
+        return load.into(engine_named(name))
+    installed = [engine for engine in registry() if engine.installed]
     if not installed:
-        raise BackendError(f"no inference engine is installed: {' or '.join(engine.remedy for engine in ENGINES)}")
+        raise BackendError(f"no inference engine is installed: {' or '.join(engine.remedy for engine in registry())}")
     candidates, refusals = _candidates(installed, load)
     if not candidates and not refusals:  # an engine that finds no device of its kind refuses nothing
         names = " and ".join(engine.name for engine in installed)
-        remedies = " or ".join(engine.remedy for engine in ENGINES if not engine.compiled)
+        remedies = " or ".join(engine.remedy for engine in registry() if not engine.compiled)
         raise BackendError(f"{names} found no device here (clipspect doctor says why): for the CPU, {remedies}")
     if probe is None or len(candidates) == 1:
         return _first(candidates, refusals, load)
@@ -162,11 +162,3 @@ def _seconds_of_one(backend: Backend, probe: Tensors) -> float:
     start = perf_counter()
     backend.run(probe)
     return perf_counter() - start
-
-
-def _engine(name: str) -> Engine:
-    for engine in ENGINES:
-        if engine.name == name:
-            return engine
-    known = ", ".join(engine.name for engine in ENGINES)
-    raise BackendError(f"no backend {name!r}; there are: {known}")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from clipspect.base.errors import BackendError
 from clipspect.engines.backend import one_line
 
 CPU = "cpu"
+EXPERIMENTAL = "experimental: never run on a device"  # of devices that nobody has had under this code yet
+GROUP = "clipspect.engines"  # entry points of other packages: an engine's name, and the module that is its folder
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,10 @@ class Engine:
 
     name: str
     packages: tuple[str, ...]  # of which one must be importable, the preferred first
-    extra: str  # of the distribution: pip install "clipspect[extra]"
+    distribution: str  # that pip installs
+    folder: str  # the module with the engine's verbs, imported on first use
     compiled: bool = False  # whether it loads only what `clipspect compile` built before
+    experimental: tuple[str, ...] = ()  # devices
 
     @property
     def package(self) -> str:
@@ -42,7 +48,12 @@ class Engine:
 
     @property
     def remedy(self) -> str:
-        return f'pip install "clipspect[{self.extra}]"'
+        return f'pip install "{self.distribution}"'
+
+    @property
+    def caveat(self) -> str:
+        """What must be said of its devices; empty where there is nothing."""
+        return f"{' and '.join(self.experimental)}: {EXPERIMENTAL}" if self.experimental else ""
 
     def module(self) -> Any:
         """Import the engine and its folder here. Raises BackendError when the engine's own libraries are missing."""
@@ -50,18 +61,65 @@ class Engine:
             raise BackendError(f"the {self.name} backend is not installed: {self.remedy}")
         try:
             importlib.import_module(self.package)
-            return importlib.import_module(f"clipspect.engines.{self.name}")
+            return importlib.import_module(self.folder)
         except (ImportError, OSError) as error:
             raise BackendError(
                 f"{self.name} is installed but does not load ({one_line(error)}): {self.remedy}"
             ) from error
 
 
-ENGINES = (  # in the order in which they are tried: what is quickest to open again comes first
-    Engine(name="onnxruntime", packages=("onnxruntime",), extra="cpu"),
-    Engine(name="openvino", packages=("openvino",), extra="openvino"),
-    Engine(name="tensorrt", packages=("tensorrt", "tensorrt_rtx"), extra="tensorrt", compiled=True),
+_OWN = (  # in the order in which they are tried: what is quickest to open again comes first
+    Engine(
+        name="onnxruntime",
+        packages=("onnxruntime",),
+        distribution="clipspect[cpu]",
+        folder="clipspect.engines.onnxruntime",
+        experimental=("cuda", "tensorrt"),
+    ),
+    Engine(
+        name="openvino",
+        packages=("openvino",),
+        distribution="clipspect[openvino]",
+        folder="clipspect.engines.openvino",
+        experimental=("gpu",),
+    ),
+    Engine(
+        name="tensorrt",
+        packages=("tensorrt", "tensorrt_rtx"),
+        distribution="clipspect[tensorrt]",
+        folder="clipspect.engines.tensorrt",
+        compiled=True,
+        experimental=("cuda",),
+    ),
 )
+
+
+@functools.cache
+def registry() -> tuple[Engine, ...]:
+    """The registry: our own rows, then those of other packages, which can add engines and replace none of ours.
+
+    Nothing of any engine is imported.
+    """
+    own = {engine.name for engine in _OWN}
+    others = [
+        Engine(
+            name=entry.name,
+            packages=(entry.module.partition(".")[0],),
+            distribution=entry.dist.name if entry.dist is not None else entry.module,
+            folder=entry.module,
+        )
+        for entry in metadata.entry_points(group=GROUP)
+        if entry.name not in own
+    ]
+    return (*_OWN, *others)
+
+
+def engine_named(name: str) -> Engine:
+    """Raises BackendError for a name that no engine has."""
+    for engine in registry():
+        if engine.name == name:
+            return engine
+    raise BackendError(f"no backend {name!r}; there are: {', '.join(engine.name for engine in registry())}")
 
 
 def require_count(name: str, value: int | None) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import BackendError, BundleError
+from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
-from clipspect.engines import ENGINES
+from clipspect.engines import registry
 from clipspect.engines.graph import BOTH, WORDS, Graph
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 ZERO_SHOT, FEW_SHOT, TEXT = "zero-shot", "few-shot", "text"
 GRAPHS = (ZERO_SHOT, FEW_SHOT, TEXT)
-
-Progress = Callable[[str, str, float], None]  # the graph, what is being done, and how much of the graph is, 0 to 1
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def compile_bundle(
     references: int | None = None,
     capabilities: Sequence[str] = (),
     force: bool = False,
-    progress: Progress = lambda graph, phase, done: None,
+    progress: Progress = quiet,
     **options: Any,
 ) -> tuple[CompiledGraph, ...]:
     """Build and keep the engines of a bundle's graphs; those that are there and fit are left as they are.
@@ -51,12 +50,13 @@ def compile_bundle(
     `graphs` are "zero-shot", "few-shot" and "text", by default those of the first two that the bundle has. The engine
     takes 1 to `batch` images, recipes of at most `prompts` prompts a state (default: 1024), and galleries of at most
     `references` photos (default: 16), but at least the recipes that are in the bundle. `capabilities`, e.g. "8.6", are
-    the GPUs' that TensorRT-RTX builds for instead of the one that is here. `force` builds anew. `options` are those of
+    the GPUs' that TensorRT-RTX builds for instead of the one that is here. `force` builds anew. `progress` counts
+    graphs. `options` are those of
     `clipspect.load`. Raises BundleError, RecipeError, BackendError, and ClipspectError where nothing can be written.
     """
-    engine = next((engine for engine in ENGINES if engine.name == backend), None)
+    engine = next((engine for engine in registry() if engine.name == backend), None)
     if engine is None or not engine.compiled:
-        names = ", ".join(engine.name for engine in ENGINES if engine.compiled)
+        names = ", ".join(engine.name for engine in registry() if engine.compiled)
         raise BackendError(f"{backend} has nothing to compile: it loads a bundle as it is; to compile for: {names}")
     module = engine.module()
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
@@ -67,8 +67,9 @@ def compile_bundle(
     asked = {"batch": batch, "prompts": prompts, "references": references, "tokens": tokens}
     sizes = module.Sizes(**{name: value for name, value in asked.items() if value is not None})
     settings = module.Options(**options)
-    done = []
-    for name, graph in _chosen(opened, graphs).items():
+    done: list[CompiledGraph] = []
+    chosen = _chosen(opened, graphs)
+    for name, graph in chosen.items():
         compiled = module.compile_graph(
             opened.path / graph.file,
             opened.manifest.precision if name != TEXT else "fp32",
@@ -76,10 +77,19 @@ def compile_bundle(
             settings,
             capabilities=capabilities,
             force=force,
-            progress=lambda phase, share, name=name: progress(name, phase, share),
+            progress=_part_of(progress, name, len(done), len(chosen)),
         )
         done.append(CompiledGraph(name, compiled.built, str(compiled.path), compiled.manifest))
     return tuple(done)
+
+
+def _part_of(progress: Progress, graph: str, before: int, graphs: int) -> Progress:
+    """The progress of one graph as that of all."""
+
+    def tell(step: str, done: float, total: float, /) -> None:
+        progress(f"{graph}: {step}", before + done / total, graphs)
+
+    return tell
 
 
 def compiled_engines(bundle: Bundle) -> list[CompiledGraph]:
@@ -88,7 +98,7 @@ def compiled_engines(bundle: Bundle) -> list[CompiledGraph]:
     None where no TensorRT is installed, or it does not load: `clipspect doctor` says why.
     """
     try:
-        next(engine for engine in ENGINES if engine.compiled).module()
+        next(engine for engine in registry() if engine.compiled).module()
     except BackendError:
         return []
     from clipspect.engines.tensorrt.options import TensorRtOptions

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from clipspect.base.errors import BackendError
-from clipspect.engines import ENGINES, Backend, open_backend
+from clipspect.engines import Backend, engine_named, open_backend
 from clipspect_lab.benchmark.gemm import FLOPS, INPUTS, gemm_graph, most_products
 
 _SECONDS = 0.3  # one run: long enough that its start does not count
@@ -59,7 +59,7 @@ class GemmRuns:
                 f'the products are written with the onnx package ({error}): pip install "clipspect[lab]"'
             ) from error
         own = {option: value for option, value in options.items() if option != "force_precision"}
-        engine = next(engine for engine in ENGINES if engine.name == name)
+        engine = engine_named(name)
         if engine.compiled:  # nothing is ever built at load: this yardstick is, into a cache that goes with it
             settings = engine.module().Options(**{**own, "cache": str(folder)})
             built: Backend = engine.module().open_built(path, precision, INPUTS, settings)

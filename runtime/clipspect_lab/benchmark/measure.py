@@ -15,7 +15,7 @@ from PIL import Image
 from clipspect.base.errors import BackendError, ClipspectError
 from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
-from clipspect.engines import CPU, ENGINES
+from clipspect.engines import CPU, registry
 from clipspect.engines.graph import BF16, FP32, INT8
 from clipspect.host.machine import read_machine
 from clipspect.recipes.recipe import Recipe
@@ -108,7 +108,7 @@ def _load(
     An engine that was named must run it, in the bundle's own precision or the one that was asked for.
     """
     engines, left_out = [], {}
-    installed = [engine.name for engine in ENGINES if engine.installed]
+    installed = [engine.name for engine in registry() if engine.installed]
     for name in installed if names is None else dict.fromkeys(names):
         for precision in (None, *further.get(name, ())):
             try:

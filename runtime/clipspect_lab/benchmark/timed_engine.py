@@ -16,7 +16,7 @@ from typing import Any
 
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
-from clipspect.engines import ENGINES
+from clipspect.engines import engine_named
 from clipspect.engines.graph import INT8
 from clipspect.inspection.inspector import load
 from clipspect.recipes.recipe import Recipe
@@ -40,7 +40,7 @@ class TimedEngine:
         self.bundle, self.recipe = bundle.path, recipe.name
         self.milliseconds: dict[str, list[float]] = {name: [] for name in (*STAGES, TOTAL, MAP)}
         self.inspector = load(bundle.path, recipe.name, backend, **options)
-        engine = next(engine for engine in ENGINES if engine.name == backend)
+        engine = engine_named(backend)
         self.version = str(sys.modules[engine.package].__version__)
         self._spent = 0.0
         self._gemm: GemmRuns | None = None

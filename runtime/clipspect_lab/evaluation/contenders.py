@@ -14,7 +14,7 @@ import numpy as np
 from clipspect.base.errors import ClipspectError
 from clipspect.bundle.bundle import DEMO
 from clipspect.bundle.manifest import MANIFEST
-from clipspect.engines import ENGINES
+from clipspect.engines import registry
 from clipspect_lab.evaluation.class_run import ClassRun
 from clipspect_lab.evaluation.evaluate import Session
 from clipspect_lab.evaluation.request import Request
@@ -52,7 +52,7 @@ def contender(word: str, request: Request) -> Contender:
     if Store.is_one(path):
         return Contender(word, Finished(path))
     engine, _, precision = word.partition(":")
-    names = [row.name for row in ENGINES]
+    names = [row.name for row in registry()]
     if engine in names and not path.is_dir():
         options = {**request.options, **({"precision": precision} if precision else {})}
         return Contender(word, replace(request, backend=engine, options=options))

@@ -14,7 +14,7 @@ from clipspect.base.errors import ExportError, RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import TextSpec
 from clipspect.engines import open_backend
-from clipspect.engines.graph import BATCH
+from clipspect.engines.graph import PROMPTS_AT_ONCE
 from clipspect.recipes.prompts import read_ensemble, text_features
 from clipspect.recipes.shelf import open_recipe
 from clipspect.recipes.text_encoder import TextEncoder
@@ -99,7 +99,7 @@ def test_fusion_max_through_the_graph_is_the_torch_references_and_not_the_means(
 
 
 def test_embeddings_are_torchs_for_prompts_of_any_length_in_any_number(bundle: Bundle, clip: Clip) -> None:
-    prompts = [" ".join(["nut"] * (1 + index % 75)) for index in range(2 * BATCH + 1)]
+    prompts = [" ".join(["nut"] * (1 + index % 75)) for index in range(2 * PROMPTS_AT_ONCE + 1)]
     progress = []
     with TextEncoder.open(bundle) as encoder:
         found = encoder.embed(prompts, lambda done, total: progress.append((done, total)))
@@ -108,7 +108,11 @@ def test_embeddings_are_torchs_for_prompts_of_any_length_in_any_number(bundle: B
             encoder.embed(["nut " * 76])
     np.testing.assert_allclose(found, embed_prompts(prompts, clip), atol=1e-5)
     assert found.dtype == np.float32
-    assert progress == [(BATCH, len(prompts)), (2 * BATCH, len(prompts)), (len(prompts), len(prompts))]
+    assert progress == [
+        (PROMPTS_AT_ONCE, len(prompts)),
+        (2 * PROMPTS_AT_ONCE, len(prompts)),
+        (len(prompts), len(prompts)),
+    ]
 
 
 def test_the_manifest_accounts_for_the_text_encoder(bundle: Bundle) -> None:

@@ -162,8 +162,8 @@ def test_an_engine_that_finds_no_device_is_named_with_what_to_install(
 
 
 def test_every_engine_of_the_registry_has_its_folder() -> None:
-    for engine in backends.ENGINES:
-        assert importlib.util.find_spec(f"clipspect.engines.{engine.name}") is not None
+    for engine in backends.registry():
+        assert importlib.util.find_spec(engine.folder) is not None
 
 
 # --- without a name --------------------------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def test_the_page_and_the_document_of_doctor_hold_a_recorded_machine(tree: str, 
 
 
 def test_the_header_of_a_benchmark_has_the_devices_power_mode_and_gpu_clock() -> None:
-    from clipspect_lab.commands.bench import _machine
+    from clipspect_lab.benchmark.page import _machine
 
     header = "\n".join(f"{name} {value}" for name, value in _machine(machine(ORIN_NANO)))
     for word in ("Orin Nano", "power mode 15W", "gpu 306 MHz", "schedutil", "JetPack 6.2", "TensorRT 10.3.0.30"):

@@ -315,3 +315,16 @@ def test_a_recipe_that_is_new_needs_no_new_engine(tiny_bundle: Path, cache: Path
     write_recipe(tiny_bundle / "recipes/bolt.safetensors", handmade.make_recipe("bolt"))
     (compiled,) = compile_bundle(tiny_bundle, capabilities=["8.6"], package="tensorrt_rtx")
     assert not compiled.built
+
+
+def test_progress_counts_graphs_and_never_goes_back(full_bundle: Path, cache: Path) -> None:
+    told: list[tuple[str, float, float]] = []
+    options: dict[str, Any] = {"capabilities": ["8.6"], "package": "tensorrt_rtx"}
+    compile_bundle(full_bundle, progress=lambda *told_of: told.append(told_of), **options)
+    if not told:
+        pytest.skip("needs builds that take a moment: these were over before the first look")
+    assert all(step.startswith(("zero-shot: ", "few-shot: ")) for step, _, _ in told)
+    assert {total for _, _, total in told} == {2}
+    done = [share for _, share, _ in told]
+    assert done == sorted(done)
+    assert 0 <= done[0] <= done[-1] <= 2

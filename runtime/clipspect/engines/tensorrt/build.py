@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from clipspect.base.errors import BackendError
+from clipspect.base.progress import Progress, quiet
 from clipspect.engines.tensorrt.library import Library
 from clipspect.engines.tensorrt.manifest import Ranges
 from clipspect.engines.tensorrt.options import TENSORRT_RTX, TF32
 
-Progress = Callable[[str, float], None]  # the phase by TensorRT's name, and how much of the whole is done, 0 to 1
 _TICK = 0.2  # seconds between looks at the progress
 
 
@@ -23,12 +23,13 @@ def build_plan(
     inputs: Ranges,
     precision: str,
     capabilities: Sequence[str] = (),
-    progress: Progress = lambda phase, done: None,
+    progress: Progress = quiet,
 ) -> Any:
     """The engine's bytes, a buffer, for inputs of these shapes. Takes minutes for a large graph on a small GPU.
 
     The precision is the graph's own, but for "tf32". `capabilities`, e.g. "8.6", are what TensorRT-RTX builds for
-    without a GPU; without them it is the GPU that is here. `progress` is called in this thread. Raises BackendError.
+    without a GPU; without them it is the GPU that is here. `progress` is told of TensorRT's phases, a share of the
+    whole, in this thread. Raises BackendError.
     """
     monitor = _monitor(library.trt)
 
@@ -99,7 +100,8 @@ def _watched(work: Callable[[], Any], monitor: Any, progress: Progress) -> Any:
         future = pool.submit(work)
         try:
             while not wait([future], _TICK).done:
-                progress(*monitor.state())
+                step, share = monitor.state()
+                progress(step, share, 1)
             return future.result()
         finally:
             monitor.stop()  # for where we leave early; the builder ends after its step

@@ -11,9 +11,10 @@ from time import perf_counter
 from clipspect.base.errors import BackendError
 from clipspect.base.files import FileEntry
 from clipspect.base.lock import locked
+from clipspect.base.progress import Progress, quiet
 from clipspect.base.version import __version__
 from clipspect.engines.tensorrt import cuda, store
-from clipspect.engines.tensorrt.build import Progress, build_plan, known_capabilities
+from clipspect.engines.tensorrt.build import build_plan, known_capabilities
 from clipspect.engines.tensorrt.library import Library, library
 from clipspect.engines.tensorrt.manifest import ENGINE_SCHEMA_VERSION, EngineManifest, Facts, Ranges
 from clipspect.engines.tensorrt.options import TensorRtOptions
@@ -36,7 +37,7 @@ def compile_graph(
     *,
     capabilities: Sequence[str] = (),
     force: bool = False,
-    progress: Progress = lambda phase, done: None,
+    progress: Progress = quiet,
 ) -> Compiled:
     """Build the engine of a verified ONNX file, unless the cache has it and it takes these shapes.
 
