@@ -22,7 +22,7 @@ from support.control_groups import limited, run_in
 
 SIDE, DIM = handmade.SIDE, handmade.DIM
 ENGINES = ["onnxruntime", "openvino"]
-GRAPH = handmade.make_manifest().graph
+GRAPH = handmade.make_manifest().graphs["words"]
 
 
 def frames(count: int, grey: int = 51) -> dict[str, Any]:
