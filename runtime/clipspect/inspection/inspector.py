@@ -163,7 +163,7 @@ class Inspector:
         copied. With `keep_pictures` an outcome keeps its frame in full size, to be drawn. After `use_recipe`, frames
         that the engine has taken already keep the recipe that scored them, limits included; all others, fetched or not,
         get the new one. What `items` raises is raised after the outcomes of the items before it. To stop early, leave
-        the loop: what is under way is waited for, and no thread stays.
+        the loop: what is under way is waited for, a next item that does not come only for a second.
         Raises BackendError, and ClipspectError for a batch below 1.
         """
         _refuse_one(items, "stream")

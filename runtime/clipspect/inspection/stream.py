@@ -1,18 +1,21 @@
 """Many items in a row: while the engine scores some, others are read, decoded and resized.
 
-Three parties work at once: a pool of threads prepares frames (Pillow releases Python's lock while it
-decodes and resizes), one thread runs the engine, and whoever takes the outcomes finishes them. What is
+Four parties work at once: one thread waits for the source, a pool of threads prepares frames (Pillow releases Python's
+lock while it decodes and resizes), one thread runs the engine, and whoever takes the outcomes finishes them. What is
 under way is bounded, so a slow consumer holds everything up instead of filling the memory.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
+from queue import SimpleQueue
+from types import TracebackType
 from typing import Any, Protocol
 
 from clipspect.base.errors import ClipspectError, ImageError
@@ -24,6 +27,7 @@ from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.result import Result
 
 _END = object()
+_SOURCE_S = 1.0  # that a stream which ends waits for an item that it has asked for
 
 
 class Inspecting(Protocol):
@@ -54,14 +58,51 @@ class _Scored:
     answer: Answer
 
 
+class _Puller:
+    """A thread that asks the source for its next item. A context manager.
+
+    A source can wait for ever, for a part or for a lost camera: at the end it is waited for only for a moment. Then the
+    thread is left behind; it ends with the item that it waits for, or with the process.
+    """
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self._wanted: SimpleQueue[Future[Any] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="clipspect-source", daemon=True)
+
+    def next(self) -> Future[Any]:
+        """The next item, or _END, on its way."""
+        future: Future[Any] = Future()
+        self._wanted.put(future)
+        return future
+
+    def __enter__(self) -> _Puller:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._wanted.put(None)
+        self._thread.join(_SOURCE_S)
+
+    def _run(self) -> None:
+        while (future := self._wanted.get()) is not None:
+            try:
+                future.set_result(next(self._items, _END))
+            except BaseException as error:
+                future.set_exception(error)
+
+
 def outcomes_of(
     inspector: Inspecting, items: Iterable[Item | FrameLike], batch: int = 1, *, keep_pictures: bool = False
 ) -> Generator[Outcome, None, None]:
     """An outcome for each item, in their order; plain frames become items of the caller.
 
     `batch` frames go through one run of the engine. With `keep_pictures` outcomes keep their frames in full size. What
-    the iterable raises is raised after the outcomes of the items before it; a BackendError ends the stream. Closing the
-    iterator waits for the run of the engine and the frame that are under way, and leaves no thread.
+    the iterable raises is raised after the outcomes of the items before it; a BackendError ends the stream at once. When
+    the stream ends, however it does, the run of the engine and the frames that are under way are waited for, and no
+    thread stays but that of a source which gives no item for longer than a second.
     """
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise ClipspectError(f"batch: expected a number from 1, found {batch!r}")
@@ -78,14 +119,15 @@ def _outcomes(
     failure: BaseException | None = None
     ended = False
     with ExitStack() as stack:
-        pool = ThreadPoolExecutor(inspector.workers + 1, "clipspect-frames")  # one can wait for a camera
+        puller = stack.enter_context(_Puller(items))
+        pool = ThreadPoolExecutor(inspector.workers, "clipspect-frames")
         stack.callback(pool.shutdown)
         engine = ThreadPoolExecutor(1, "clipspect-engine")
         stack.callback(engine.shutdown, cancel_futures=True)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # the first to be called
         while groups or not ended:
             if pull is None and not ended and len(groups) < most:
-                pull = pool.submit(next, items, _END)
+                pull = puller.next()
             if pull is not None:
                 oldest: list[Future[Any]] = [*list(groups)[:1], pull]
                 wait(oldest, return_when=FIRST_COMPLETED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,50 @@ def test_an_engine_that_fails_ends_the_stream_with_its_error(tiny_bundle: Path) 
     with pytest.raises(BackendError, match="closed"):
         list(results)
     assert not ours()
+
+
+class Trigger:
+    """Frames, the last of which never comes: until `release` is called, which waits for the thread that waits for it."""
+
+    def __init__(self, before_the_last: Callable[[], object] = lambda: None) -> None:
+        self._before_the_last = before_the_last
+        self._released = threading.Event()
+
+    def frames(self) -> Iterator[np.ndarray[Any, Any]]:
+        yield grey(1)
+        self._before_the_last()
+        yield grey(2)
+        self._released.wait(timeout=300)
+        yield grey(3)
+
+    def release(self) -> None:
+        assert ours() == ["clipspect-source"]
+        self._released.set()
+        while ours():
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("leave", [GeneratorExit, KeyboardInterrupt])
+def test_a_stream_can_be_left_while_its_source_waits_for_a_frame_that_never_comes(
+    tiny_bundle: Path, leave: type[BaseException]
+) -> None:
+    trigger = Trigger()
+    with clipspect.load(tiny_bundle, threads=WORKERS) as inspector:
+        outcomes = inspector.stream(trigger.frames())
+        assert scores(itertools.islice(outcomes, 2)) == [1, 2]
+        with pytest.raises(leave):
+            outcomes.throw(leave)
+        trigger.release()
+
+
+def test_an_engine_that_fails_ends_the_stream_while_its_source_waits_for_a_frame_that_never_comes(
+    tiny_bundle: Path,
+) -> None:
+    inspector = clipspect.load(tiny_bundle, threads=WORKERS)
+    trigger = Trigger(before_the_last=inspector.close)
+    with pytest.raises(BackendError, match="closed"):
+        list(inspector.stream(trigger.frames()))
+    trigger.release()
 
 
 def test_two_streams_of_one_inspector_share_its_engine(inspector: Inspector) -> None:
