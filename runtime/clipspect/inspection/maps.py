@@ -14,6 +14,7 @@ from clipspect.frame.views import Box
 Map = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
+_ROUNDING = 1e-6  # several times what the means of two pixels can be off in float32
 _STRIP = 32  # rows at a time: what is made in between stays small, in the processor's cache and in used memory
 
 
@@ -84,6 +85,25 @@ def box_over(anomaly_map: Map, width: int, height: int, limit: float) -> Box | N
     left, right = _taps(over.shape[1], width).near(int(columns[0]), int(columns[-1]))
     top, bottom = _taps(over.shape[0], height).near(int(rows[0]), int(rows[-1]))
     return Box(left, top, right, bottom)
+
+
+def peak_in_source(anomaly_map: Map, width: int, height: int) -> float:
+    """`to_source_size(anomaly_map, width, height).max()`, and little more is made than what can be the largest value.
+
+    The largest value beside the map's own largest is a bound: model pixels below it have no part in a larger one.
+    """
+    rows, columns = anomaly_map.shape
+    if rows < height or columns < width:
+        row, column = divmod(int(anomaly_map.argmax()), columns)
+        alone = np.zeros_like(anomaly_map)
+        alone[row, column] = 1
+        beside = box_over(alone, width, height, 0.5)
+        assert beside is not None
+        bound = float(enlarge(anomaly_map, width, height, beside).max())
+        box = box_over(anomaly_map, width, height, bound - _ROUNDING * float(np.abs(anomaly_map).max()))
+        if box is not None:
+            return float(enlarge(anomaly_map, width, height, box).max())
+    return float(to_source_size(anomaly_map, width, height).max())
 
 
 def _widen(anomaly_map: Map, taps: _Taps) -> Floats:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.inspection.maps import to_source_size
+from clipspect.inspection.maps import peak_in_source, to_source_size
 from clipspect.inspection.regions import Region
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
@@ -53,10 +53,10 @@ class Result:
         """The map in the source image's size, float32 (height, width); made at the first reading and kept."""
         return to_source_size(self.model_map, *self.size)
 
-    @property
+    @cached_property
     def peak(self) -> float:
-        """The largest value of `anomaly_map`."""
-        return self.regions[0].peak if self.regions else float(self.anomaly_map.max())
+        """The largest value of `anomaly_map`, which need not be made for it."""
+        return self.regions[0].peak if self.regions else peak_in_source(self.model_map, *self.size)
 
 
 def decide(score: float, limits: Limits | None) -> Verdict | None:

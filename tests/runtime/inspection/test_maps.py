@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from hypothesis import given, settings
@@ -9,20 +11,26 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipspect.frame.views import Box
-from clipspect.inspection.maps import box_over, enlarge, to_source_size
+from clipspect.inspection.maps import box_over, enlarge, peak_in_source, to_source_size
 from clipspect.inspection.regions import find_regions, regions_in_source
 
+Map = npt.NDArray[np.float32]
 SIDES = st.integers(1, 24)
 SOURCE_SIDES = st.integers(1, 70)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def noise(rows: int, columns: int, seed: int) -> npt.NDArray[np.float32]:
+def noise(rows: int, columns: int, seed: int) -> Map:
     """Values with ties: limits are then often met exactly."""
     return np.random.default_rng(seed).integers(0, 8, (rows, columns)).astype(np.float32) / 7
 
 
-def by_pil(anomaly_map: npt.NDArray[np.float32], width: int, height: int) -> npt.NDArray[np.float32]:
+def smooth(rows: int, columns: int, seed: int) -> Map:
+    """As a model's map is, which was enlarged itself."""
+    return to_source_size(np.random.default_rng(seed).standard_normal((3, 3)).astype(np.float32), columns, rows)
+
+
+def by_pil(anomaly_map: Map, width: int, height: int) -> Map:
     resized = np.asarray(Image.fromarray(anomaly_map).resize((width, height), Image.Resampling.BILINEAR))
     return np.clip(resized, anomaly_map.min(), anomaly_map.max())
 
@@ -72,6 +80,15 @@ def test_regions_of_the_model_map_are_those_of_the_map_in_the_sources_size(
     anomaly_map, limit = noise(rows, columns, seed), float(np.float32(sevenths) / np.float32(7))
     whole = find_regions(to_source_size(anomaly_map, width, height), limit)
     assert regions_in_source(anomaly_map, width, height, limit) == whole
+
+
+@settings(max_examples=300)
+@given(SIDES, SIDES, SOURCE_SIDES, SOURCE_SIDES, SEEDS, st.sampled_from([noise, lambda *given: -noise(*given), smooth]))
+def test_the_peak_is_the_largest_value_of_the_map_in_the_sources_size(
+    rows: int, columns: int, width: int, height: int, seed: int, draw: Callable[[int, int, int], Map]
+) -> None:
+    anomaly_map = draw(rows, columns, seed)
+    assert peak_in_source(anomaly_map, width, height) == to_source_size(anomaly_map, width, height).max()
 
 
 def test_a_small_spot_is_looked_for_in_a_small_box() -> None:
