@@ -79,6 +79,7 @@ class Watching:
         assert self.process.poll() is None, self.said()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """The exit status after a signal."""
+        """The exit status after a signal, which a process that only starts does not know yet."""
+        self.wait_until(lambda: '"status": "online"' in self.said())
         self.process.send_signal(number)
         return self.process.wait(PATIENCE_S)
