@@ -26,7 +26,7 @@ class Item:
         return source_name(self.frame) or f"{self.source}#{self.number}"
 
 
-def items_of(frames: Iterable[Item | FrameLike]) -> Iterator[Item]:
-    """Items as they are; plain frames, numbered, as items of the caller that were captured when they were taken."""
+def items_of(frames: Iterable[Item | FrameLike], source: str = CALLER) -> Iterator[Item]:
+    """Items as they are; plain frames, numbered, as items of the source that were captured when they were taken."""
     for number, frame in enumerate(frames):
-        yield frame if isinstance(frame, Item) else Item(CALLER, number, datetime.now(timezone.utc), frame)
+        yield frame if isinstance(frame, Item) else Item(source, number, datetime.now(timezone.utc), frame)

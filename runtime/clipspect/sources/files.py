@@ -1,10 +1,11 @@
-"""What a person means by SOURCE: images, folders and globs, as one list in the order a person would give it."""
+"""Image files, folders and globs: as one list, in the order a person would give it."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,47 +13,76 @@ from clipspect.base.errors import ImageError
 from clipspect.frame.image_files import IMAGE_SUFFIXES, natural_key
 from clipspect.frame.item import Item
 
+FILES, CAMERA, VIDEO = "files", "camera", "video"
 _VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+_NOT_YET = {
+    CAMERA: "cameras and streams are not read yet: save images and give their folder",
+    VIDEO: "videos are not read yet: save the frames as images and give their folder",
+}
+
+
+@dataclass(frozen=True)
+class Files:
+    """Images on disk: a source whose length is known. Each is captured at its last change."""
+
+    source: str  # as a person gave it
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[Item]:
+        for number, path in enumerate(self.paths):
+            try:
+                changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+            except OSError:
+                changed = None  # what is wrong with the file is told when it is read
+            yield Item(self.source, number, changed, path)
 
 
 def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
     """Every image of the sources, each once: files as given, folders with their subfolders in natural order.
 
     In a folder only files with an image's suffix count, and nothing hidden; nor what lies in the folder `skip`, where
-    an earlier run wrote its overlays. Raises ImageError for a source that does
-    not exist, holds no image, or is a video or a camera.
+    an earlier run wrote its overlays. Raises ImageError for a source that
+    does not exist, holds no image, or is a video or a camera.
     """
-    found: dict[Path, None] = {}
-    for source in sources:
-        images = [path for path in _images_of(source) if skip is None or not _inside(path, skip)]
-        if not images:
-            raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
-        found.update(dict.fromkeys(images))
-    return list(found)
+    return list(dict.fromkeys(path for source in sources for path in images_of(source, skip)))
 
 
-def items_of_files(paths: Sequence[Path]) -> Iterator[Item]:
-    """Each file as an item, captured at its last change; its source is its folder."""
-    for number, path in enumerate(paths):
-        try:
-            changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-        except OSError:
-            changed = None  # what is wrong with the file is told when it is read
-        yield Item(str(path.parent), number, changed, path)
+def images_of(source: str, skip: Path | None = None) -> list[Path]:
+    """The same for one of them."""
+    if (kind := kind_of(source)) != FILES:
+        raise not_yet(source, kind)
+    images = [path for path in _named_by(source) if skip is None or not _inside(path, skip)]
+    if not images:
+        raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
+    return images
+
+
+def kind_of(source: str) -> str:
+    """What a person means by a source that names no scheme: FILES, VIDEO or CAMERA."""
+    path = Path(source)
+    if path.is_dir():
+        return FILES
+    if "://" in source or source.startswith("/dev/") or (source.isdigit() and not path.exists()):
+        return CAMERA
+    return VIDEO if path.suffix.lower() in _VIDEO_SUFFIXES else FILES
+
+
+def not_yet(source: str, kind: str) -> ImageError:
+    """What is said of a video or a camera."""
+    return ImageError(f"{source}: {_NOT_YET[kind]}")
 
 
 def _inside(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def _images_of(source: str) -> Iterator[Path]:
+def _named_by(source: str) -> Iterator[Path]:
     path = Path(source)
     if path.is_dir():
         yield from _images_in(path)
-    elif "://" in source or source.startswith("/dev/") or (source.isdigit() and not path.exists()):
-        raise ImageError(f"{source}: cameras and streams are not read yet: save images and give their folder")
-    elif path.suffix.lower() in _VIDEO_SUFFIXES:
-        raise ImageError(f"{source}: videos are not read yet: save the frames as images and give their folder")
     elif path.exists():
         yield path
     elif glob.has_magic(source):

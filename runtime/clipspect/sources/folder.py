@@ -7,6 +7,7 @@ writes to a network share.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import threading
 import time
@@ -17,6 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 
+from clipspect.base.errors import ImageError
 from clipspect.frame.image_files import IMAGE_SUFFIXES
 from clipspect.frame.item import Item
 from clipspect.sources.part import Part
@@ -42,22 +44,22 @@ class Folder:
     """New files of a folder and its subfolders, each when it has not changed for `settle` seconds.
 
     Only images by their suffix count; hidden files and folders, links, and what lies in `skip` do not. `known` says
-    whether a part is inspected already. `problem` is told when the folder cannot be read, and None when it can again.
-    Any thread may call.
+    whether a part is inspected already. `problem` is told with each scan why the folder cannot be read, None when it
+    can. Any thread may call.
     """
 
     def __init__(
         self,
         root: Path,
         *,
-        skip: Path,
+        skip: Path | None,
         settle: float,
         give_up: float,
         known: Callable[[Part], bool],
         problem: Callable[[str | None], None],
     ) -> None:
         self.root = root
-        self._skip = os.path.realpath(skip)
+        self._skip = None if skip is None else os.path.realpath(skip)
         self._settle, self._give_up = settle, max(settle, give_up)
         self._known, self._problem = known, problem
         self._lock = threading.Lock()
@@ -166,6 +168,44 @@ class Folder:
                     continue  # a subfolder that has gone since it was listed
                 problem = f"{self.root / where}: cannot be read ({error.strerror or error}): waiting for it"
         self._problem(problem)
+
+
+def folder(
+    root: str | os.PathLike[str],
+    *,
+    settle: float = 1.0,
+    skip: str | os.PathLike[str] | None = None,
+    stop: object = False,
+) -> Iterator[Item]:
+    """Every image that is in a folder or comes into it, subfolders included, once it did not change for so long.
+
+    It waits for the next until `stop` is true. A file that is overwritten, or touched, comes again. What came is
+    remembered in memory, for this iterator alone: for exactly once across restarts there is `clipspect watch`. Nothing
+    that lies in `skip` comes. A folder that has gone is waited for, with a warning in the log `clipspect`. Raises
+    ImageError when it is not there at the start.
+    """
+    if not os.path.isdir(root):
+        raise ImageError(f"{os.fspath(root)}: no such folder: create it, or mount it first")
+    return _each_once(Path(root), settle, None if skip is None else Path(skip), stop)
+
+
+def _each_once(root: Path, settle: float, skip: Path | None, stop: object) -> Iterator[Item]:
+    came: set[str] = set()
+    told: list[str | None] = [None]
+
+    def problem(text: str | None) -> None:
+        if text is not None and text != told[0]:
+            logging.getLogger("clipspect").warning(text)
+        told[0] = text
+
+    watched = Folder(
+        root, skip=skip, settle=settle, give_up=settle, known=lambda part: part.id in came, problem=problem
+    )
+    for item in watched.ready(stop):
+        candidate = watched.under_way(item)
+        came.add(candidate.part.id)
+        watched.release(candidate)
+        yield item
 
 
 def _suffix(name: str) -> str:
