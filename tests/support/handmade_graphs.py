@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float32]
 Galleries = dict[str, Array]
 
 
-def brightness(side: int, dim: int) -> bytes:
+def brightness(side: int, dim: int, scale: float = 1 / 255) -> bytes:
     """Zero-shot: the map is the grey value, 0 to 1; the score is its maximum times the largest text feature."""
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
@@ -29,7 +29,7 @@ def brightness(side: int, dim: int) -> bytes:
         helper.make_node("ReduceMax", ["text_features"], ["one"], keepdims=0),
         helper.make_node("Mul", ["largest", "one"], ["score"]),
     ]
-    constants = {"channel": np.array([3]), "sides": np.array([1, 2]), "scale": np.float32(1 / 255)}
+    constants = {"channel": np.array([3]), "sides": np.array([1, 2]), "scale": np.float32(scale)}
     return _model(nodes, _zero_shot_inputs(side, dim), _zero_shot_outputs(side), constants)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 class Progress(Protocol):
     """Called as the work goes on: the step in a few words, and how much of it is done, of how much.
 
-    `total` is a count of things, or 1 where only a share is known.
+    `total` is a count of things, infinite where nobody knows it, or 1 where only a share is known.
     """
 
     def __call__(self, step: str, done: float, total: float, /) -> None: ...

@@ -30,6 +30,18 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", metavar="N", type=count, help="threads of the engine (default: the engine's)")
 
 
+def add_sinks(parser: argparse.ArgumentParser) -> None:
+    """--sink, as often as wanted."""
+    parser.add_argument(
+        "--sink",
+        metavar="NAME[:ARGUMENT]",
+        dest="sinks",
+        action="append",
+        default=[],
+        help="where records go besides, as often as wanted: jsonl:FILE, csv:FILE, or a sink of another package",
+    )
+
+
 def engine_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options that `clipspect.load` takes."""
     given = {"device": args.device, "precision": args.precision, "threads": args.threads}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
+_REFRESH_S = 0.05
 _SHARE = "{l_bar}{bar}| {elapsed}"  # where the total is no count of things
 
 
@@ -16,6 +19,7 @@ class ProgressBar:
         """`unit` is what `total` counts, e.g. "image"; without one the bar shows a share."""
         self._unit = unit
         self._bar: Any = None
+        self._drawn = -math.inf
 
     def __call__(self, step: str, done: float, total: float, /) -> None:
         if self._bar is None:
@@ -24,10 +28,20 @@ class ProgressBar:
             shown = {"unit": f" {self._unit}s"} if self._unit else {"bar_format": _SHARE}
             # what was done before this run began says nothing of how long the rest takes
             self._bar = tqdm(total=total, initial=done, disable=None, file=sys.stderr, leave=False, **shown)
-        self._bar.total = total
+        self._bar.total = total if math.isfinite(total) else None
         self._bar.set_description_str(step, refresh=False)
-        self._bar.update(done - self._bar.n)
-        self._bar.refresh()
+        self._bar.n = done
+        if done >= total or monotonic() - self._drawn > _REFRESH_S:
+            self._bar.refresh()
+            self._drawn = monotonic()
+
+    def write(self, line: str, file: TextIO) -> None:
+        """Print a line above the bar; a program that reads it gets it at once."""
+        if self._bar is None:
+            print(line, file=file)
+        else:
+            self._bar.write(line, file=file)
+        file.flush()
 
     def __enter__(self) -> ProgressBar:
         return self

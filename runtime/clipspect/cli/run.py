@@ -1,25 +1,28 @@
-"""`clipspect run`: inspect images, folders and globs."""
+"""`clipspect run`: inspect images, folders, globs, and whatever else a source gives."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Generator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clipspect.base.errors import ClipspectError
-from clipspect.cli.arguments import add_engine, count, engine_options, number
+from clipspect.cli.arguments import add_engine, add_sinks, count, engine_options, number
+from clipspect.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from clipspect.inspection.inspector import Inspector
+    from clipspect.inspection.record import Record
     from clipspect.sinks.overlay import HeatScale
-    from clipspect.sinks.results import ResultFolder, Row
+    from clipspect.sinks.sink import Sink
+    from clipspect.sources.registry import Sources
 
 _DESCRIPTION = """Inspect images and print one row each. An image that cannot be read is reported, the others are
 inspected, and the exit status is then 1. A "fail" verdict is a result, not an error."""
@@ -28,7 +31,13 @@ inspected, and the exit status is then 1. A "fail" verdict is a result, not an e
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("run", help="inspect images, folders and globs", description=_DESCRIPTION)
     parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="image, folder (with its subfolders) or glob")
+    parser.add_argument(
+        "sources",
+        metavar="SOURCE",
+        nargs="+",
+        help="image, folder (with its subfolders), glob, folder:PATH (one that grows, until ctrl-C), or a scheme of "
+        "another package",
+    )
     parser.add_argument("--recipe", metavar="NAME", help="recipe of the bundle (default: its only one)")
     add_engine(parser)
     parser.add_argument("--batch", metavar="N", type=count, default=1, help="images per run of the engine (default: 1)")
@@ -41,40 +50,54 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="map values drawn coldest and hottest, the same for all images (default: the method's range)",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="write results.jsonl, results.csv and overlays/ here")
+    add_sinks(parser)
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout, and nothing else there")
 
 
 def run(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from clipspect.inspection.inspector import load
-    from clipspect.sources.files import find_images
+    from clipspect.sinks.registry import open_sink
+    from clipspect.sources.registry import open_sources
 
-    paths = find_images(args.sources, skip=args.out)
+    sources = open_sources(args.sources, skip=args.out)
+    others = [open_sink(text) for text in args.sinks]
     with contextlib.ExitStack() as stack:
         inspector = stack.enter_context(
             load(args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args))
         )
-        folder = _result_folder(args, paths, inspector)
-        if folder is not None:
-            stack.enter_context(folder)
-        bar = stack.enter_context(tqdm(total=len(paths), unit=" images", disable=None, file=sys.stderr, leave=False))
-        report = _Report(args.json, bar)
-        for row in stack.enter_context(contextlib.closing(_inspect(inspector, paths, args.batch, folder))):
-            report.add(row)
-            if folder is not None:
-                folder.write(row)
-    report.finish(inspector, args.out)
-    return 1 if report.errors else 0
+        bar = stack.enter_context(ProgressBar("image"))
+        sinks = [*_pictures(args, inspector), *others, *_documents(args.out), *_shown(args.json, bar)]
+        for sink in sinks:
+            stack.enter_context(sink)
+        summary = _Summary()
+        _inspect(inspector, sources, args.batch, sinks, summary, bar)
+    print(summary.line(inspector, args.out), file=sys.stderr)
+    return 1 if summary.errors else 0
 
 
-def _result_folder(args: argparse.Namespace, paths: list[Path], inspector: Inspector) -> ResultFolder | None:
+def _inspect(
+    inspector: Inspector, sources: Sources, batch: int, sinks: list[Sink], summary: _Summary, bar: ProgressBar
+) -> None:
+    from clipspect.inspection.record import record_of
+    from clipspect.sinks.sink import with_files
+
+    total = math.inf if sources.total is None else sources.total
+    keep_pictures = any(sink.keeps_pictures for sink in sinks)
+    bar("", 0, total)
+    with contextlib.closing(inspector.stream(sources, batch, keep_pictures=keep_pictures)) as outcomes:
+        for done, outcome in enumerate(outcomes, 1):
+            record = with_files(record_of(outcome, inspector), outcome, sinks)
+            for sink in sinks:
+                sink.take(record, outcome)
+            summary.add(record)
+            bar("", done, total)
+
+
+def _pictures(args: argparse.Namespace, inspector: Inspector) -> Iterable[Sink]:
+    from clipspect.sinks.overlays import Overlays
+
     scale = _heat_scale(args, inspector)
-    if args.out is None:
-        return None
-    from clipspect.sinks.results import ResultFolder
-
-    return ResultFolder(args.out, paths, scale)
+    return [] if args.out is None else [Overlays(args.out, scale)]
 
 
 def _heat_scale(args: argparse.Namespace, inspector: Inspector) -> HeatScale:
@@ -86,20 +109,21 @@ def _heat_scale(args: argparse.Namespace, inspector: Inspector) -> HeatScale:
     return scale
 
 
-def _inspect(
-    inspector: Inspector, paths: list[Path], batch: int, folder: ResultFolder | None
-) -> Generator[Row, None, None]:
-    """A row for every path, in their order; close it before the inspector."""
-    from clipspect.sinks.results import row_of
-    from clipspect.sources.files import items_of_files
+def _documents(out: Path | None) -> Iterable[Sink]:
+    from clipspect.sinks.csv_file import CsvFile
+    from clipspect.sinks.json_lines import JsonLines
 
-    items = items_of_files(paths)
-    with contextlib.closing(inspector.stream(items, batch, keep_pictures=folder is not None)) as outcomes:
-        for outcome in outcomes:
-            row = row_of(outcome)
-            if folder is not None and outcome.result is not None and outcome.frame is not None:
-                row["overlay"] = folder.draw(paths[outcome.item.number], outcome.frame, outcome.result)
-            yield row
+    return [] if out is None else [JsonLines(out / "results.jsonl"), CsvFile(out / "results.csv")]
+
+
+def _shown(as_json: bool, bar: ProgressBar) -> Iterable[Sink]:
+    from clipspect.sinks.json_lines import JsonPrinter
+    from clipspect.sinks.terminal import Errors, Table
+
+    def to_stdout(line: str) -> None:
+        bar.write(line, sys.stdout)
+
+    return [Errors(lambda line: bar.write(line, sys.stderr)), JsonPrinter(to_stdout) if as_json else Table(to_stdout)]
 
 
 def engine_words(inspector: Inspector) -> str:
@@ -110,48 +134,30 @@ def engine_words(inspector: Inspector) -> str:
     return f"{engine} ({inspector.reason})" if inspector.reason else engine
 
 
-@dataclass
-class _Report:
-    """What a person or a program sees while the run goes on."""
+class _Summary:
+    """What there is to say at the end."""
 
-    as_json: bool
-    bar: Any  # tqdm; it keeps rows and progress bar apart on a terminal
-    errors: int = 0
-    milliseconds: list[float] = field(default_factory=list)
-    verdicts: Counter[str] = field(default_factory=Counter)
-    start: float = field(default_factory=perf_counter)
+    def __init__(self) -> None:
+        self.errors = 0
+        self._milliseconds: list[float] = []
+        self._verdicts: Counter[str] = Counter()
+        self._start = perf_counter()
 
-    def add(self, row: Row) -> None:
-        from clipspect.sinks.results import TABLE_HEADER, json_line, table_line
-
-        self.bar.update()
-        if row["error"] is None:
-            self.milliseconds.append(sum(row["timings_ms"].values()))
-            self.verdicts[row["verdict"] or "scored"] += 1
-        else:
+    def add(self, record: Record) -> None:
+        if record.timings_ms is None:
             self.errors += 1
-            self._print(f"clipspect: {row['error']}", sys.stderr)
-        if self.as_json:
-            self._print(json_line(row))
-        elif row["error"] is None:
-            if len(self.milliseconds) == 1:
-                self._print(TABLE_HEADER)
-            self._print(table_line(row))
+        else:
+            self._milliseconds.append(record.timings_ms.total)
+            self._verdicts[record.verdict or "scored"] += 1
 
-    def finish(self, inspector: Inspector, out: Path | None) -> None:
-        """One line of summary on stderr."""
-        parts = [f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())]
-        if self.milliseconds:
-            rate = len(self.milliseconds) / (perf_counter() - self.start)
-            parts.append(f"median {statistics.median(self.milliseconds):.1f} ms an image, {rate:.1f} images a second")
+    def line(self, inspector: Inspector, out: Path | None) -> str:
+        parts = [f"{count} {verdict}" for verdict, count in sorted(self._verdicts.items())]
+        if self._milliseconds:
+            rate = len(self._milliseconds) / (perf_counter() - self._start)
+            parts.append(f"median {statistics.median(self._milliseconds):.1f} ms an image, {rate:.1f} images a second")
             parts.append(engine_words(inspector))
         if self.errors:
             parts.append(f"{self.errors} could not be read")
         if out is not None:
             parts.append(f"written to {out}")
-        print(f"clipspect: {', '.join(parts)}", file=sys.stderr)
-
-    def _print(self, line: str, file: Any = None) -> None:
-        file = file or sys.stdout
-        self.bar.write(line, file=file)
-        file.flush()  # a program that reads the rows gets each when it is there
+        return f"clipspect: {', '.join(parts)}"

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.cli.arguments import add_engine, engine_options, number
+from clipspect.cli.arguments import add_engine, add_sinks, engine_options, number
 from clipspect.sinks.sorting import MODES
 
 if TYPE_CHECKING:
     from clipspect.inspection.inspector import Inspector
-    from clipspect.sinks.results import Row
 
 _DESCRIPTION = """Inspect every image that is in FOLDER or comes into it, subfolders included, once it is complete,
 until the command is stopped. Each has exactly one line in DIR/results.jsonl, however often the command is
@@ -21,12 +20,14 @@ stopped, killed or without power in between. A file is known by its name, size a
 is overwritten, or touched, is a new part. Hidden files, links, and names that do not end as an image's
 (part.png.tmp) are left alone; a file is complete when it has not changed for --settle seconds and can be decoded."""
 
-_EPILOG = """DIR/results.jsonl has a JSON object a line, as clipspect run --json prints, with id, time, file (name,
-size, mtime_ns), recipe, and sorted, the image's path in DIR. DIR/health.json, also a line on stderr, is renewed every
-minute. Images are sorted to DIR/pass, uncertain, fail, unjudged (the recipe has no limits) and error (cannot be
-read). SIGTERM ends the command with status 0, ctrl-C with 130; the image at hand is finished first. A full disk or a
-folder that has gone is waited for. MQTT: results go to TOPIC/result, at least once each (compare their id), kept in
-the log while the broker is away; TOPIC/status is retained, with a last will."""
+_EPILOG = """DIR/results.jsonl has a record a line (docs/record.schema.json), as clipspect run --json prints and MQTT
+publishes: its id is the file's, item.file has name, size and mtime_ns, files.sorted the image's path in DIR.
+DIR/health.json, also a line on stderr, is renewed every minute, and says what ended the command if it failed.
+Images are sorted to DIR/pass, uncertain, fail, unjudged (the recipe has no limits) and error (cannot be read).
+SIGTERM ends the command with status 0, ctrl-C with 130; the image at hand is finished first. A full disk or a folder
+that has gone is waited for. MQTT: records go to TOPIC/result, at least once each (compare their id), kept in the log
+while the broker is away; TOPIC/status is retained, with a last will. A --sink gets a record before it is in the log: a
+second time if the process is killed in between."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,6 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--mqtt", metavar="URL", help="publish, too: mqtt://[USER@]HOST[:PORT]/TOPIC, mqtts:// with TLS"
     )
     parser.add_argument("--mqtt-password", metavar="FILE", type=Path, help="whose first line is the user's password")
+    add_sinks(parser)
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout instead of the table")
 
 
@@ -76,12 +78,17 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.line.stop import Stop
     from clipspect.line.watcher import Plan, Watcher
     from clipspect.sinks.broker import parse_broker
+    from clipspect.sinks.json_lines import JsonPrinter
+    from clipspect.sinks.registry import open_sink
+    from clipspect.sinks.terminal import Errors, Table
 
     if args.mqtt_password is not None and args.mqtt is None:
         raise ClipspectError("--mqtt-password: there is no --mqtt that it belongs to")
     broker = parse_broker(args.mqtt, args.mqtt_password) if args.mqtt is not None else None
-    plan = Plan(args.folder, args.out, args.sort, args.settle, args.give_up, args.health, broker)
-    with Stop() as stop, Watcher(plan, stop, _Rows(args.json)) as watcher:
+    sinks = tuple(open_sink(text) for text in args.sinks)
+    plan = Plan(args.folder, args.out, args.sort, args.settle, args.give_up, args.health, broker, sinks)
+    shown = (Errors(_say), JsonPrinter(_print) if args.json else Table(_print))
+    with Stop() as stop, Watcher(plan, stop, shown) as watcher:
         with load(
             args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args)
         ) as inspector:
@@ -105,25 +112,12 @@ def _say_start(args: argparse.Namespace, inspector: Inspector) -> None:
     )
 
 
-class _Rows:
-    """A row an image on stdout, errors on stderr."""
+def _print(line: str) -> None:
+    print(line, flush=True)
 
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-        self._headed = False
 
-    def __call__(self, row: Row) -> None:
-        from clipspect.sinks.results import TABLE_HEADER, json_line, table_line
-
-        if row["error"] is not None:
-            print(f"clipspect: {row['error']}", file=sys.stderr, flush=True)
-        if self._as_json:
-            print(json_line(row), flush=True)
-        elif row["error"] is None:
-            if not self._headed:
-                print(TABLE_HEADER)
-            self._headed = True
-            print(table_line(row), flush=True)
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _seconds(text: str) -> float:

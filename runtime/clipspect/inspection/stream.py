@@ -100,7 +100,7 @@ def outcomes_of(
     """An outcome for each item, in their order; plain frames become items of the caller.
 
     `batch` frames go through one run of the engine. With `keep_pictures` outcomes keep their frames in full size. What
-    the iterable raises is raised after the outcomes of the items before it; a BackendError ends the stream at once. When
+    the iterable raises is raised after the outcomes of the items before it; a BackendError ends the stream. When
     the stream ends, however it does, the run of the engine and the frames that are under way are waited for, and no
     thread stays but that of a source which gives no item for longer than a second.
     """

@@ -1,4 +1,4 @@
-"""How the watcher is: counts, the backlog, what is wrong now. For a line each minute and a file that programs read."""
+"""How the watcher is: counts, the backlog, what is wrong now."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import statistics
 import sys
 import threading
 from collections import Counter, deque
-from datetime import datetime, timezone
 from time import monotonic
 from typing import Any
 
+from clipspect.base import clock
+
 _LATENCIES = 100  # images, the last ones, that the median is of
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601, to the millisecond."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def say(text: str) -> None:
@@ -52,12 +48,17 @@ class Health:
         elif text is None and before is not None:
             say(f"{what}: works again")
 
+    def failed(self, text: str) -> None:
+        """What ends the watcher: it stays among the problems, and is told by whoever reports the error."""
+        with self._lock:
+            self._problems["end"] = text
+
     def document(self, status: str, backlog: int, mqtt: dict[str, Any] | None) -> dict[str, Any]:
         """As JSON. `latency_p50_ms` is from a file's last change, as it was seen, to its line in the log."""
         with self._lock:
             return {
                 "status": status,
-                "time": now(),
+                "time": clock.now(),
                 "uptime_s": round(monotonic() - self._start, 1),
                 "inspected": sum(self._verdicts.values()),
                 "verdicts": dict(self._verdicts),

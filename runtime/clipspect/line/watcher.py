@@ -7,12 +7,9 @@ file is done, and what is left (the index, the sorting, MQTT) is caught up with 
 from __future__ import annotations
 
 import errno
-import json
 import sqlite3
-import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +18,19 @@ from types import TracebackType
 from typing import Any
 
 from clipspect.base.errors import ClipspectError
-from clipspect.base.files import atomic_file
 from clipspect.base.lock import locked
+from clipspect.base.plug_ins import described
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.outcome import Outcome
-from clipspect.line.health import Health, now, say
+from clipspect.inspection.record import FileRecord, Record, record_of
+from clipspect.line.health import Health, say
+from clipspect.line.heartbeat import Heartbeat
 from clipspect.line.index import Index
 from clipspect.line.stop import Stop
 from clipspect.sinks.broker import Broker
 from clipspect.sinks.log import Log
-from clipspect.sinks.outbox import Outbox
-from clipspect.sinks.results import Row, json_line, row_of
+from clipspect.sinks.mqtt import Outbox
+from clipspect.sinks.sink import Sink, with_files
 from clipspect.sinks.sorting import VERDICT_FOLDERS, Sorter, verdict_folder
 from clipspect.sources.folder import Candidate, Folder
 from clipspect.sources.part import Part
@@ -40,11 +39,11 @@ RESULTS, HEALTH, OWN = "results.jsonl", "health.json", ".watch"
 _RETRY_S = 1.0  # between attempts at what a full disk or a lost share keeps from working
 _STEP_S = 0.1  # between two looks whether to stop
 _REMEDY = {
+    "sink": "mend what it writes to",
     "log": "make room",
     "index": "make room",
     "sorting": "make room and check the rights, or start again with another --sort",
 }
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Plan:
     give_up: float
     health_every: float
     broker: Broker | None = None
+    sinks: tuple[Sink, ...] = ()  # that take each record before it is in the log, and so perhaps twice
 
 
 class Watcher:
@@ -67,9 +67,10 @@ class Watcher:
     another watcher has, and a log that was damaged by other than an interruption.
     """
 
-    def __init__(self, plan: Plan, stop: Stop, show: Callable[[Row], None]) -> None:
+    def __init__(self, plan: Plan, stop: Stop, shown: Sequence[Sink] = ()) -> None:
+        """`shown` are the sinks that a person sees: what is in the log."""
         self.health = Health()
-        self._plan, self._stop, self._show = plan, stop, show
+        self._plan, self._stop, self._shown = plan, stop, shown
 
     def __enter__(self) -> Watcher:
         plan, own = self._plan, self._plan.out / OWN
@@ -90,6 +91,8 @@ class Watcher:
                 problem=lambda text: self.health.problem("folder", text),
             )
             self._outbox = self._made_outbox(own / "mqtt.json")
+            for sink in plan.sinks:
+                stack.enter_context(sink)
             self._close = stack.pop_all().close
         return self
 
@@ -103,26 +106,39 @@ class Watcher:
         return f"{found}: stop it, or choose another --out"
 
     def run(self, inspector: Inspector) -> None:
-        """Inspect what comes until stop is asked for. Raises BackendError; a disk that is full is waited for."""
-        self._recipe = inspector.recipe.name
+        """Inspect what comes until stop is asked for. A disk that is full is waited for; any other error is raised,
+        BackendError for one, and the last health document says it.
+        """
         with ExitStack() as stack:
             if self._outbox is not None:
-                self._outbox.start()
-                stack.callback(self._outbox.close)
-            over = threading.Event()
-            beat = threading.Thread(target=self._beat, args=(over,), name="clipspect-health")
-            beat.start()
-            stack.callback(beat.join)
-            stack.callback(over.set)
-            self._sort_last()
-            outcomes = stack.enter_context(closing(inspector.stream(self._folder.ready(self._stop))))
+                stack.enter_context(self._outbox)
+            stack.enter_context(Heartbeat(self._plan.out / HEALTH, self._plan.health_every, self.document, self.health))
+            try:
+                self._inspect(inspector)
+            except Exception as error:
+                self.health.failed(str(error) if isinstance(error, ClipspectError) else described(error))
+                raise
+
+    def _inspect(self, inspector: Inspector) -> None:
+        last = self._log.last()
+        if last is not None:  # the last run can have ended before its image was sorted
+            self._retry("sorting", lambda: self._sorter.sort(last))
+        with ExitStack() as stack:
+            outcomes = stack.enter_context(
+                closing(
+                    inspector.stream(
+                        self._folder.ready(self._stop),
+                        keep_pictures=any(sink.keeps_pictures for sink in self._plan.sinks),
+                    )
+                )
+            )
             stack.callback(self._folder.close)  # the first to be called: who waits for a file is let go
             for outcome in outcomes:
-                self._finish(self._folder.under_way(outcome.item), outcome)
+                self._finish(self._folder.under_way(outcome.item), outcome, inspector)
                 if self._stop:
                     break
 
-    def _finish(self, candidate: Candidate, outcome: Outcome) -> None:
+    def _finish(self, candidate: Candidate, outcome: Outcome, inspector: Inspector) -> None:
         """The outcome of a file under way: into the log, unless it is not yet to be told."""
         part = candidate.part
         if Part.at(self._plan.folder, part.name) != part:  # it has gone, or what was read may be a mixture
@@ -131,29 +147,24 @@ class Watcher:
         if outcome.error is not None and not candidate.last_try:
             self._folder.release(candidate, again=True)
             return
-        row = self._row(part, outcome)
-        if not (self._insist("log", lambda: self._append(row)) and self._insist("index", lambda: self._enter(part))):
+        record = record_of(outcome, inspector, id=part.id, file=FileRecord(part.name, part.size, part.mtime_ns))
+        record = with_files(record, outcome, (*self._plan.sinks, self._sorter))
+        if not (
+            all(self._give(sink, "sink", record, outcome) for sink in self._plan.sinks)
+            and self._give(self._log, "log", record, outcome)
+            and self._retry("index", lambda: self._enter(part))
+        ):
             return
         self._folder.release(candidate)
-        self.health.inspected(verdict_folder(row), (monotonic() - candidate.since) * 1e3)
-        self._show(row)
-        self._sort(part, row)
+        self.health.inspected(verdict_folder(record), (monotonic() - candidate.since) * 1e3)
+        if self._outbox is not None:
+            self._outbox.take(record, outcome)
+        for sink in self._shown:
+            sink.take(record, outcome)
+        self._give(self._sorter, "sorting", record, outcome)
 
-    def _row(self, part: Part, outcome: Outcome) -> Row:
-        row = row_of(outcome)
-        file = {"name": part.name, "size": part.size, "mtime_ns": part.mtime_ns}
-        row = {"id": part.id, "time": now(), "file": file, "recipe": self._recipe, **row}
-        return {**row, "sorted": self._sorter.target(part, row)}
-
-    def _append(self, row: Row) -> None:
-        try:
-            self._log.append(json_line(row))
-        except OSError as error:
-            if error.errno in _FULL:
-                raise
-            raise ClipspectError(
-                f"{self._log.path}: cannot be written ({error.strerror}): check the disk, then start the command again"
-            ) from error
+    def _give(self, sink: Sink, what: str, record: Record, outcome: Outcome) -> bool:
+        return self._retry(what, lambda: sink.take(record, outcome))
 
     def _enter(self, part: Part) -> None:
         try:
@@ -161,23 +172,16 @@ class Watcher:
         except sqlite3.OperationalError as error:  # a full disk; whatever else it is, the log has the line
             raise OSError(errno.ENOSPC, str(error), self._plan.out / OWN) from error
 
-    def _sort_last(self) -> None:
-        """What the last run committed to the log and may not have come to sort."""
-        row = self._log.last()
-        if row is not None:
-            self._sort(Part(**row["file"]), row)
-
-    def _sort(self, part: Part, row: Row) -> None:
-        self._insist("sorting", lambda: self._sorter.sort(part, row["sorted"], readable=row["error"] is None))
-
-    def _insist(self, what: str, action: Callable[[], None]) -> bool:
+    def _retry(self, what: str, action: Callable[[], None]) -> bool:
         """Until it works; False when stop is asked for before."""
         while True:
             try:
                 action()
             except OSError as error:
                 where = f"{error.filename}: " if error.filename else ""
-                self.health.problem(what, f"{what}: {where}{error.strerror}: inspection waits; {_REMEDY[what]}")
+                self.health.problem(
+                    what, f"{what}: {where}{error.strerror or error}: inspection waits; {_REMEDY[what]}"
+                )
             else:
                 self.health.problem(what, None)
                 return True
@@ -191,23 +195,6 @@ class Watcher:
         """The health document."""
         mqtt = self._outbox.report() if self._outbox is not None else None
         return self.health.document(status, self._folder.backlog, mqtt)
-
-    def _beat(self, over: threading.Event) -> None:
-        """A line on stderr and health.json, now, every so many seconds, and at the end."""
-        while True:
-            ending = over.wait(0)
-            document = self.document("offline" if ending else "online")
-            print(json.dumps(document), file=sys.stderr, flush=True)
-            try:
-                with atomic_file(self._plan.out / HEALTH) as file:
-                    file.write(json.dumps(document, indent=2).encode() + b"\n")
-            except ClipspectError as error:
-                self.health.problem("health", str(error))
-            else:
-                self.health.problem("health", None)
-            if ending:
-                return
-            over.wait(self._plan.health_every)
 
     def _made_outbox(self, cursor: Path) -> Outbox | None:
         if self._plan.broker is None:

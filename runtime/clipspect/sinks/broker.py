@@ -41,11 +41,12 @@ class Broker:
 
 def parse_broker(address: str, password_file: Path | None = None) -> Broker:
     """The broker of an address; the password is the first line of a file. Raises ClipspectError."""
-    if importlib.util.find_spec("aiomqtt") is None:
-        raise ClipspectError('--mqtt needs aiomqtt: pip install "clipspect[mqtt]"')
+    if importlib.util.find_spec("paho") is None:
+        raise ClipspectError('--mqtt needs paho-mqtt: pip install "clipspect[mqtt]"')
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")  # or it could not be looked up
     except ValueError as error:
         raise ClipspectError(f"--mqtt: {address!r} is no address ({error}): {_EXAMPLE}") from error
     topic = unquote(parts.path).strip("/")

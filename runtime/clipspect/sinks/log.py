@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import ClipspectError
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.record import Record
+from clipspect.sinks.sink import Sink
 
 _BLOCK = 1 << 16
-_KEYS = {"id", "file", "sorted", "error"}  # that only lines of a watcher have
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_OLD_KEYS = {"id", "file", "sorted", "error"}  # of the lines that clipspect watch wrote before records
 
 
-class Log:
-    """JSON lines that only grow. Each is on the disk before `append` returns.
+class Log(Sink):
+    """JSON lines of records of files that only grow. Each is on the disk before `append` returns.
 
     One thread appends, any may read. Opening it removes a last line that was cut short; `repaired` is its length in
     bytes. Raises ClipspectError where it cannot be opened.
@@ -35,6 +41,17 @@ class Log:
         except OSError as error:
             raise ClipspectError(
                 f"{path}: cannot be written ({error.strerror}): check its rights, or choose another --out"
+            ) from error
+
+    def take(self, record: Record, outcome: Outcome) -> None:
+        """Raises OSError while the disk is full; ClipspectError when it cannot be written for another reason."""
+        try:
+            self.append(record.to_json())
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            raise ClipspectError(
+                f"{self.path}: cannot be written ({error.strerror}): check the disk, then start the command again"
             ) from error
 
     def append(self, line: str) -> None:
@@ -58,10 +75,16 @@ class Log:
                 offset += len(line) + 1
                 yield line, offset
 
-    def last(self) -> dict[str, Any] | None:
-        """The last row; None when there is none."""
+    def last(self) -> Record | None:
+        """The last record; None when there is none."""
+        if self.size == 0:
+            return None
         start = self._line_start(self.size - 1)
-        return parse(os.pread(self._file, self.size - start, start))
+        document = parse(os.pread(self._file, self.size - start, start))
+        try:
+            return build(Record, document, f"{self.path}: the last line")
+        except MismatchError as error:
+            raise ClipspectError(f"{error}: choose another --out") from error
 
     def starts_line(self, offset: int) -> bool:
         """Whether a line starts, or the log ends, at a byte offset."""
@@ -81,6 +104,10 @@ class Log:
             return end
         if line.startswith(b"{") and b"\0" in line:
             return start
+        if (_object(line) or {}).keys() >= _OLD_KEYS:
+            raise ClipspectError(
+                f"{self.path}: was written by an older clipspect watch, in other words: keep it, choose another --out"
+            )
         raise ClipspectError(f"{self.path}: was not written by clipspect watch: choose another --out")
 
     def _line_start(self, before: int) -> int:
@@ -95,12 +122,20 @@ class Log:
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
-    """A line's row; None when it is not one of ours."""
+    """A line's record as parsed JSON; None when it is not one of a watched file."""
+    document = _object(line)
+    if document is None or document.get("schema") != 1 or not isinstance(document.get("id"), str):
+        return None
+    item = document.get("item")
+    return document if isinstance(item, dict) and isinstance(item.get("file"), dict) else None
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        document = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and row.keys() >= _KEYS else None
+    return document if isinstance(document, dict) else None
 
 
 def _sync_folder(folder: Path) -> None:

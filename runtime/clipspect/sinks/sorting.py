@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from clipspect.base.errors import ClipspectError
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.record import Record
+from clipspect.sinks.sink import Sink
 from clipspect.sources.part import Part
 
 MODES = ("link", "move", "copy", "none")
@@ -20,12 +23,15 @@ _TEMPORARY = ".copying"  # one at a time; what an interrupted copy leaves is wri
 _LONGEST_STEM = 200  # bytes, so that an id still fits into the 255 of a name
 
 
-def verdict_folder(row: dict[str, Any]) -> str:
-    """Where the image of a row belongs."""
-    return ERROR if row["error"] is not None else row["verdict"] or UNJUDGED
+SORTED = "sorted"  # the kind of the file in a record
 
 
-class Sorter:
+def verdict_folder(record: Record) -> str:
+    """Where the image of a record belongs."""
+    return ERROR if record.error is not None else record.verdict or UNJUDGED
+
+
+class Sorter(Sink):
     """Links, moves or copies the images of a watched folder to `out`/VERDICT/, in their subfolders."""
 
     def __init__(self, mode: str, folder: Path, out: Path) -> None:
@@ -36,24 +42,29 @@ class Sorter:
                 f"--sort {mode}: {out} is not on the file system of {folder}: choose an --out there, or --sort copy"
             )
 
-    def target(self, part: Part, row: dict[str, Any]) -> str | None:
+    def files(self, record: Record, outcome: Outcome) -> Mapping[str, str]:
         """A free path for the image, relative to `out`: its own name, or one with its id when that is taken."""
-        if self._mode == "none":
-            return None
-        wanted = Path(verdict_folder(row), part.name)
+        if self._mode == "none" or record.item.file is None:
+            return {}
+        wanted = Path(verdict_folder(record), record.item.file.name)
         if os.path.lexists(self._out / wanted):
             stem = os.fsdecode(os.fsencode(wanted.stem)[:_LONGEST_STEM])
-            wanted = wanted.with_name(f"{stem}~{part.id[:16]}{wanted.suffix}")
-        return wanted.as_posix()
+            wanted = wanted.with_name(f"{stem}~{record.id[:16]}{wanted.suffix}")
+        return {SORTED: wanted.as_posix()}
 
-    def sort(self, part: Part, target: str | None, *, readable: bool) -> None:
-        """Bring the image to its target, unless it is there, or has gone or changed since it was inspected.
+    def take(self, record: Record, outcome: Outcome) -> None:
+        self.sort(record)
+
+    def sort(self, record: Record) -> None:
+        """Bring the image to its place, unless it is there, or has gone or changed since it was inspected.
 
         What could not be read stays where it is even when others are moved, and is linked: a camera that goes on
         writing it completes it there. Raises OSError: nothing is lost, and it can be called again.
         """
-        if target is None or self._mode == "none":
+        target, file = record.files.get(SORTED), record.item.file
+        if target is None or file is None or self._mode == "none":
             return
+        part, readable = Part(file.name, file.size, file.mtime_ns), record.error is None
         source, goal = self._folder / part.name, self._out / target
         goal.parent.mkdir(parents=True, exist_ok=True)
         if not os.path.lexists(goal):

@@ -20,7 +20,7 @@ from clipspect.cli import main
 from clipspect.frame.image_files import natural_key
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
-from clipspect.sinks.results import overlay_names
+from clipspect.sinks.overlays import Names
 from clipspect.sources.files import find_images
 from support import handmade
 from support.command_line import error_of, run
@@ -73,11 +73,13 @@ def test_run_json_is_json_lines_and_nothing_else(tiny_bundle: Path, spoiled: Pat
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(rows) == 4
     assert all(row.keys() == rows[0].keys() for row in rows)
+    assert [(row["schema"], row["item"]["number"]) for row in rows] == [(1, number) for number in range(4)]
+    assert {row["item"]["source"] for row in rows} == {str(spoiled)}
     (bad,) = [row for row in rows if row["error"]]
-    assert bad["source"] == str(spoiled / "part9b.png")
+    assert bad["item"]["name"] == str(spoiled / "part9b.png")
     assert bad["score"] is None
     good = next(row for row in rows if not row["error"])
-    assert (good["width"], good["height"], good["verdict"]) == (64, 48, None)
+    assert (good["item"]["width"], good["item"]["height"], good["verdict"]) == (64, 48, None)
     assert good["regions"][0]["area"] > 100
     assert set(good["timings_ms"]) == {"decode", "preprocess", "infer", "post"}
 
@@ -101,10 +103,11 @@ def test_run_out_writes_json_lines_a_csv_and_overlays(tiny_bundle: Path, spoiled
     rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     with (out / "results.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
-    assert [row["source"] for row in table] == [row["source"] for row in rows]
+    assert [row["source"] for row in table] == [row["item"]["name"] for row in rows]
     assert [float(row["score"]) for row in table if row["score"]] == [row["score"] for row in rows if not row["error"]]
     assert [row["error"] for row in table if row["error"]] == [row["error"] for row in rows if row["error"]]
-    overlays = [row["overlay"] for row in rows if row["overlay"]]
+    assert [row["overlay"] for row in table] == [row["files"].get("overlay", "") for row in rows]
+    overlays = [row["files"]["overlay"] for row in rows if row["files"]]
     assert len(set(overlays)) == 3
     for overlay in overlays:
         with Image.open(out / overlay) as image:
@@ -115,12 +118,12 @@ def test_run_out_writes_json_lines_a_csv_and_overlays(tiny_bundle: Path, spoiled
 def test_an_interrupted_run_leaves_no_results_that_look_whole(
     tiny_bundle: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    from clipspect.sinks.results import ResultFolder
+    from clipspect.sinks.overlays import Overlays
 
     def interrupt(*_: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ResultFolder, "draw", interrupt)
+    monkeypatch.setattr(Overlays, "take", interrupt)
     assert run("run", tiny_bundle, image_folder, "--out", tmp_path / "out") == 130
     assert not (tmp_path / "out/results.csv").exists()
     assert (tmp_path / "out/results.csv.partial").exists()
@@ -210,7 +213,7 @@ def test_a_file_name_that_is_no_text_is_inspected_and_written(
     (image_folder / "part9.png").rename(image_folder / name)
     for output in ([], ["--json"], ["--out", tmp_path / "out"]):
         assert run("run", tiny_bundle, image_folder / name, *output) == 0
-    assert json.loads((tmp_path / "out/results.jsonl").read_text())["source"] == str(image_folder / name)
+    assert json.loads((tmp_path / "out/results.jsonl").read_text())["item"]["name"] == str(image_folder / name)
     assert "part" in capsys.readouterr().out
 
 
@@ -235,10 +238,11 @@ def test_any_names_have_an_order(names: list[str]) -> None:
 
 @given(st.lists(st.text(st.sampled_from("aB_./"), min_size=1, max_size=6), min_size=1, max_size=12, unique=True))
 def test_overlays_never_share_a_name(names: list[str]) -> None:
-    paths = list(dict.fromkeys(Path("/d") / name.strip("/") / "x.png" for name in names))
-    found = list(overlay_names(paths).values())
+    paths = list(dict.fromkeys(Path("/d") / name.strip("/") / "x" for name in names))
+    overlays = Names()
+    found = [overlays.next(str(path)) for path in paths]
     assert len({name.casefold() for name in found}) == len(paths)
-    assert all("/" not in name and name.endswith(".jpg") for name in found)
+    assert all(name and "/" not in name for name in found)
 
 
 # --- info ------------------------------------------------------------------------------------------------------------

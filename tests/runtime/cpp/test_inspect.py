@@ -19,11 +19,11 @@ from clipspect.frame.decode import read
 from clipspect.frame.resize import to_model_size
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
-from clipspect.sinks.results import error_row, result_row
 from clipspect_models import DEMO_BUNDLE
 from support import handmade
 from support.command_line import run
 from support.cpp_programs import call
+from support.cpp_rows import error_row, result_row
 
 TOLERANCE = 1e-4
 

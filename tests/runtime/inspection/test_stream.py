@@ -169,7 +169,7 @@ def test_an_engine_that_fails_ends_the_stream_with_its_error(tiny_bundle: Path) 
 
 
 class Trigger:
-    """Frames, the last of which never comes: until `release` is called, which waits for the thread that waits for it."""
+    """Frames, the last of which never comes until `release` is called."""
 
     def __init__(self, before_the_last: Callable[[], object] = lambda: None) -> None:
         self._before_the_last = before_the_last

@@ -88,26 +88,26 @@ def test_each_complete_file_has_exactly_one_result_however_often_the_watcher_is_
     with Watching(folder, tiny_bundle, out, "--sort", sort) as watching:
         watching.wait_for_rows(files)
         watching.wait_until(
-            lambda: {row["file"]["name"] for row in rows_of(out) if told(row, bad)} == camera.complete.keys()
+            lambda: {row["item"]["file"]["name"] for row in rows_of(out) if told(row, bad)} == camera.complete.keys()
         )
         time.sleep(0.5)  # for one too many
         assert watching.stop() == 0
     assert "Traceback" not in watching.err
     rows = rows_of(out)
     assert len({row["id"] for row in rows}) == len(rows)
-    assert set(Counter(row["file"]["name"] for row in rows if told(row, bad)).values()) == {1}
-    scores = {row["file"]["name"]: row["score"] and round(row["score"] * 255) for row in rows if told(row, bad)}
+    assert set(Counter(row["item"]["file"]["name"] for row in rows if told(row, bad)).values()) == {1}
+    scores = {row["item"]["file"]["name"]: row["score"] and round(row["score"] * 255) for row in rows if told(row, bad)}
     assert scores == camera.complete
     for row in rows:
-        assert (out / row["sorted"]).parent.name == (row["verdict"] or "error")
+        assert (out / row["files"]["sorted"]).parent.name == (row["verdict"] or "error")
         if told(row, bad):
-            assert (out / row["sorted"]).exists()
-            assert (folder / row["file"]["name"]).exists() == (sort == "link" or row["error"] is not None)
+            assert (out / row["files"]["sorted"]).exists()
+            assert (folder / row["item"]["file"]["name"]).exists() == (sort == "link" or row["error"] is not None)
 
 
 def told(row: dict[str, Any], bad: set[str]) -> bool:
     """Whether a row is of a complete file: half a file that was found so for long is an error of its own."""
-    return row["error"] is None or row["file"]["name"] in bad
+    return row["error"] is None or row["item"]["file"]["name"] in bad
 
 
 def finished(folder: Path, bundle: Path, out: Path, *options: object) -> None:
@@ -125,7 +125,7 @@ def test_a_restart_repairs_a_torn_line_and_what_came_after_the_last_whole_one(
     finished(folder, tiny_bundle, out)
     log = out / "results.jsonl"
     whole, (_, last) = log.read_bytes(), rows_of(out)
-    (out / last["sorted"]).unlink()  # killed between the line and the link
+    (out / last["files"]["sorted"]).unlink()  # killed between the line and the link
     (folder / "3.png").write_bytes(grey_png(3))
     log.write_bytes(whole + whole[:100])  # killed in the middle of a line
     with Watching(folder, tiny_bundle, out) as watching:
@@ -133,7 +133,7 @@ def test_a_restart_repairs_a_torn_line_and_what_came_after_the_last_whole_one(
         assert watching.stop() == 0
     assert log.read_bytes().startswith(whole)
     assert [row["score"] * 255 for row in rows] == pytest.approx([1, 2, 3])
-    assert (out / last["sorted"]).read_bytes() == grey_png(2)
+    assert (out / last["files"]["sorted"]).read_bytes() == grey_png(2)
     assert "results.jsonl: the last line was cut short and is removed" in watching.err
 
 
@@ -142,12 +142,12 @@ def test_a_restart_moves_the_image_whose_line_was_the_last_thing_done(
 ) -> None:
     finished(folder, tiny_bundle, out, "--sort", "move")
     last = rows_of(out)[-1]
-    os.rename(out / last["sorted"], folder / last["file"]["name"])
+    os.rename(out / last["files"]["sorted"], folder / last["item"]["file"]["name"])
     with Watching(folder, tiny_bundle, out, "--sort", "move") as watching:
         watching.wait_until(lambda: not any(folder.iterdir()))
         assert watching.stop() == 0
     assert len(rows_of(out)) == 2
-    assert (out / last["sorted"]).exists()
+    assert (out / last["files"]["sorted"]).exists()
 
 
 def test_a_restart_does_not_sort_an_image_that_was_replaced_meanwhile(
@@ -155,14 +155,14 @@ def test_a_restart_does_not_sort_an_image_that_was_replaced_meanwhile(
 ) -> None:
     finished(folder, tiny_bundle, out, "--sort", "move")
     last = rows_of(out)[-1]
-    (out / last["sorted"]).unlink()  # killed before it was moved, and the camera took the name again
-    (folder / last["file"]["name"]).write_bytes(grey_png(200))
+    (out / last["files"]["sorted"]).unlink()  # killed before it was moved, and the camera took the name again
+    (folder / last["item"]["file"]["name"]).write_bytes(grey_png(200))
     with Watching(folder, tiny_bundle, out, "--sort", "move") as watching:
         *_, new = watching.wait_for_rows(3)
         assert watching.stop() == 0
-    assert new["file"]["name"] == last["file"]["name"]
+    assert new["item"]["file"]["name"] == last["item"]["file"]["name"]
     assert new["score"] * 255 == pytest.approx(200)
-    assert (out / new["sorted"]).read_bytes() == grey_png(200)
+    assert (out / new["files"]["sorted"]).read_bytes() == grey_png(200)
 
 
 def test_a_part_that_was_moved_in_place_of_another_goes_back_and_is_inspected(
@@ -170,12 +170,14 @@ def test_a_part_that_was_moved_in_place_of_another_goes_back_and_is_inspected(
 ) -> None:
     finished(folder, tiny_bundle, out, "--sort", "move")
     last = rows_of(out)[-1]
-    (out / last["sorted"]).write_bytes(grey_png(200))  # killed before it was seen that the camera took the name again
+    (out / last["files"]["sorted"]).write_bytes(
+        grey_png(200)
+    )  # killed before it was seen that the camera took the name again
     with Watching(folder, tiny_bundle, out, "--sort", "move") as watching:
         *_, new = watching.wait_for_rows(3)
         assert watching.stop() == 0
-    assert (new["file"]["name"], round(new["score"] * 255)) == (last["file"]["name"], 200)
-    assert (out / new["sorted"]).read_bytes() == grey_png(200)
+    assert (new["item"]["file"]["name"], round(new["score"] * 255)) == (last["item"]["file"]["name"], 200)
+    assert (out / new["files"]["sorted"]).read_bytes() == grey_png(200)
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"not a database" * 500)])
@@ -188,7 +190,7 @@ def test_the_index_is_made_again_from_the_log(
     with Watching(folder, tiny_bundle, out) as watching:
         rows = watching.wait_for_rows(3)
         assert watching.stop() == 0
-    assert [row["file"]["name"] for row in rows] == ["1.png", "2.png", "3.png"]
+    assert [row["item"]["file"]["name"] for row in rows] == ["1.png", "2.png", "3.png"]
 
 
 def test_an_index_that_breaks_under_the_watcher_is_one_error(out: Path) -> None:

@@ -9,14 +9,15 @@ import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
-from support import handmade
+from support import handmade, handmade_graphs
 from support.command_line import error_of, run
-from support.watched import Watching, grey_png, rows_of
+from support.watched import PATIENCE_S, Watching, grey_png, rows_of
 
 Capture = pytest.CaptureFixture[str]
 
@@ -36,7 +37,7 @@ def files_in(folder: Path) -> list[str]:
 # --- what is inspected -----------------------------------------------------------------------------------------------
 
 
-def test_every_image_gets_one_line_with_the_fields_of_run_its_time_and_its_identity(
+def test_every_image_gets_one_line_the_record_of_run_with_the_files_identity(
     tiny_bundle: Path, folder: Path, out: Path, capsys: Capture
 ) -> None:
     (folder / "before.png").write_bytes(grey_png(51))
@@ -46,14 +47,22 @@ def test_every_image_gets_one_line_with_the_fields_of_run_its_time_and_its_ident
         (folder / "day 2/after.png").write_bytes(grey_png(102))
         rows = watching.wait_for_rows(2)
         assert watching.stop() == 0
-    assert [row["file"]["name"] for row in rows] == ["before.png", "day 2/after.png"]
+    assert [row["item"]["file"]["name"] for row in rows] == ["before.png", "day 2/after.png"]
     assert [row["score"] for row in rows] == pytest.approx([0.2, 0.4])
     status = (folder / "day 2/after.png").stat()
-    assert rows[1]["file"] == {"name": "day 2/after.png", "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    assert rows[1]["item"]["file"] == {
+        "name": "day 2/after.png",
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+    }
     assert rows[1]["time"].endswith("+00:00")
     assert run("run", tiny_bundle, folder, "--json") == 0
     plain = json.loads(capsys.readouterr().out.splitlines()[0])
-    assert plain.keys() == rows[0].keys() - {"id", "time", "file", "recipe", "sorted"}
+    assert plain.keys() == rows[0].keys()
+    of_the_file = {"id", "time", "item", "files", "timings_ms"}
+    assert {key: plain[key] for key in plain.keys() - of_the_file} == {
+        key: rows[0][key] for key in rows[0].keys() - of_the_file
+    }
 
 
 def test_what_is_hidden_unfinished_by_its_name_a_link_or_no_image_is_left_alone(
@@ -69,7 +78,7 @@ def test_what_is_hidden_unfinished_by_its_name_a_link_or_no_image_is_left_alone(
         os.rename(folder / "part.png.tmp", folder / "part.png")
         rows = watching.wait_for_rows(2)
         assert watching.stop() == 0
-    assert [row["file"]["name"] for row in rows] == ["z.png", "part.png"]
+    assert [row["item"]["file"]["name"] for row in rows] == ["z.png", "part.png"]
 
 
 def test_a_file_is_overwritten_with_a_new_part_and_both_pictures_are_kept(
@@ -82,8 +91,8 @@ def test_a_file_is_overwritten_with_a_new_part_and_both_pictures_are_kept(
             watching.wait_until(lambda: not any(folder.iterdir()))
         assert watching.stop() == 0
     assert [row["verdict"] for row in rows] == ["pass", "pass", "fail"]
-    assert len({row["sorted"] for row in rows}) == 3
-    assert [(out / row["sorted"]).read_bytes() for row in rows] == [grey_png(10), grey_png(20), grey_png(250)]
+    assert len({row["files"]["sorted"] for row in rows}) == 3
+    assert [(out / row["files"]["sorted"]).read_bytes() for row in rows] == [grey_png(10), grey_png(20), grey_png(250)]
     assert files_in(folder) == []
 
 
@@ -97,13 +106,13 @@ def test_a_file_that_stops_growing_is_an_error_in_the_end_and_inspected_when_it_
         (bad,) = watching.wait_for_rows(1)
         assert bad["score"] is None
         assert "slow.png: damaged or cut short" in bad["error"]
-        assert bad["sorted"] == "error/slow.png"
+        assert bad["files"]["sorted"] == "error/slow.png"
         assert (folder / "slow.png").exists()  # the camera goes on writing it
         file.write(content[-20:])
         file.flush()
         good = watching.wait_for_rows(2)[1]
         assert watching.stop() == 0
-    assert (good["score"], good["error"], good["sorted"]) == (1.0, None, "unjudged/slow.png")
+    assert (good["score"], good["error"], good["files"]["sorted"]) == (1.0, None, "unjudged/slow.png")
     assert files_in(folder) == []
 
 
@@ -116,7 +125,7 @@ def test_a_file_that_pauses_for_less_than_give_up_is_no_error(tiny_bundle: Path,
         with (folder / "slow.png").open("ab") as file:
             file.write(content[-20:])
         rows = watching.wait_for_rows(2)
-    assert [(row["file"]["name"], row["error"]) for row in rows] == [("quick.png", None), ("slow.png", None)]
+    assert [(row["item"]["file"]["name"], row["error"]) for row in rows] == [("quick.png", None), ("slow.png", None)]
 
 
 # --- where images go -------------------------------------------------------------------------------------------------
@@ -130,14 +139,14 @@ def test_images_are_sorted_by_verdict(judging_bundle: Path, folder: Path, out: P
         (folder / name).write_bytes(grey_png(value))
     (folder / "d.png").write_text("not an image")
     with Watching(folder, judging_bundle, out, "--sort", mode) as watching:
-        rows = {row["file"]["name"]: row for row in watching.wait_for_rows(4)}
+        rows = {row["item"]["file"]["name"]: row for row in watching.wait_for_rows(4)}
         assert watching.stop() == 0
     expected = {"a.png": "pass", "b.png": "uncertain", "more/c.png": "fail", "d.png": "error"}
-    assert {name: row["sorted"] for name, row in rows.items()} == {n: f"{v}/{n}" for n, v in expected.items()}
+    assert {name: row["files"]["sorted"] for name, row in rows.items()} == {n: f"{v}/{n}" for n, v in expected.items()}
     assert rows["d.png"]["verdict"] is None
     for name, row in rows.items():
-        goal = out / row["sorted"]
-        assert goal.stat().st_mtime_ns == row["file"]["mtime_ns"]
+        goal = out / row["files"]["sorted"]
+        assert goal.stat().st_mtime_ns == row["item"]["file"]["mtime_ns"]
         if mode == "move" and row["error"] is None:
             assert not (folder / name).exists()
         else:
@@ -152,12 +161,12 @@ def test_without_limits_images_are_unjudged_and_with_sort_none_they_stay(
     with Watching(folder, tiny_bundle, out) as watching:
         (row,) = watching.wait_for_rows(1)
         assert watching.stop() == 0
-    assert (row["verdict"], row["sorted"]) == (None, "unjudged/a.png")
+    assert (row["verdict"], row["files"]["sorted"]) == (None, "unjudged/a.png")
     other = out.with_name("other")
     with Watching(folder, tiny_bundle, other, "--sort", "none") as watching:
         (row,) = watching.wait_for_rows(1)
         assert watching.stop() == 0
-    assert row["sorted"] is None
+    assert row["files"] == {}
     assert files_in(other) == [".watch/index.sqlite", "health.json", "results.jsonl"]
 
 
@@ -194,7 +203,7 @@ def test_a_signal_ends_it_cleanly_in_the_middle_of_a_backlog(
     assert "Traceback" not in watching.err
     rows = rows_of(out)
     assert len(rows) < 400
-    assert files_in(out / "unjudged") == sorted(row["file"]["name"] for row in rows)
+    assert files_in(out / "unjudged") == sorted(row["item"]["file"]["name"] for row in rows)
     health = json.loads((out / "health.json").read_text())
     assert (health["status"], health["inspected"]) == ("offline", len(rows))
     with Watching(folder, tiny_bundle, out) as watching:
@@ -216,7 +225,7 @@ def test_a_folder_that_vanishes_is_waited_for(tiny_bundle: Path, folder: Path, o
         os.rename(folder.with_name("unplugged"), folder)
         rows = watching.wait_for_rows(2)
         assert watching.stop() == 0
-    assert [row["file"]["name"] for row in rows] == ["a.png", "b.png"]
+    assert [row["item"]["file"]["name"] for row in rows] == ["a.png", "b.png"]
     assert "clipspect: folder: works again" in watching.err
 
 
@@ -258,6 +267,24 @@ def test_a_verdict_folder_that_cannot_be_made_is_told_and_waited_for(
     assert files_in(out / "unjudged") == ["a.png", "b.png"]
 
 
+def test_an_engine_that_fails_while_no_file_comes_ends_it_with_status_1_and_health_says_why(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
+    (tiny_bundle / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM, scale=1))
+    large = {"text_features": np.full((2, 1, handmade.DIM), 3e38, np.float32)}  # times 255: infinity
+    write_recipe(handmade.rewritten(tiny_bundle) / RECIPES / "object.safetensors", handmade.make_recipe(tensors=large))
+    (folder / "a.png").write_bytes(grey_png(0))
+    with Watching(folder, tiny_bundle, out) as watching:
+        watching.wait_for_rows(1)
+        (folder / "b.png").write_bytes(grey_png(255))
+        assert watching.process.wait(PATIENCE_S) == 1
+    reason = "onnxruntime on cpu answered NaN or infinity in score: run clipspect doctor"
+    assert watching.err.splitlines()[-1] == f"clipspect: error: {reason}"
+    health = json.loads((out / "health.json").read_text())
+    assert (health["status"], health["inspected"], health["problems"]) == ("offline", 1, [reason])
+    assert [row["item"]["file"]["name"] for row in rows_of(out)] == ["a.png"]
+
+
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -294,6 +321,18 @@ def test_an_out_that_cannot_be_written_or_has_another_log_is_refused(
     assert (out / "results.jsonl").read_bytes() == before
 
 
+def test_a_log_of_an_older_version_is_refused_and_stays_as_it_is(
+    tiny_bundle: Path, folder: Path, out: Path, capsys: Capture
+) -> None:
+    out.mkdir()
+    file = {"name": "a.png", "size": 68, "mtime_ns": 1}
+    row = {"id": "0" * 32, "file": file, "score": 0.5, "sorted": None, "error": None}
+    (out / "results.jsonl").write_text(json.dumps(row) + "\n")
+    assert run("watch", folder, "--bundle", tiny_bundle, "--out", out) == 1
+    assert "results.jsonl: was written by an older clipspect watch" in error_of(capsys)
+    assert (out / "results.jsonl").read_text() == json.dumps(row) + "\n"
+
+
 def test_links_and_moves_to_another_file_system_are_refused_at_once(
     tiny_bundle: Path, folder: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -310,5 +349,5 @@ def test_the_demo_bundle_is_watched_with_under_its_name(folder: Path, out: Path)
     with Watching(folder, Path("demo"), out) as watching:
         (row,) = watching.wait_for_rows(1)
         assert watching.stop() == 0
-    assert row["recipe"] == "object"
+    assert (row["bundle"]["method"], row["recipe"]["name"]) == ("winclip", "object")
     assert "recipe 'object' (it has no limits: no verdicts), onnxruntime on cpu" in watching.err

@@ -16,8 +16,7 @@ import pytest
 from support.command_line import error_of, run
 from support.watched import Watching, grey_png, rows_of, wait_for
 
-pytest.importorskip("aiomqtt", reason='needs aiomqtt: pip install "clipspect[mqtt]"')
-mqtt = pytest.importorskip("paho.mqtt.client")
+mqtt = pytest.importorskip("paho.mqtt.client", reason='needs paho-mqtt: pip install "clipspect[mqtt]"')
 
 Capture = pytest.CaptureFixture[str]
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

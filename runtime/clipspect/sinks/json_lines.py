@@ -1,0 +1,42 @@
+"""Records as JSON lines: into a file that is whole when it has its name, or to whoever reads standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.record import Record
+from clipspect.sinks.partial_file import PartialFile
+from clipspect.sinks.sink import Sink
+
+
+class JsonLines(Sink):
+    """A file, a line a record."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = PartialFile(path)
+
+    def take(self, record: Record, outcome: Outcome) -> None:
+        self._file.write(record.to_json() + "\n")
+
+    def __enter__(self) -> JsonLines:
+        self._file.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close(whole=kind is None)
+
+
+class JsonPrinter(Sink):
+    """Lines for a program that reads them as they come."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        """`write` prints a line."""
+        self._write = write
+
+    def take(self, record: Record, outcome: Outcome) -> None:
+        self._write(record.to_json())

@@ -1,0 +1,239 @@
+"""The log as an outbox: every line goes to an MQTT broker, however often broker or watcher stop in between."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from clipspect.base.errors import ClipspectError
+from clipspect.base.files import atomic_file
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.record import Record
+from clipspect.sinks.broker import Broker
+from clipspect.sinks.log import Log
+from clipspect.sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+
+_WINDOW = 10  # lines that are sent before the first is acknowledged; so many can come twice
+_LOOK_S = 1.0  # between two looks for new lines, where nothing tells of one
+_ANSWER_S = 5.0  # for the broker to acknowledge
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0  # between attempts to connect
+_PARTING_S = 5.0  # at the end, for lines that are not sent yet
+_CUT_OFF_S = 20.0  # at the end, for a network that does not answer at all
+_AT_LEAST_ONCE = 1  # quality of service
+
+Status = Callable[[str], dict[str, Any]]
+
+
+class Outbox(Sink):
+    """A thread that sends the lines of a log, in their order, each at least once, and keeps up a retained status.
+
+    The lines go to TOPIC/result, each as soon as `take` says that it is there. How far the broker has acknowledged them
+    stands in the file `cursor`, so that what was not sent when either side stopped is sent later. TOPIC/status is
+    retained: the document that `status` makes, "online" when connected and every `every` seconds, "offline" at the end;
+    when we are cut off, the last will says so. Leaving the context sends what is left for up to five seconds while
+    there is a broker, then says goodbye.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        log: Log,
+        cursor: Path,
+        *,
+        status: Status,
+        every: float,
+        problem: Callable[[str | None], None],
+    ) -> None:
+        self._broker, self._log, self._path = broker, log, cursor
+        self._status, self._every, self._problem = status, every, problem
+        self._cursor = _read(cursor, log)
+        self._acknowledged = 0
+        self._connected = False
+        self._end: float | None = None  # monotonic, of the parting
+        self._news = threading.Event()  # a line, an answer of the broker, a lost connection, the end
+        self._thread = threading.Thread(target=self._keep_sending, name="clipspect-mqtt", daemon=True)
+
+    def take(self, record: Record, outcome: Outcome) -> None:
+        """The record is in the log."""
+        self._news.set()
+
+    def report(self) -> dict[str, Any]:
+        """For the health document: `waiting_bytes` is the part of the log that is not acknowledged."""
+        waiting = self._log.size - self._cursor
+        return {"connected": self._connected, "acknowledged": self._acknowledged, "waiting_bytes": waiting}
+
+    def __enter__(self) -> Outbox:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end = monotonic() + _PARTING_S
+        self._news.set()
+        self._thread.join(_PARTING_S + _CUT_OFF_S)
+
+    def _keep_sending(self) -> None:
+        pause = _PAUSE_S
+        while True:
+            try:
+                self._send_while_connected()
+            except Exception as error:  # whatever it is, the lines are in the log, and it is tried again
+                self._problem(f"{self._broker}: {error}: results wait in the log")
+            pause = _PAUSE_S if self._connected else pause
+            self._connected = False
+            until = monotonic() + pause
+            while self._end is None and monotonic() < until:
+                self._wait(until - monotonic())
+            if self._end is not None:
+                return
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _send_while_connected(self) -> None:
+        """Until the end. Raises OSError, ClipspectError when the connection cannot be made or is lost."""
+        connection = _Connection(self._broker, self._news)
+        try:
+            connection.open(self._wait)
+            self._connected = True
+            self._problem(None)
+            self._send(connection)
+        finally:
+            connection.close()
+
+    def _send(self, connection: _Connection) -> None:
+        next_status = 0.0
+        while self._end is None or monotonic() < self._end:
+            if monotonic() >= next_status:
+                self._send_status(connection, "online")
+                next_status = monotonic() + self._every
+            ending = self._end is not None  # asked before the look, so that the last line is not overlooked
+            lines = list(islice(self._log.lines(self._cursor), _WINDOW))
+            if lines:
+                sent = [connection.publish(self._broker.result, line) for line, _ in lines]
+                self._wait_for_answers(connection, sent)
+                self._acknowledge(lines[-1][1], len(lines))
+            elif ending:
+                break
+            else:
+                self._wait(min(_LOOK_S, next_status - monotonic()))
+                connection.check()
+        self._send_status(connection, "offline")
+
+    def _send_status(self, connection: _Connection, status: str) -> None:
+        document = json.dumps(self._status(status)).encode()
+        self._wait_for_answers(connection, [connection.publish(self._broker.status, document, retain=True)])
+
+    def _wait_for_answers(self, connection: _Connection, sent: list[int]) -> None:
+        until = monotonic() + _ANSWER_S
+        while not connection.answered(sent):
+            connection.check()
+            if monotonic() >= until:
+                raise ClipspectError(f"no answer within {_ANSWER_S:g} s")
+            self._wait(until - monotonic())
+
+    def _wait(self, seconds: float) -> None:
+        """Until there is news, which whoever waits then looks for, or for so long."""
+        self._news.wait(max(seconds, 0))
+        self._news.clear()
+
+    def _acknowledge(self, offset: int, lines: int) -> None:
+        with atomic_file(self._path) as file:
+            file.write(json.dumps({"offset": offset}).encode())
+        self._cursor = offset
+        self._acknowledged += lines
+
+
+class _Connection:
+    """One connection to the broker, from its opening to its loss; paho's thread tells what comes of it."""
+
+    def __init__(self, broker: Broker, news: threading.Event) -> None:
+        self._broker, self._news = broker, news
+        self._accepted = False
+        self._answered: set[int] = set()  # messages, by their number
+        self._lost: str | None = None  # why, once it is
+        self._client = self._made()
+
+    def open(self, wait: Callable[[float], None]) -> None:
+        """Raises OSError, ClipspectError."""
+        self._client.connect(self._broker.host, self._broker.port, keepalive=int(2 * _ANSWER_S))
+        self._client.loop_start()
+        until = monotonic() + _ANSWER_S
+        while not self._accepted:
+            self.check()
+            if monotonic() >= until:
+                raise ClipspectError(f"no answer within {_ANSWER_S:g} s")
+            wait(until - monotonic())
+
+    def check(self) -> None:
+        """Raises ClipspectError when the connection is lost."""
+        if self._lost is not None:
+            raise ClipspectError(self._lost)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """The message's number."""
+        self.check()
+        return self._client.publish(topic, payload, _AT_LEAST_ONCE, retain).mid
+
+    def answered(self, messages: list[int]) -> bool:
+        """Whether the broker has acknowledged them; asked until it has."""
+        if not self._answered.issuperset(messages):
+            return False
+        self._answered.clear()  # numbers come again; nothing else is under way
+        return True
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _made(self) -> Client:
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        client = Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+        client.connect_timeout = _ANSWER_S
+        if self._broker.user is not None:
+            client.username_pw_set(self._broker.user, self._broker.password)
+        if self._broker.encrypted:
+            client.tls_set_context(ssl.create_default_context())
+        will = json.dumps({"status": "offline", "problems": ["the connection was lost"]})
+        client.will_set(self._broker.status, will, _AT_LEAST_ONCE, retain=True)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        return client
+
+    def _on_connect(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            self._lost = str(reason)
+        else:
+            self._accepted = True
+        self._news.set()
+
+    def _on_publish(self, client: Client, data: Any, message: int, reason: Any, properties: Any) -> None:
+        self._answered.add(message)
+        self._news.set()
+
+    def _on_disconnect(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        self._lost = self._lost or f"the connection was lost ({reason})"
+        self._news.set()
+
+
+def _read(cursor: Path, log: Log) -> int:
+    """The offset up to which lines are acknowledged; a log that does not fit to it is sent from its start."""
+    try:
+        offset = json.loads(cursor.read_bytes())["offset"]
+    except FileNotFoundError:
+        return 0
+    except (ValueError, LookupError, TypeError):
+        return 0  # damaged: sent twice is better than not at all
+    return offset if isinstance(offset, int) and log.starts_line(offset) else 0
