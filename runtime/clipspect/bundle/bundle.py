@@ -87,7 +87,9 @@ def _check_locations(root: Path, graph: PurePosixPath, manifest: Manifest) -> No
     try:
         locations = external_locations((root / graph).read_bytes())
     except ValueError as error:
-        raise BundleError(f"{root / graph}: not an ONNX model ({error}): export the bundle again") from error
+        raise BundleError(
+            f"{root / graph}: not an ONNX model that is read here ({error}): export the bundle again"
+        ) from error
     for location in sorted(locations):
         if str(graph.parent / location) not in manifest.files:
             raise BundleError(

@@ -1,88 +1,147 @@
-"""The little of the ONNX format that must be known before an engine opens a file: where its weights lie.
+"""What must be known of an ONNX file before an engine opens it: which other files it reads.
 
-ONNX is protobuf; a message is a run of fields, each a key (number, wire type) and a value. Nothing but the path from
-the model to its tensors is followed (field numbers from onnx.proto).
+ONNX is protobuf; a message is a run of fields, each a key (number, wire type) and a value. Protobuf's readers are
+lenient, each in its own way: two of them can see two models in the same bytes. So what no exporter writes is refused
+here, and what is left reads the same everywhere. Specified in docs/bundle-format.md.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-
-Field = tuple[int, "bytes | int"]
+from dataclasses import dataclass
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-# (message, field number) to the message inside; the others are not followed
-_INSIDE = {
-    ("model", 7): "graph",
-    ("model", 25): "function",
-    ("function", 7): "node",
-    ("graph", 1): "node",
-    ("graph", 5): "tensor",
-    ("graph", 15): "sparse",
-    ("sparse", 1): "tensor",
-    ("sparse", 2): "tensor",
-    ("node", 5): "attribute",
-    ("attribute", 5): "tensor",
-    ("attribute", 6): "graph",
-    ("attribute", 10): "tensor",
-    ("attribute", 11): "graph",
-    ("attribute", 22): "sparse",
-    ("attribute", 23): "sparse",
-    ("tensor", 13): "entry",
+_WIRES = {"V": _VARINT, "D": _FIXED64, "B": _BYTES, "F": _FIXED32}
+# By message, its fields in onnx.proto (of ONNX 1.18 and later): the number; the wire type; * where it repeats; the
+# message inside, where that is read. Functions (25 of a model) and training information (20) are left out: no exporter
+# of ours writes them, and they hold tensors of their own.
+TABLE = {
+    "model": "1V 2B 3B 4B 5V 6B 7B=graph 8B* 14B*=entry",
+    "graph": "1B*=node 2B 5B*=tensor 10B 11B* 12B* 13B* 14B* 15B*=sparse 16B*=entry",
+    "node": "1B* 2B* 3B 4B 5B*=attribute 6B 7B=domain 8B 9B*=entry",
+    "attribute": "1B 2F 3V 4B 5B=tensor 6B=graph 7F* 8V* 9B* 10B*=tensor 11B*=graph 13B 14B 15B* 20V 21B 22B=sparse "
+    "23B*=sparse",
+    "sparse": "1B=tensor 2B=tensor 3V*",
+    "tensor": "1V* 2V 4F* 5V* 6B* 7V* 8B 9B 10D* 11V* 12B 13B*=external 14V 16B*=entry",
+    "entry": "1B 2B",
+    "external": "1B 2B",
 }
+_ROW = re.compile(r"(\d+)([VDBF])(\*?)(?:=(\w+))?")
 _DEEPEST = 64  # messages inside each other
+_LARGEST_KEY, _LARGEST = 1 << 32, 1 << 64
+_EXTERNAL_KEYS = frozenset({b"location", b"offset", b"length", b"checksum"})
+_LOCATION = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_STANDARD = (b"", b"ai.onnx")  # domains of operators
+
+
+@dataclass(frozen=True)
+class _Field:
+    wire: int
+    repeats: bool
+    inside: str | None
+
+    def takes(self, wire: int) -> bool:
+        packed = self.repeats and wire == _BYTES  # numbers that follow each other under one key
+        return wire == self.wire or packed
+
+
+_FIELDS = {
+    message: {
+        int(number): _Field(_WIRES[wire], bool(repeats), inside or None)
+        for number, wire, repeats, inside in _ROW.findall(rows)
+    }
+    for message, rows in TABLE.items()
+}
 
 
 def external_locations(model: bytes) -> set[str]:
-    """The files, as the model names them, that an engine reads weights from. Raises ValueError for what is no model."""
-    return set(_locations(model, "model", 0))
+    """The files beside the model that an engine reads weights from.
+
+    Raises ValueError for what is no model, and for one in which parsers can differ or that can read other files.
+    """
+    fields = _read(model, "model", 1)
+    if not any(number == 7 for number, _ in fields):
+        raise ValueError("it has no graph")
+    return set(_locations(fields, "model", 1))
 
 
-def _locations(message: bytes, kind: str, depth: int) -> Iterator[str]:
+def _locations(fields: list[tuple[int, bytes]], message: str, depth: int) -> Iterator[str]:
+    entries = []
+    for number, value in fields:
+        inside = _FIELDS[message][number].inside
+        if inside == "domain":
+            if value not in _STANDARD:
+                raise ValueError(f"an operator of {_shown(value)}, only standard ones are in use")
+        elif inside is not None:
+            contents = _read(value, inside, depth + 1)
+            if inside == "external":
+                entries.append(contents)
+            else:
+                yield from _locations(contents, inside, depth + 1)
+    if entries:
+        yield _location(entries)
+
+
+def _location(entries: list[list[tuple[int, bytes]]]) -> str:
+    """Where a tensor's values lie, of its `external_data`."""
+    pairs = [dict(entry) for entry in entries]
+    keys = [pair.get(1, b"") for pair in pairs]
+    for key, pair in zip(keys, pairs):
+        if key not in _EXTERNAL_KEYS or 2 not in pair:
+            raise ValueError(f"external data with the key {_shown(key)}, or without a value")
+    if len(set(keys)) != len(keys):
+        raise ValueError("external data that says one thing twice")
+    location = {key: pair[2] for key, pair in zip(keys, pairs)}.get(b"location", b"")
+    if not _LOCATION.fullmatch(location):
+        raise ValueError(f"reads its weights from {_shown(location)}, which is no plain file name beside it")
+    return location.decode("ascii")
+
+
+def _read(data: bytes, message: str, depth: int) -> list[tuple[int, bytes]]:
+    """A message's fields, numbers as empty values: none is needed. Raises ValueError for what no exporter writes."""
     if depth > _DEEPEST:
         raise ValueError("messages are nested too deeply")
-    fields = list(_fields(message))
-    if kind == "entry":
-        entry = dict(fields)
-        if entry.get(1) == b"location":
-            value = entry.get(2, b"")
-            yield value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else repr(value)
-        return
-    for number, value in fields:
-        inside = _INSIDE.get((kind, number))
-        if inside is not None and isinstance(value, bytes):
-            yield from _locations(value, inside, depth + 1)
-
-
-def _fields(message: bytes) -> Iterator[Field]:
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        wire = key & 7
+    known, fields, at = _FIELDS[message], [], 0
+    once: set[int] = set()
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        field = known.get(number)
+        if key >= _LARGEST_KEY or field is None or not field.takes(wire):
+            raise ValueError(f"{message}: field {number} of wire type {wire} is not in use")
+        if not field.repeats and number in once:
+            raise ValueError(f"{message}: field {number} is there twice")
+        once.add(number)
         if wire == _VARINT:
-            value, at = _varint(message, at)
-            yield key >> 3, value
+            _, at = _varint(data, at)
             continue
+        size = 4 if wire == _FIXED32 else 8
         if wire == _BYTES:
-            size, at = _varint(message, at)
-        elif wire in (_FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
-        else:
-            raise ValueError(f"wire type {wire} is not in use")
-        if at + size > len(message):
+            size, at = _varint(data, at)
+        if size > len(data) - at:
             raise ValueError("a field is cut short")
-        yield key >> 3, message[at : at + size]
+        if wire == _BYTES:
+            fields.append((number, data[at : at + size]))
         at += size
+    return fields
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number and where it ends."""
     value = 0
     for shift in range(0, 70, 7):
-        if at >= len(message):
+        if at >= len(data):
             break
-        byte = message[at]
+        byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if (byte == 0 and shift > 0) or value >= _LARGEST:
+                raise ValueError("a number is not in its shortest form")
             return value, at
     raise ValueError("a number is cut short")
+
+
+def _shown(text: bytes) -> str:
+    return repr(text.decode("utf-8", "backslashreplace"))[:120]
