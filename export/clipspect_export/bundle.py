@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clipspect.base.errors import ExportError
 from clipspect.base.folders import exchange_folders, sync, sync_folder
+from clipspect.bundle.bundle import require_known_weights
 from clipspect.bundle.manifest import MANIFEST, Manifest, write_manifest
 
 try:
@@ -64,6 +65,7 @@ def finish_bundle(folder: Path, target: Path, manifest: Manifest, *, force: bool
     """Account for every file in the manifest, write it last, and give the folder its name. Returns what was written."""
     target = target.absolute()
     manifest = write_manifest(folder, manifest)
+    require_known_weights(folder, manifest)  # what no runtime would open is not written
     sync_folder(folder)
     folder.chmod(0o755)  # mkdtemp makes it private
     require_free(target, force)

@@ -1,4 +1,8 @@
-"""One process at a time: a lock on a file, which ends with its process, however that ends."""
+"""One process at a time: a lock on a file, which ends with its process, however that ends.
+
+The library filelock does not serve here: its lock does not say which process holds it, stays as a file when it is
+free, and becomes one that survives its process where a file system has no locks.
+"""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Bundle:
             _check_accounts(root, manifest)
             for name, entry in manifest.files.items():
                 verify_file(root, name, entry)
-            _check_weights(root, manifest)
+            require_known_weights(root, manifest)
         except OSError as error:
             raise BundleError(
                 f"{root}: cannot be read ({error.strerror or error}): check the path and its rights"
@@ -77,8 +77,8 @@ def _check_accounts(root: Path, manifest: Manifest) -> None:
             )
 
 
-def _check_weights(root: Path, manifest: Manifest) -> None:
-    """The graphs, already verified, name no file for their weights that the manifest does not account for."""
+def require_known_weights(root: Path, manifest: Manifest) -> None:
+    """Refuse a graph that reads a file for which the manifest has no hash, or could. Raises BundleError."""
     for file in manifest.graph_files:
         _check_locations(root, PurePosixPath(file), manifest)
 

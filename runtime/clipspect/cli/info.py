@@ -45,7 +45,7 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
     return {
         "path": str(bundle.path),
         "digest": bundle.digest,
-        "manifest": dataclasses.asdict(bundle.manifest),
+        "manifest": bundle.manifest.document(),
         "recipes": [
             {
                 "name": recipe.name,
