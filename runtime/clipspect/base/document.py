@@ -27,7 +27,7 @@ def parse_json(data: bytes | str, where: str) -> Any:
     """A JSON document, untyped. Raises MismatchError."""
     try:
         document = msgspec.json.decode(data)
-    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors, as is one in UTF-8
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MismatchError(f"{where}: not readable as JSON ({error})") from error
     return document
 

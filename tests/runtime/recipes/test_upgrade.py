@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +162,19 @@ def test_a_place_that_cannot_be_written_is_one_line_and_changes_nothing(old: Pat
     with pytest.raises(BundleError, match=r"cannot be written .*nothing was changed"):
         upgrade(old, old / "model.onnx/new.bundle")
     assert contents(old) == contents(OLD)
+
+
+def test_a_conversion_that_is_killed_leaves_the_bundle_as_it_was(old: Path) -> None:
+    code = (
+        "import os, pathlib, signal, sys; from clipspect.recipes import upgrade\n"
+        "upgrade.sync_folder = lambda folder: os.kill(os.getpid(), signal.SIGKILL)\n"  # all is written, nothing swapped
+        "upgrade.upgrade(pathlib.Path(sys.argv[1]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(old)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert contents(old) == contents(OLD)
+    assert upgrade(old)
+    Bundle.open(old)
 
 
 def _seal_as_schema_1(root: Path, document: dict[str, object]) -> None:
