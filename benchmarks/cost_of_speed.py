@@ -25,6 +25,7 @@ from clipspect.base.errors import ClipspectError
 from clipspect.base.files import sha256_of
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import write_manifest
+from clipspect.cli.progress import ProgressBar
 from clipspect.engines.graph import BOTH, FP16, WORDS
 from clipspect.recipes.make import make_recipe
 from clipspect_export import export_bundle
@@ -88,7 +89,8 @@ def measure(sets: dict[str, Path], folder: Path) -> None:
         if variant.name in missing or (out / "results.json").is_file():
             continue
         try:
-            found = evaluate(_request(variant, bundle_of(variant, folder), name, sets[name]), out, _Images())
+            with ProgressBar("image") as images:
+                found = evaluate(_request(variant, bundle_of(variant, folder), name, sets[name]), out, images)
             (out / "results.json").write_text(json.dumps(document(found), indent=1) + "\n")
         except ClipspectError as error:
             missing[variant.name] = str(error)
@@ -105,21 +107,6 @@ def _request(variant: Variant, bundle: Path, name: str, dataset: Path) -> Reques
         options=variant.options,
         shots=variant.shots,
     )
-
-
-class _Images:
-    """A bar below that of the variants."""
-
-    def begin(self, total: int, done: int) -> None:
-        self._bar = tqdm(total=total, initial=done, unit="image", leave=False, position=1)
-
-    def step(self, class_name: str) -> None:
-        self._bar.update()
-        if self._bar.n == self._bar.total:
-            self._bar.close()
-
-    def measure(self, class_name: str) -> None:
-        self._bar.set_description(f"{class_name}, figures")
 
 
 def take_times(sets: dict[str, Path], folder: Path, rounds: int) -> None:

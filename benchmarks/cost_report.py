@@ -12,7 +12,7 @@ from cost_variants import DEFAULT, FAMILIES, PRODUCTS, TEXTILES, VARIANTS, Varia
 from tqdm import tqdm
 
 from clipspect.base.errors import ClipspectError
-from clipspect_lab.evaluation.contenders import Contender, Finished, Side, require_same_images
+from clipspect_lab.evaluation.compared import Compared, ComparedEvaluation, FinishedEvaluation, require_same_images
 from clipspect_lab.evaluation.resampling import SEED, differences, intervals, mean_of_classes
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -30,7 +30,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Row:
+class VariantRow:
     """A variant on a data set; figures and differences from the default, 0 to 1."""
 
     variant: Variant
@@ -60,7 +60,7 @@ def _json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _rows(folder: Path, name: str) -> list[Row]:
+def _rows(folder: Path, name: str) -> list[VariantRow]:
     base = folder / name / DEFAULT.slug
     return [
         _row(variant, folder / name / variant.slug, base)
@@ -71,24 +71,26 @@ def _rows(folder: Path, name: str) -> list[Row]:
     ]
 
 
-def _row(variant: Variant, path: Path, base: Path) -> Row:
+def _row(variant: Variant, path: Path, base: Path) -> VariantRow:
     found = _json(path / "results.json")
     figures, classes, before = found["mean"], found["classes"], _json(base / "results.json")["mean"]
     none: dict[str, Any] = dict.fromkeys(SHOWN)
     if path == base:
-        return Row(variant, figures, none, none, classes)
+        return VariantRow(variant, figures, none, none, classes)
     kept = path / "difference.json"
     if not kept.is_file():
         kept.write_text(json.dumps(_difference(path, base)) + "\n")
     interval = _json(kept)["interval"]
     if interval is None:
-        return Row(variant, figures, none, none, classes)
-    return Row(variant, figures, {key: _less(figures[key], before[key]) for key in SHOWN}, interval, classes)
+        return VariantRow(variant, figures, none, none, classes)
+    return VariantRow(variant, figures, {key: _less(figures[key], before[key]) for key in SHOWN}, interval, classes)
 
 
 def _difference(path: Path, base: Path) -> dict[str, Any]:
     """The intervals of an evaluation's differences from the default's; None where the images are not the same."""
-    one, other = (Side(Contender(where.name, Finished(where)), where, ()) for where in (base, path))
+    one, other = (
+        ComparedEvaluation(Compared(where.name, FinishedEvaluation(where)), where, ()) for where in (base, path)
+    )
     resampled = []
     try:
         for name in one.names:
@@ -104,7 +106,9 @@ def _less(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
 
 
-def _measured(tables: dict[str, list[Row]], times: dict[str, Any], missing: dict[str, str], encoder: str) -> list[str]:
+def _measured(
+    tables: dict[str, list[VariantRow]], times: dict[str, Any], missing: dict[str, str], encoder: str
+) -> list[str]:
     lines = [
         f"Demo model, encoder {encoder[:12]}. Per cent; in brackets the difference from the default and its 95 % "
         f"interval, of {RESAMPLES} paired resamples of the images (seed {SEED}). Time: the engine's milliseconds for "
@@ -121,7 +125,7 @@ def _measured(tables: dict[str, list[Row]], times: dict[str, Any], missing: dict
     return lines
 
 
-def _one_by_one(tables: dict[str, list[Row]]) -> list[str]:
+def _one_by_one(tables: dict[str, list[VariantRow]]) -> list[str]:
     """The classes of the default, and of products with references: where a mean hides one."""
     lines = []
     for name, shots in ((FAMILIES, (0,)), (PRODUCTS, (0, 1, 4))):
@@ -145,7 +149,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _table(rows: list[Row], times: dict[str, dict[str, float]]) -> list[str]:
+def _table(rows: list[VariantRow], times: dict[str, dict[str, float]]) -> list[str]:
     shown = [key for key in SHOWN if rows[0].figures[key] is not None]
     heads = ["variant", *(SHOWN[key] for key in shown), "ms", "time", "GFLOP"]
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' --- |' * len(shown)} ---: | ---: | ---: |"]
@@ -156,7 +160,7 @@ def _table(rows: list[Row], times: dict[str, dict[str, float]]) -> list[str]:
     return lines
 
 
-def _cell(row: Row, key: str) -> str:
+def _cell(row: VariantRow, key: str) -> str:
     value, difference, interval = row.figures[key], row.difference[key], row.interval[key]
     if value is None:
         return "-"
@@ -165,7 +169,7 @@ def _cell(row: Row, key: str) -> str:
     return f"{100 * value:.1f} ({100 * difference:+.1f}: {100 * interval[0]:+.1f} to {100 * interval[1]:+.1f})"
 
 
-def plot(rows: list[Row], times: dict[str, dict[str, float]], path: Path) -> None:
+def plot(rows: list[VariantRow], times: dict[str, dict[str, float]], path: Path) -> None:
     """Accuracy against time, a panel a figure; whiskers are the intervals of the differences from the default."""
     import matplotlib
 

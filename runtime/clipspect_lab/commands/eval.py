@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipspect.cli.arguments import add_engine, count, engine_options
+from clipspect.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from clipspect_lab.evaluation.request import Request
@@ -97,7 +98,7 @@ def _evaluated(request: Request, args: argparse.Namespace) -> tuple[dict[str, An
     from clipspect_lab.evaluation.report import document
     from clipspect_lab.evaluation.tables import table, write
 
-    with _Bar() as bar:
+    with ProgressBar("image") as bar:
         found = document(evaluate(request, args.out, bar))
     if args.out is not None:
         write(found, args.out)
@@ -107,41 +108,15 @@ def _evaluated(request: Request, args: argparse.Namespace) -> tuple[dict[str, An
 def _compared(request: Request, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The same of a comparison."""
     from clipspect_lab.evaluation.compare import compare
+    from clipspect_lab.evaluation.compared import two_compared
     from clipspect_lab.evaluation.comparison_report import comparison_document, comparison_table, write_comparison
-    from clipspect_lab.evaluation.contenders import two_contenders
 
-    sides = two_contenders(args.compare, request)
-    with _Bar() as bar:
-        found = comparison_document(compare(request, sides, args.out, resamples=args.resamples, progress=bar))
+    both = two_compared(args.compare, request)
+    with ProgressBar("image") as bar:
+        found = comparison_document(compare(request, both, args.out, resamples=args.resamples, progress=bar))
     if args.out is not None:
         write_comparison(found, args.out)
     return found, comparison_table(found)
-
-
-class _Bar:
-    """A progress bar with the time left, on a terminal."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def begin(self, total: int, done: int) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=total, initial=done, unit=" images", disable=None, file=sys.stderr, leave=False)
-
-    def step(self, class_name: str) -> None:
-        self._bar.set_description(class_name, refresh=False)
-        self._bar.update()
-
-    def measure(self, class_name: str) -> None:
-        self._bar.set_description(f"{class_name}, figures")
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def _seed(text: str) -> int:

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from clipspect.inspection.maps import Map
 from clipspect_lab.evaluation.metrics import f1_limit
 from clipspect_lab.evaluation.report import COLUMNS, named_figures
 from clipspect_lab.evaluation.resampling import Answers
 from clipspect_lab.evaluation.rows import ClassRow
 
-Map = npt.NDArray[np.float32]
 Document = dict[str, Any]
 
 

@@ -6,19 +6,17 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 from clipspect.base.files import atomic_file
-from clipspect_lab.evaluation.compare import Comparison
-from clipspect_lab.evaluation.comparison import less
+from clipspect_lab.evaluation.compare import EvaluationComparison
+from clipspect_lab.evaluation.comparison import Document, less
 from clipspect_lab.evaluation.report import COLUMNS, mean_of, points_at_most, resolution_of
 from clipspect_lab.evaluation.resampling import CONFIDENCE, SEED, intervals, mean_of_classes
 
 _MOST_SHOWN = 10  # images that changed side, in a terminal
-Document = dict[str, Any]
 
 
-def comparison_document(found: Comparison) -> Document:
+def comparison_document(found: EvaluationComparison) -> Document:
     """Everything, as `comparison.json` has it. Figures are 0 to 1; a difference is the other's less the one's."""
     classes = [
         {key: value for key, value in row.items() if key not in ("between", "resamples")} for row in found.classes
@@ -42,7 +40,7 @@ def comparison_document(found: Comparison) -> Document:
     }
 
 
-def _interval_words(found: Comparison) -> str:
+def _interval_words(found: EvaluationComparison) -> str:
     bins = max((row["bins"] for row in found.classes if row["bins"] is not None), default=None)
     words = (
         f"{CONFIDENCE} % intervals of {found.resamples} paired resamples of the images of each class, as many good and "

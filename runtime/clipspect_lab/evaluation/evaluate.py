@@ -1,26 +1,25 @@
-"""The conductor: every test image of every class through a bundle, and the figures of each class."""
+"""`evaluate`: every test image of every class through a bundle, and the figures of each class."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipspect.base.files import sha256_of
+from clipspect.base.progress import Progress, quiet
 from clipspect.base.version import __version__
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import MANIFEST, RECIPES
 from clipspect.engines.graph import BOTH, WORDS
-from clipspect_lab.evaluation.class_run import ClassRun, Engine
-from clipspect_lab.evaluation.datasets import draw_references, open_dataset
-from clipspect_lab.evaluation.recipes import Words, choose_words
-from clipspect_lab.evaluation.request import Progress, Request
+from clipspect_lab.evaluation.class_run import ClassRun
+from clipspect_lab.evaluation.datasets import ProductClass, draw_references, open_dataset
+from clipspect_lab.evaluation.engine import EvaluationEngine
+from clipspect_lab.evaluation.image_progress import ImageProgress
+from clipspect_lab.evaluation.recipes import RecipeChoice, choose_class_recipe
+from clipspect_lab.evaluation.request import Request
 from clipspect_lab.evaluation.rows import ClassRow
-from clipspect_lab.evaluation.store import Store
+from clipspect_lab.evaluation.store import Store, only_writer
 from clipspect_lab.evaluation.truth import check_files, check_references
 
 
@@ -35,63 +34,82 @@ class Evaluation:
     rows: tuple[ClassRow, ...]
 
 
-class Session:
+class EvaluationRun:
     """An evaluation as it goes: its data, what is done of it, and its engine; a context manager."""
 
-    def __init__(self, request: Request, folder: Path) -> None:
-        """Looks at everything but the pixels. Raises as `evaluate`."""
+    def __init__(self, request: Request, folder: Path, *, lasting: bool, all_maps: bool = False) -> None:
+        """Looks at everything but the pixels. Raises as `evaluate`.
+
+        `lasting`: whether a later run goes on in the folder; `all_maps`: whether maps are needed where there are no
+        masks.
+        """
         self.request, self.bundle = request, Bundle.open(request.bundle)
-        classes = open_dataset(request.dataset, request.layout, request.classes, request.names)
-        if request.shots:
-            classes = [draw_references(item, request.shots, request.seed) for item in classes]
-        words = {item.name: _words(request, self.bundle, item.name) for item in classes}
-        for item in classes:
+        found = _classes(request)
+        choices = {item.name: _choice(request, self.bundle, item.name) for item in found}
+        for item in found:
             check_files(item.test)
             check_references(item)
-        self.store = Store(folder, _settings(request, self.bundle))
-        self.engine = Engine(request, self.bundle, self.store)
-        self.runs = [ClassRun(request, self.bundle, self.store, item, words[item.name]) for item in classes]
+        recipes = {name: choice.identity for name, choice in choices.items()}
+        with contextlib.ExitStack() as stack:
+            if lasting:
+                stack.enter_context(only_writer(folder))
+            self.store = Store(folder, _settings(request, self.bundle), recipes, lasting=lasting)
+            stack.callback(self.store.close)
+            self.engine = EvaluationEngine(request, self.bundle, self.store)
+            stack.callback(self.engine.close)
+            self.classes = {
+                item.name: ClassRun(
+                    request, self.bundle, self.store, item, choices[item.name], needs_maps=all_maps or item.masks
+                )
+                for item in found
+            }
+            self._stack = stack.pop_all()
 
     @property
     def map_range(self) -> tuple[float, float]:
         """Of the maps of the graph that inspects."""
         return self.bundle.manifest.graphs[BOTH if self.request.shots else WORDS].map_range
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> EvaluationRun:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.engine.close()
+        self._stack.close()
 
 
-def evaluate(request: Request, out: Path | None = None, progress: Progress | None = None) -> Evaluation:
-    """Inspect every test image and make the figures of every class.
+def evaluate(request: Request, out: Path | None = None, progress: Progress = quiet) -> Evaluation:
+    """Inspect every test image and make the figures of every class. `progress` counts images.
 
-    What is done is kept in `out` as it goes, and a second call goes on from there. Without `out` it is kept in a
-    temporary folder. Raises DatasetError, ImageError, RecipeError, BundleError, BackendError, and ClipspectError when
-    `out` holds another evaluation; what was done so far stays.
+    What is done is kept in `out`, and a second call goes on from there; one at a time may write there. Without `out`
+    nothing is kept. Raises DatasetError, ImageError, RecipeError, BundleError, BackendError, and ClipspectError when
+    `out` holds another evaluation or is being written; what was done so far stays.
     """
     with contextlib.ExitStack() as stack:
         folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clipspect-eval-")))
-        session = stack.enter_context(Session(request, folder))
-        if progress is not None:
-            total = sum(len(run.item.test) for run in session.runs)
-            progress.begin(total, sum(run.done for run in session.runs))
-        rows = tuple(run.figures(session.engine, progress, keep=out is not None) for run in session.runs)
-        return Evaluation(request, session.bundle, session.store.engine, session.store.precision, rows)
+        run = stack.enter_context(EvaluationRun(request, folder, lasting=out is not None))
+        classes = run.classes.values()
+        total, done = sum(len(item.item.test) for item in classes), sum(item.done for item in classes)
+        counted = ImageProgress(progress, total, done)
+        rows = tuple(item.figures(run.engine, counted, keep=out is not None) for item in classes)
+        return Evaluation(request, run.bundle, run.store.engine, run.store.precision, rows)
 
 
-def _words(request: Request, bundle: Bundle, class_name: str) -> Words:
-    return choose_words(bundle, class_name, request.names, request.recipe, request.shots)
+def _classes(request: Request) -> list[ProductClass]:
+    found = open_dataset(request.dataset, request.layout, request.classes, request.names)
+    if request.shots:
+        found = [draw_references(item, request.shots, request.seed) for item in found]
+    return found
+
+
+def _choice(request: Request, bundle: Bundle, class_name: str) -> RecipeChoice:
+    return choose_class_recipe(bundle, class_name, request.names, request.recipe, request.shots)
 
 
 def _settings(request: Request, bundle: Bundle) -> dict[str, Any]:
-    """All that a figure depends on, besides the data set's files."""
-    recipes = {path.name: sha256_of(path) for path in sorted((bundle.path / RECIPES).glob("*"))}
+    """All that a figure depends on, besides the data set's files and each class's recipe."""
     return {
         "clipspect": __version__,
-        "bundle": sha256_of(bundle.path / MANIFEST),
-        "recipes": hashlib.sha256(json.dumps(recipes).encode()).hexdigest(),
+        "bundle": bundle.digest,
         "recipe": request.recipe,
         "names": dict(request.names),
         "backend": request.backend,

@@ -7,21 +7,18 @@ the highest values, where overlap and precision are decided.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from clipspect.inspection.maps import Map
 from clipspect.inspection.regions import component_areas
-from clipspect_lab.evaluation.curves import Curves, Levels, Totals, papers_thresholds
-from clipspect_lab.evaluation.pixels import Map, Pairs, survey
+from clipspect_lab.evaluation.curves import Array, Curves, Levels, Totals, papers_thresholds
+from clipspect_lab.evaluation.pixels import Pairs, Survey, survey
 
 BINS = 1024
 CELLS = 1 << 24  # images times bins, 16 bytes each: many images have fewer bins
 _FEWEST_BINS = 64
 _TAIL = 1e-6  # the share of the pixels that the highest bins resolve
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +52,12 @@ class Histograms:
         return [self.curves(*row[:3], int(row[3])) for row in rows]
 
 
-def histograms(pairs: Pairs, images: int) -> Histograms:
-    """One pass to survey the maps and one to count; `pairs` and errors as `pixel_figures`, of `images` images."""
-    found = survey(pairs)
+def histograms(pairs: Pairs, images: int, found: Survey | None = None) -> Histograms:
+    """One pass over the maps to count, and one to survey them first; arguments and errors as `pixel_figures`.
+
+    `images` is how many there are.
+    """
+    found = found or survey(pairs)
     thresholds = papers_thresholds(found.lowest, found.highest)
     edges = _edges(found.sample, thresholds, found.highest, max(min(BINS, CELLS // max(images, 1)), _FEWEST_BINS))
     counted = np.zeros((2, images, edges.size), np.int32)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.inspection.maps import Map
 from clipspect.inspection.regions import component_areas
 from clipspect_lab.evaluation.curves import Curves, Figures, Levels, Totals, papers_thresholds
 
@@ -24,13 +25,12 @@ _BLOCK = 1 << 20  # sorted pixels that are made into levels at a time
 _HIGH = np.uint64(0xFFFFFFFF00000000)
 _SIGN = np.uint32(0x80000000)
 
-Map: TypeAlias = npt.NDArray[np.float32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Pairs: TypeAlias = Callable[[], Iterable[tuple[Map, Mask]]]
 
 
 @dataclass(frozen=True)
-class PixelFigures:
+class MeasuredPixels:
     """The figures of all pixels together, the good images' included."""
 
     figures: Figures
@@ -53,21 +53,23 @@ class Survey:
         return self.totals.defects + self.totals.goods
 
 
-def pixel_figures(pairs: Pairs, *, exact_pixels: int = EXACT_PIXELS, bins: int = BINS) -> PixelFigures:
+def pixel_figures(
+    pairs: Pairs, found: Survey | None = None, *, exact_pixels: int = EXACT_PIXELS, bins: int = BINS
+) -> MeasuredPixels:
     """Pixel AUROC, average precision, largest F1 and both AUPROs.
 
-    `pairs()` gives the maps, float32 (H, W), with their masks, bool (H, W), True where defective; it is called twice
-    and must give the same both times. A region is an 8-connected component of a mask. Raises ValueError for maps that
-    are not finite float32 or differ from their mask in shape.
+    `pairs()` gives the maps, float32 (H, W), with their masks, bool (H, W), True where defective; it is called twice,
+    or once where `found` is their survey, and must give the same each time. A region is an 8-connected component of a
+    mask. Raises ValueError for maps that are not finite float32 or differ from their mask in shape.
     """
-    found = survey(pairs)
+    found = found or survey(pairs)
     thresholds = papers_thresholds(found.lowest, found.highest)
     curves = Curves(found.totals, thresholds)
     exact = found.pixels <= exact_pixels
     for levels in _exact(pairs, found.pixels) if exact else _binned(pairs, _edges(found, thresholds, bins)):
         curves.add(levels)
     errors = None if exact else curves.largest_errors()
-    return PixelFigures(curves.figures(), errors, found.pixels, found.totals.regions)
+    return MeasuredPixels(curves.figures(), errors, found.pixels, found.totals.regions)
 
 
 def survey(pairs: Pairs) -> Survey:

@@ -13,7 +13,7 @@ _FILE = Path(__file__).with_name("published.json")
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRow:
     """Means over a data set's classes, in per cent; keys as in a row of results. AUPRO is by the papers' code."""
 
     dataset: str
@@ -28,10 +28,10 @@ class Published:
 @dataclass(frozen=True)
 class _File:
     datasets: dict[str, tuple[str, ...]]  # their classes
-    rows: tuple[Published, ...]  # of others than the papers
+    rows: tuple[PublishedRow, ...]  # of others than the papers
 
 
-def published(method: str, classes: frozenset[str], shots: int) -> list[Published]:
+def published(method: str, classes: frozenset[str], shots: int) -> list[PublishedRow]:
     """What was published for a method with as many shots, if the classes are those of a known data set, all of them.
 
     The paper's figures come first. Raises ExportError for a preset's file that is damaged.
@@ -42,13 +42,13 @@ def published(method: str, classes: frozenset[str], shots: int) -> list[Publishe
     return [row for row in rows if (row.method, row.shots) == (method, shots) and row.dataset in names]
 
 
-def _of_papers() -> Iterator[Published]:
+def _of_papers() -> Iterator[PublishedRow]:
     for preset in map(read_preset, preset_names()):
         for found in preset.published.accuracy:
             yield _row(preset, found)
 
 
-def _row(preset: Preset, found: Accuracy) -> Published:
+def _row(preset: Preset, found: Accuracy) -> PublishedRow:
     image, pixel = found.image, found.pixel
     percent = {
         "image_auroc": image.auroc,
@@ -58,7 +58,7 @@ def _row(preset: Preset, found: Accuracy) -> Published:
         "pixel_f1_max": pixel.f1_max,
         "pixel_aupro_papers": pixel.pro,
     }
-    return Published(
+    return PublishedRow(
         dataset=found.dataset,
         method=preset.method,
         shots=found.shots,

@@ -17,17 +17,23 @@ _NAMES_ARE = 'expected a JSON object of names, such as {"pcb1": "printed circuit
 
 
 @dataclass(frozen=True)
-class Words:
+class RecipeChoice:
     """Where the words of a class's recipe come from."""
 
     object: str  # what the class is called in prompts
-    lender: str | None  # the bundle's recipe; None: made of `object`
+    recipe: str | None  # the bundle's recipe; None: made of `object`
+    digest: str | None = None  # of the bundle's recipe
     note: str | None = None  # what a reader of the figures must know
 
+    @property
+    def identity(self) -> str:
+        """Changes with whatever the words depend on besides the bundle."""
+        return f"made of {self.object!r}" if self.recipe is None else f"{self.recipe!r} {self.digest}"
 
-def choose_words(
+
+def choose_class_recipe(
     bundle: Bundle, class_name: str, names: Mapping[str, str], recipe: str | None = None, shots: int = 0
-) -> Words:
+) -> RecipeChoice:
     """The recipe asked for; else the bundle's of that name; else one of the name; else the bundle's only one.
 
     A class's name, for prompts and recipes, is that of `names`, or its own with spaces for underscores. Raises
@@ -37,21 +43,21 @@ def choose_words(
     there = recipe_names(bundle)
     manifest = bundle.manifest
     if recipe is not None:
-        return _lent(bundle, recipe, shots)
+        return _from_bundle(bundle, recipe, shots)
     if name in there:
-        return _lent(bundle, name, shots)
+        return _from_bundle(bundle, name, shots)
     if manifest.text.ensemble is not None and manifest.text_encoder is not None:
         check_recipe_name(name)
-        return Words(name, None)
+        return RecipeChoice(name, None)
     if len(there) == 1:
-        return _lent(bundle, there[0], shots, f"the bundle's only recipe, {there[0]!r}, whatever the class is")
+        return _from_bundle(bundle, there[0], shots, f"the bundle's only recipe, {there[0]!r}, whatever the class is")
     raise RecipeError(
         f"class {class_name!r}: no recipe {name!r} in {bundle.path} and no text encoder to make one with: choose one "
         "with --recipe or --names, or export the bundle with --with-text-encoder"
     )
 
 
-def _lent(bundle: Bundle, name: str, shots: int, note: str | None = None) -> Words:
+def _from_bundle(bundle: Bundle, name: str, shots: int, note: str | None = None) -> RecipeChoice:
     """The words of a recipe of the bundle. One with references would make few-shot figures that say zero-shot."""
     recipe = open_recipe(bundle, name)
     if recipe.has_references and not shots:
@@ -59,17 +65,17 @@ def _lent(bundle: Bundle, name: str, shots: int, note: str | None = None) -> Wor
             f"recipe {name!r} has references, and an evaluation without --shots has none: choose another with --recipe "
             "or --names, or add --shots K, which takes its words and draws references"
         )
-    return Words(recipe.object, name, note)
+    return RecipeChoice(recipe.object, name, recipe.digest, note)
 
 
-def make(bundle: Bundle, words: Words, references: Sequence[Path], backend: str | None, options: Any) -> Recipe:
+def make(bundle: Bundle, choice: RecipeChoice, references: Sequence[Path], backend: str | None, options: Any) -> Recipe:
     """The recipe itself, in memory. Raises RecipeError, ImageError, BackendError."""
     from clipspect.recipes.make import make_recipe
 
-    if words.lender is not None and not references:
-        return open_recipe(bundle, words.lender)
-    name = words.object if words.lender is None else words.lender
-    words_from: dict[str, Any] = {"object": words.object} if words.lender is None else {"like": words.lender}
+    if choice.recipe is not None and not references:
+        return open_recipe(bundle, choice.recipe)
+    name = choice.object if choice.recipe is None else choice.recipe
+    words_from: dict[str, Any] = {"object": choice.object} if choice.recipe is None else {"like": choice.recipe}
     return make_recipe(bundle, name, **words_from, references=references, backend=backend, **options)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from clipspect_lab.evaluation.curves import FPR_LIMIT, PAPERS_STEPS
 from clipspect_lab.evaluation.evaluate import Evaluation
 from clipspect_lab.evaluation.pixels import EXACT_PIXELS
-from clipspect_lab.evaluation.published import Published, published
+from clipspect_lab.evaluation.published import PublishedRow, published
 from clipspect_lab.evaluation.rows import ClassRow
 from clipspect_lab.evaluation.truth import FIXED, MODEL
 
@@ -31,7 +31,7 @@ _AUPRO = (
 )
 _FIELDS = {"average_precision": "ap"}
 
-Figures = dict[str, float | None]
+NamedFigures = dict[str, float | None]
 
 
 def document(evaluation: Evaluation) -> dict[str, Any]:
@@ -88,29 +88,29 @@ def _class_document(row: ClassRow) -> dict[str, Any]:
     }
 
 
-def named_figures(row: ClassRow) -> Figures:
+def named_figures(row: ClassRow) -> NamedFigures:
     """A class's figures by the keys of the columns; None where it has none."""
     pixel = _named(row.pixel.figures, "pixel_") if row.pixel is not None else {}
     return {**dict.fromkeys(COLUMNS), **_named(row.image, "image_"), **pixel}
 
 
-def _named(figures: Any, prefix: str) -> Figures:
+def _named(figures: Any, prefix: str) -> NamedFigures:
     """A row's figures by the keys of the columns."""
     named = {f"{prefix}{_FIELDS.get(key, key)}": value for key, value in dataclasses.asdict(figures).items()}
     return {key: value for key, value in named.items() if key in COLUMNS}
 
 
-def _beside_published(evaluation: Evaluation, mean: Figures) -> list[dict[str, Any]]:
+def _beside_published(evaluation: Evaluation, mean: NamedFigures) -> list[dict[str, Any]]:
     """Each published row, and ours less it, when the classes are those of its data set."""
     rows = []
     for row in _published(evaluation):
-        fractions: Figures = {key: row.percent[key] / 100 if key in row.percent else None for key in COLUMNS}
+        fractions: NamedFigures = {key: row.percent[key] / 100 if key in row.percent else None for key in COLUMNS}
         difference = {key: _less(mean[key], fractions[key]) for key in COLUMNS}
         rows.append({**dataclasses.asdict(row), "published": fractions, "difference": difference})
     return rows
 
 
-def _published(evaluation: Evaluation) -> list[Published]:
+def _published(evaluation: Evaluation) -> list[PublishedRow]:
     names = frozenset(row.name for row in evaluation.rows)
     return published(evaluation.bundle.manifest.method, names, evaluation.request.shots)
 

@@ -1,11 +1,11 @@
-"""What an evaluation is asked, and whom it tells how it goes."""
+"""What an evaluation is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from clipspect_lab.evaluation.truth import MODEL
 
@@ -25,16 +25,3 @@ class Request:
     shots: int = 0
     seed: int = 0
     names: Mapping[str, str] = field(default_factory=dict)  # what prompts call a class
-
-
-class Progress(Protocol):
-    """Is told how it goes: `begin` once, then of every class `step` after each image and `measure` before its figures.
-
-    Images that were done already are `done`, and have no step.
-    """
-
-    def begin(self, total: int, done: int) -> None: ...
-
-    def step(self, class_name: str) -> None: ...
-
-    def measure(self, class_name: str) -> None: ...

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clipspect_lab.evaluation.curves import Curves, Figures, Levels, Totals
+from clipspect_lab.evaluation.curves import Array, Curves, Figures, Levels, Totals
 from clipspect_lab.evaluation.histograms import Histograms
 
 RESAMPLES, SEED = 1000, 0
@@ -32,8 +31,6 @@ METRICS = {  # key: the field of Figures, of the image's or the pixels'
 _NONE = Figures(None, None, None)
 _BLOCK = 1 << 22  # numbers that are drawn at a time
 
-Array = npt.NDArray[Any]
-
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -47,7 +44,7 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class Differences:
+class ResampledDifferences:
     """The other's figures less the one's in every resample."""
 
     values: npt.NDArray[np.float64]  # (resamples, METRICS), NaN where there is no figure
@@ -56,7 +53,7 @@ class Differences:
 
 def differences(
     one: Answers, other: Answers, name: str, *, resamples: int = RESAMPLES, seed: int = SEED
-) -> Differences:
+) -> ResampledDifferences:
     """`name` is the class's, and with `seed` says what is drawn: classes are drawn apart from each other."""
     values, largest = [], 0.0
     for counts in _draws(one.defective, name, resamples, seed):
@@ -64,7 +61,7 @@ def differences(
         values.append(theirs - mine)
         largest = max(largest, np.nanmax(my_errors + their_errors, initial=0.0))
     with_pixels = one.pixels is not None or other.pixels is not None
-    return Differences(np.concatenate(values), float(largest) if with_pixels else None)
+    return ResampledDifferences(np.concatenate(values), float(largest) if with_pixels else None)
 
 
 def intervals(differences: npt.NDArray[np.float64]) -> dict[str, tuple[float, float] | None]:

@@ -13,7 +13,7 @@ from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
 from clipspect_lab.evaluation.curves import Figures
-from clipspect_lab.evaluation.pixels import PixelFigures
+from clipspect_lab.evaluation.pixels import MeasuredPixels
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class ClassRow:
     good: int
     defective: int
     image: Figures
-    pixel: PixelFigures | None  # None: no masks
+    pixel: MeasuredPixels | None  # None: no masks
 
 
-Row = TypeVar("Row", ImageRow, ClassRow)
+KeptRow = TypeVar("KeptRow", ImageRow, ClassRow)
 
 
-def keep_row(path: Path, rows: dict[Any, Row], key: Any, row: Row) -> None:
+def keep_row(path: Path, rows: dict[Any, KeptRow], key: Any, row: KeptRow) -> None:
     """Add a row to those that there are and to their file; one that it replaces goes."""
     replaces = key in rows
     rows[key] = row
@@ -72,9 +72,9 @@ def _line(row: ImageRow | ClassRow) -> str:
     return json.dumps(dataclasses.asdict(row)) + "\n"
 
 
-def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+def read_rows(path: Path, kind: type[KeptRow]) -> list[KeptRow]:
     """Those of a file, which need not be there. Raises ClipspectError."""
-    rows: list[Row] = []
+    rows: list[KeptRow] = []
     lines = path.read_bytes().split(b"\n") if path.is_file() else []
     for number, line in enumerate(lines[:-1], 1):  # what follows the last line's end was cut short
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clipspect.base.files import atomic_file
-from clipspect_lab.evaluation.report import COLUMNS, Figures
+from clipspect_lab.evaluation.report import COLUMNS, NamedFigures
 
 
 def write(found: dict[str, Any], folder: Path) -> None:
@@ -89,7 +89,7 @@ def _csv(found: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-def _cells(figures: Figures, width: int = 0, sign: str = "") -> list[str]:
+def _cells(figures: NamedFigures, width: int = 0, sign: str = "") -> list[str]:
     """Per cent with one digit, as the field writes it."""
     values = [figures[key] for key in COLUMNS]
     return [f"{'-' if value is None else format(100 * value, f'{sign}.1f'):>{width}}" for value in values]

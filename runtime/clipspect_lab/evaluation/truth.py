@@ -11,7 +11,6 @@ from PIL import Image
 
 from clipspect.base.errors import DatasetError, ImageError
 from clipspect.frame.spec import ImageSpec
-from clipspect.inspection.maps import to_source_size
 from clipspect_lab.evaluation.datasets import ProductClass, Sample
 
 MODEL, FIXED, ORIGINAL = "model", "256", "original"
@@ -78,11 +77,6 @@ def truth_at(sample: Sample, original: Size, size: Size) -> npt.NDArray[np.bool_
         return mask
     resized = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
     return np.asarray(resized) > 127
-
-
-def map_at(anomaly_map: npt.NDArray[np.float32], size: Size) -> npt.NDArray[np.float32]:
-    """The model's map (h, w) at `size`, as `Result.anomaly_map` would be."""
-    return to_source_size(anomaly_map, *size)
 
 
 def _size_of(path: Path, *, upright: bool = False) -> Size:

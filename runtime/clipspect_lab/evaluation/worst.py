@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from clipspect.frame.decode import decode
+from clipspect.inspection.maps import Map
 from clipspect.sinks.overlay import colours
 
 _SIDE, _GAP, _CAPTION = 320, 8, 26  # pixels
 _INK, _PAPER = (236, 236, 236), (24, 24, 27)
-
-Map = npt.NDArray[np.float32]
 
 
 def draw_worst(path: Path, maps: tuple[Map, Map], names: tuple[str, str]) -> Image.Image:

@@ -143,8 +143,8 @@ def another_bundle(root: Path) -> None:
     handmade.write_manifest(root, dataclasses.replace(Bundle.open(root).manifest, versions={"clipspect": "1"}))
 
 
-def another_recipe(root: Path) -> None:
-    write_recipe(root / "recipes/object.safetensors", handmade.make_recipe(object="thing"))
+def another_recipe_for_a_class(root: Path) -> None:
+    write_recipe(root / "recipes/cable.safetensors", handmade.make_recipe("cable", object="thing"))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def another_recipe(root: Path) -> None:
         (None, ["--device", "cpu"], "other options (None, now {'device': 'cpu'})"),
         (None, ["--shots", "1"], "other shots (0, now 1)"),
         (another_bundle, [], "other bundle"),
-        (another_recipe, [], "other recipes"),
+        (another_recipe_for_a_class, [], "other recipe of class 'cable' (made of 'cable', now 'cable' "),
     ],
 )
 def test_figures_of_another_bundle_or_setting_are_not_mixed(
@@ -186,3 +186,38 @@ def test_scores_that_lost_their_settings_are_not_taken(
     assert f"{tmp_path / 'out/images.jsonl'}: is there without settings.json" in error_of(capsys)
     assert (tmp_path / "out/images.jsonl").is_file()
     assert not (tmp_path / "out/settings.json").exists()
+
+
+def test_the_recipe_that_inspects_a_class_may_not_change_and_any_other_may(
+    full_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    own, unrelated = (full_bundle / f"recipes/{name}.safetensors" for name in ("cable", "object"))
+    write_recipe(own, handmade.make_recipe("cable"))
+    arguments = (full_bundle, mvtec, "--layout", "mvtec", "--out", tmp_path / "out")
+    expected = evaluated(capsys, *arguments)
+    assert [row["recipe"] for row in expected["classes"]] == ["cable", None]
+    write_recipe(unrelated, handmade.make_recipe(object="thing"))
+    assert evaluated(capsys, *arguments) == expected
+    write_recipe(own, handmade.make_recipe("cable", object="thing"))
+    assert run(*arguments) == 1
+    assert "other recipe of class 'cable' ('cable' " in error_of(capsys)
+    assert evaluated(capsys, *arguments, "--classes", "metal_nut")["classes"] == expected["classes"][1:]
+
+
+def test_a_class_without_masks_goes_on_from_its_scores_and_keeps_no_maps(
+    tiny_bundle: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    root, out = drawn_datasets.write_folder(tmp_path / "parts", masks=None), tmp_path / "out"
+    bad = root / "defect/bad2.jpg"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:-20])  # its header is right
+    arguments = (tiny_bundle, root, "--layout", "folder", "--out", out)
+    assert run(*arguments) == 1
+    assert "damaged or cut short" in error_of(capsys)
+    before = inspected(out)
+    assert len(before) == 5
+    assert not (out / "maps").exists()
+    bad.write_bytes(whole)
+    found = evaluated(capsys, *arguments)
+    assert inspected(out) == [*before, "defect/bad2.jpg"]
+    assert found["classes"] == evaluated(capsys, *arguments[:-2])["classes"]

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as st_numpy
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from clipspect_lab.evaluation.curves import Figures
-from clipspect_lab.evaluation.pixels import PixelFigures, pixel_figures
+from clipspect_lab.evaluation.pixels import MeasuredPixels, pixel_figures
 
 GOLDEN = Path(__file__).parents[2] / "golden/aupro_anomalib.npz"
 
@@ -24,7 +24,7 @@ Maps = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]
 
 
-def figures_of(maps: Maps, masks: Masks, **options: int) -> PixelFigures:
+def figures_of(maps: Maps, masks: Masks, **options: int) -> MeasuredPixels:
     return pixel_figures(lambda: zip(maps, masks), **options)
 
 
@@ -135,7 +135,7 @@ def test_maps_of_another_type_or_shape_than_their_mask_are_refused() -> None:
 
 
 def test_no_maps_have_no_figures() -> None:
-    assert pixel_figures(list) == PixelFigures(Figures(None, None, None), None, 0, 0)
+    assert pixel_figures(list) == MeasuredPixels(Figures(None, None, None), None, 0, 0)
 
 
 def test_memory_does_not_grow_with_the_number_of_maps() -> None:

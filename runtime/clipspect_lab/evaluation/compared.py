@@ -1,4 +1,4 @@
-"""The two sides of a comparison: what `--compare A B` may name, and what each has said of a class."""
+"""The two evaluations of a comparison: what `--compare A B` may name, and what each has said of a class."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from clipspect.bundle.bundle import DEMO
 from clipspect.bundle.manifest import MANIFEST
 from clipspect.engines import registry
 from clipspect_lab.evaluation.class_run import ClassRun
-from clipspect_lab.evaluation.evaluate import Session
+from clipspect_lab.evaluation.evaluate import EvaluationRun
 from clipspect_lab.evaluation.request import Request
 from clipspect_lab.evaluation.resampling import Answers
 from clipspect_lab.evaluation.rows import ClassRow
-from clipspect_lab.evaluation.store import Store
+from clipspect_lab.evaluation.stored import StoredEvaluation, is_evaluation
 from clipspect_lab.evaluation.truth import MODEL
 
-_SAME = ("layout", "resolution")  # settings that both sides and the command must share
+_SAME = ("layout", "resolution")  # settings that both and the command must share
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedEvaluation:
     """The --out folder of an evaluation that is done: its scores and histograms, and no maps."""
 
     folder: Path
 
 
 @dataclass(frozen=True)
-class Contender:
-    """One side, by the word that named it."""
+class Compared:
+    """One of the two, by the word that named it."""
 
     name: str
-    what: Request | Finished
+    what: Request | FinishedEvaluation
 
 
-def contender(word: str, request: Request) -> Contender:
+def read_compared(word: str, request: Request) -> Compared:
     """What a word of `--compare` stands for: a bundle, an engine that runs the request's, or an evaluation's folder.
 
     The rest is the request's. Raises ClipspectError.
     """
     path = Path(word)
     if word == DEMO or (path / MANIFEST).is_file():
-        return Contender(word, replace(request, bundle=word))
-    if Store.is_one(path):
-        return Contender(word, Finished(path))
+        return Compared(word, replace(request, bundle=word))
+    if is_evaluation(path):
+        return Compared(word, FinishedEvaluation(path))
     engine, _, precision = word.partition(":")
     names = [row.name for row in registry()]
     if engine in names and not path.is_dir():
         options = {**request.options, **({"precision": precision} if precision else {})}
-        return Contender(word, replace(request, backend=engine, options=options))
+        return Compared(word, replace(request, backend=engine, options=options))
     what = "a folder that is neither a bundle nor an evaluation's --out" if path.is_dir() else "unknown"
     raise ClipspectError(
         f"--compare {word}: {what}; expected a bundle, an engine ({', '.join(names)}) or engine:precision, or the "
@@ -63,55 +63,58 @@ def contender(word: str, request: Request) -> Contender:
     )
 
 
-def two_contenders(words: Sequence[str], request: Request) -> tuple[Contender, Contender]:
+def two_compared(words: Sequence[str], request: Request) -> tuple[Compared, Compared]:
     """What `--compare` names: A and B, or A alone, with which the request itself is compared.
 
     Raises ClipspectError, also for two that are the same.
     """
     if len(words) > 2:
         raise ClipspectError(f"--compare takes one or two, found {' '.join(words)}: give BUNDLE and DATASET before it")
-    found = [contender(word, request) for word in words]
-    one, other = found if len(found) == 2 else (Contender(request.bundle, request), found[0])
+    found = [read_compared(word, request) for word in words]
+    one, other = found if len(found) == 2 else (Compared(request.bundle, request), found[0])
     if one.what == other.what:
         raise ClipspectError(f"--compare: {one.name} and {other.name} are the same bundle, engine and precision")
     return one, other
 
 
-class Side:
-    """A contender with its data and what is done of it; a context manager."""
+class ComparedEvaluation:
+    """One of the two with its data and what is done of it; a context manager."""
 
-    def __init__(self, contender: Contender, folder: Path, classes: Sequence[str]) -> None:
-        """Of these classes; none: of all. Raises as `evaluate`, and ClipspectError for what is no evaluation."""
-        self.name = contender.name
-        self.session: Session | None = None
-        if isinstance(contender.what, Finished):
-            self.store = Store.reopened(contender.what.folder)
+    def __init__(self, compared: Compared, folder: Path, classes: Sequence[str], *, lasting: bool = True) -> None:
+        """Of these classes; none: of all. `lasting`: whether a later run goes on in the folder.
+
+        Raises as `evaluate`, and ClipspectError for what is no evaluation.
+        """
+        self.name = compared.name
+        self.run: EvaluationRun | None = None
+        if isinstance(compared.what, FinishedEvaluation):
+            self.store: StoredEvaluation = StoredEvaluation(compared.what.folder)
             self.names = [name for name in self.store.classes if not classes or name in classes]
             if not self.names:
                 raise ClipspectError(
                     f"{self.name}: no class to compare is finished: run its evaluation to the end first"
                 )
         else:
-            self.session = Session(contender.what, folder)
-            self.store = self.session.store
-            self.names = [run.item.name for run in self.session.runs]
+            self.run = EvaluationRun(compared.what, folder, lasting=lasting, all_maps=True)
+            self.store = self.run.store
+            self.names = list(self.run.classes)
 
     @property
-    def runs(self) -> Mapping[str, ClassRun]:
+    def class_runs(self) -> Mapping[str, ClassRun]:
         """By class; none of a finished evaluation."""
-        return {run.item.name: run for run in self.session.runs} if self.session is not None else {}
+        return self.run.classes if self.run is not None else {}
 
     def row(self, name: str) -> ClassRow | None:
         """A class's figures, if they are there and of the files as they are."""
-        run, row = self.runs.get(name), self.store.classes.get(name)
+        run, row = self.class_runs.get(name), self.store.classes.get(name)
         return row if run is None or row is None else self.store.finished(name, run.digest)
 
     def fingerprint(self, name: str) -> str:
         """Changes with whatever a class's figures depend on."""
-        run, row = self.runs.get(name), self.store.classes.get(name)
+        run, row = self.class_runs.get(name), self.store.classes.get(name)
         digest = run.digest if run is not None else row.digest if row is not None else ""
-        document = json.dumps([self.store.settings, self.store.engine, digest], sort_keys=True)
-        return hashlib.sha256(document.encode()).hexdigest()
+        document = [self.store.settings, self.store.recipes.get(name), self.store.engine, digest]
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
     def answers(self, name: str) -> tuple[ClassRow, Answers]:
         """Of a class that is done. Raises ClipspectError."""
@@ -127,20 +130,20 @@ class Side:
     def described(self) -> dict[str, Any]:
         """For the report."""
         found: dict[str, Any] = {"name": self.name, "engine": self.store.engine, "shots": self.store.settings["shots"]}
-        if self.session is not None:
-            manifest = self.session.bundle.manifest
-            found |= {"bundle": self.session.bundle.path.name, "method": manifest.method}
+        if self.run is not None:
+            manifest = self.run.bundle.manifest
+            found |= {"bundle": self.run.bundle.path.name, "method": manifest.method}
         return found
 
-    def __enter__(self) -> Side:
+    def __enter__(self) -> ComparedEvaluation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.session is not None:
-            self.session.__exit__()
+        if self.run is not None:
+            self.run.__exit__()
 
 
-def require_comparable(one: Side, other: Side, request: Request) -> None:
+def require_comparable(one: ComparedEvaluation, other: ComparedEvaluation, request: Request) -> None:
     """Two evaluations of the same classes where maps meet masks at one size. Raises ClipspectError."""
     for key in _SAME:
         mine, theirs, asked = one.store.settings.get(key), other.store.settings.get(key), getattr(request, key)
