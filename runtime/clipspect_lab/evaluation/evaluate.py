@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clipspect.base.errors import BundleError
 from clipspect.base.progress import Progress, quiet
 from clipspect.base.version import __version__
 from clipspect.bundle.bundle import Bundle
@@ -45,6 +46,11 @@ class EvaluationRun:
         """
         self.request, self.bundle = request, Bundle.open(request.bundle)
         found = _classes(request)
+        if request.shots and BOTH not in self.bundle.manifest.graphs:
+            raise BundleError(
+                f"{self.bundle.path}: --shots needs a graph that compares with references, the bundle has none: "
+                "export it with --few-shot"
+            )
         choices = {item.name: _choice(request, self.bundle, item.name) for item in found}
         for item in found:
             check_files(item.test)

@@ -18,6 +18,7 @@ from clipspect.base.errors import BackendError, ClipspectError
 from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
 from clipspect.engines import open_backend
+from clipspect.engines.graph import WORDS
 from clipspect.host.machine import read_machine
 from clipspect.recipes.shelf import open_recipe
 from clipspect_lab.benchmark.accuracy import has_accuracy, measure_accuracy
@@ -37,8 +38,8 @@ RUNS = 3
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that says that it has work to do."""
-    graph = dataclasses.replace(handmade.make_manifest().graph, flops=10**9)
-    return handmade.write_bundle(tmp_path_factory.mktemp("bench") / "tiny.bundle", graph=graph)
+    graph = dataclasses.replace(handmade.make_graph(), flops=10**9)
+    return handmade.write_bundle(tmp_path_factory.mktemp("bench") / "tiny.bundle", graphs={WORDS: graph})
 
 
 @pytest.fixture(scope="module")
