@@ -41,16 +41,19 @@ def zero_shot_check(reference: Reference, size: int, text_features: Features) ->
     return Check({IMAGE: images, TEXT_FEATURES: text_features}, expected)
 
 
-def few_shot_check(model: FewShotModel, size: int, text_features: Features) -> Check:
+def few_shot_check(model: FewShotModel, zero_shot: Check, size: int) -> Check:
     """The same with a reference image; the map limits, where there are any, are the ends of the map's range."""
+    text_features = zero_shot.given[TEXT_FEATURES]
     drawn = check_images(size, CHECK_IMAGES + CHECK_REFERENCES)
-    images, references = drawn[:CHECK_IMAGES], drawn[CHECK_IMAGES:]
+    images, references = zero_shot.given[IMAGE], drawn[CHECK_IMAGES:]
     given: Tensors = {TEXT_FEATURES: text_features}
     if model.takes_map_limits:
         given[MAP_LIMITS] = np.array(model.map_range, np.float32)
     words = {name: torch.from_numpy(value) for name, value in given.items()}
     score, anomaly_map, rows = model.reference(torch.from_numpy(images), torch.from_numpy(references), **words)
-    expected = dict(zip(model.outputs, (value.numpy() for value in (score, anomaly_map, *rows))))
+    words_alone = zero_shot.expected[SCORE], zero_shot.expected[ANOMALY_MAP]
+    answers = [*(value.numpy() for value in (score, anomaly_map, *rows)), *words_alone]
+    expected = dict(zip(model.outputs, answers))
     return Check({IMAGE: images, **given}, expected, references)
 
 

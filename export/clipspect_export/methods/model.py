@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from clipspect.engines.graph import ANOMALY_MAP, FEATURES, REFERENCE, SCORE
+from clipspect.engines.graph import ANOMALY_MAP, FEATURES, REFERENCE, SCORE, WORDS_MAP, WORDS_SCORE
 from clipspect.recipes.galleries import MAP_LIMITS
 from clipspect_export.graph.write import GraphInput
 
@@ -46,8 +46,9 @@ class FewShotModel:
 
     @property
     def outputs(self) -> list[str]:
-        """Of the graph: the image's own rows, from which a box makes galleries, after score and anomaly map."""
-        return [SCORE, ANOMALY_MAP, *(FEATURES + name for name in self.galleries)]
+        """Of the graph: score and anomaly map, the image's own rows, of which a box makes galleries, and what the words
+        alone say, so that an engine with this graph needs no other for recipes of words."""
+        return [SCORE, ANOMALY_MAP, *(FEATURES + name for name in self.galleries), WORDS_SCORE, WORDS_MAP]
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,10 @@ def ask_references(
     model: Model, few_shot: Graph | None, size: int, text_features: Features, folder: Path
 ) -> dict[Path, Check]:
     """What the torch references answer to the check images, by graph, the few-shot one last; written beside them."""
-    checks = {folder / GRAPH_FILE: zero_shot_check(model.reference, size, text_features)}
+    zero_shot = zero_shot_check(model.reference, size, text_features)
+    checks = {folder / GRAPH_FILE: zero_shot}
     if few_shot is not None and model.few_shot is not None:
-        checks[folder / few_shot.file] = few_shot_check(model.few_shot, size, text_features)
+        checks[folder / few_shot.file] = few_shot_check(model.few_shot, zero_shot, size)
     write_check(folder / CHECK_FILE, *checks.values())
     return checks
 

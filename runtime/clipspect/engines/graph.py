@@ -9,6 +9,7 @@ IMAGE, SCORE, ANOMALY_MAP = "image", "score", "anomaly_map"  # tensors of the gr
 TEXT_FEATURES = "text_features"
 REFERENCE = "reference_"  # inputs of the few-shot graph: galleries, rows of length 1 that references have, (R, D*)
 FEATURES = "features_"  # outputs of the few-shot graph: the image's own rows for each gallery
+WORDS_SCORE, WORDS_MAP = "words_score", "words_anomaly_map"  # of the few-shot graph: what the words alone say
 TOKENS, EMBEDDINGS = "tokens", "embeddings"  # tensors of the text encoder
 PROMPTS_AT_ONCE = 32  # prompts in one run of the text encoder
 ANY = "?"  # a dynamic dimension without a name

@@ -91,7 +91,7 @@ class Inspector:
     @property
     def map_range(self) -> tuple[float, float]:
         """The range that the anomaly map of this method and recipe can take."""
-        return self._serving.map_range
+        return self._serving.graph.map_range
 
     @property
     def map_limit(self) -> float:
@@ -148,7 +148,7 @@ class Inspector:
     def inspect_batch(self, frames: Iterable[FrameLike]) -> list[Result]:
         """Inspect frames of any sizes in one run of the engine, in their order. Raises ImageError, BackendError."""
         _refuse_one(frames, "inspect_batch")
-        self._serving.backend.require_usable()  # in a forked process the threads are gone, and would be waited for
+        self._require_usable()
         run = map if self._pool is None else self._pool.map
         return self.score(list(run(self.prepare_alone, frames)))
 
@@ -174,7 +174,7 @@ class Inspector:
 
         Raises BackendError where the inspector is closed or this process was forked from the one that loaded it.
         """
-        self._serving.backend.require_usable()
+        self._require_usable()
         return prepare(frame, self.bundle.manifest.image, self._pool, self.workers)
 
     def prepare_alone(self, frame: FrameLike) -> Frame:
@@ -189,15 +189,14 @@ class Inspector:
         """Prepared frames through the engine in one batch, their views merged, nothing more. Raises BackendError."""
         if not frames:
             return []
-        if self._pool is None:
-            raise BackendError("the inspector is closed: load the bundle again")
+        self._require_usable()
         pixels = frames[0].pixels if len(frames) == 1 else np.concatenate([frame.pixels for frame in frames])
         if not pixels.flags.writeable:  # to an engine a read-only array is a constant
             pixels = pixels.copy()
         with self._engine.free:
             serving = self._serving  # another thread may switch it while the engine runs
             start = perf_counter()
-            outputs = serving.run(pixels, (SCORE, ANOMALY_MAP, *self.extras))
+            outputs = self._engine.run(serving, pixels, (SCORE, ANOMALY_MAP, *self.extras))
             infer_ms = (perf_counter() - start) * 1e3 / len(frames)
         answers, first = [], 0
         for frame in frames:
@@ -232,13 +231,19 @@ class Inspector:
             self._pool = None
             self._engine.release()
 
+    def _require_usable(self) -> None:
+        """Raises BackendError for a closed inspector, and in a forked process, whose threads would be waited for."""
+        if self._pool is None:
+            raise BackendError("the inspector is closed: load the bundle again")
+        self._engine.require_usable()
+
     def _merged(self, frame: Frame, outputs: dict[str, npt.NDArray[Any]], serving: Serving, infer_ms: float) -> Answer:
         score, model_map = merge(outputs[SCORE], outputs[ANOMALY_MAP], frame.views, frame.size)
         extras = {name: np.array(outputs[name]) for name in self.extras}
         return Answer(score, model_map, infer_ms, serving.recipe, self._limit_of(serving), extras)
 
     def _limit_of(self, serving: Serving) -> float:
-        return sum(serving.map_range) / 2 if self._map_limit is None else self._map_limit
+        return sum(serving.graph.map_range) / 2 if self._map_limit is None else self._map_limit
 
     def __enter__(self) -> Inspector:
         return self

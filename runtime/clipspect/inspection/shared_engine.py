@@ -12,37 +12,32 @@ import numpy.typing as npt
 
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import InspectionGraph
 from clipspect.bundle.precision import open_graph
 from clipspect.engines import Backend, Tensors
-from clipspect.engines.graph import IMAGE, Graph
+from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, SCORE, WORDS, WORDS_MAP, WORDS_SCORE, Graph
+from clipspect.recipes.galleries import blank_references
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.shelf import serving
+
+_WORDS_ALONE = {SCORE: WORDS_SCORE, ANOMALY_MAP: WORDS_MAP}  # outputs of the graph of words in that for references
+
+Outputs = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Serving:
-    """A recipe, and the opened graph that takes it."""
+    """A recipe, and the graph that takes it."""
 
     recipe: Recipe
-    backend: Backend
-    map_range: tuple[float, float]  # that the anomaly map can take
-
-    def run(self, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
-        """These outputs for images (N, H, W, 3), any number of them. Raises BackendError."""
-        most = self.backend.most_images or len(pixels)
-        answers = [
-            self.backend.run_finite({IMAGE: pixels[first : first + most], **self.recipe.tensors}, outputs)
-            for first in range(0, len(pixels), most)
-        ]
-        if len(answers) == 1:
-            return answers[0]
-        return {name: np.concatenate([answer[name] for answer in answers]) for name in outputs}
+    graph: InspectionGraph
 
 
 class SharedEngine:
     """Opens each graph of the bundle when a recipe first needs it, all in the engine that the first one chose.
 
-    Inspectors hold it, and it closes with the last of them. Any thread may call.
+    The graph for references also says what the words alone say. Where it is open, recipes of words need no other: the
+    weights are in memory once. Inspectors hold the engine, and it closes with the last of them. Any thread may call.
     """
 
     def __init__(self, bundle: Bundle, recipe: Recipe, backend: str | None, options: dict[str, Any]) -> None:
@@ -55,11 +50,11 @@ class SharedEngine:
         self._holders = 0
         self._closed = False
         graph = serving(bundle, recipe)
-        self.first = self._backends[graph.file] = self._open(graph, recipe)
+        self.first = self._backends[graph.file] = self._open(graph, recipe.tensors)
         self._name, self._options = self.first.name, {**options, "device": self.first.device}  # the others follow it
 
     def serve(self, recipe: Recipe, extras: Sequence[str] = ()) -> Serving:
-        """Open the graph that takes the recipe, if it is not open.
+        """Open the graph that takes the recipe, if nothing that is open does.
 
         Raises RecipeError for a recipe that none takes; BackendError, also where the graph has not all `extras`.
         """
@@ -69,9 +64,28 @@ class SharedEngine:
         with self._changing:
             if self._closed:
                 raise BackendError("the inspector is closed: load the bundle again")
-            if graph.file not in self._backends:
-                self._backends[graph.file] = self._open(graph, recipe)
-            return Serving(recipe, self._backends[graph.file], graph.map_range)
+            if graph.file not in self._backends and (recipe.judge != WORDS or self._stand_in() is None):
+                self._backends[graph.file] = self._open(graph, recipe.tensors)
+                self._close_what_is_not_needed()
+        return Serving(recipe, graph)
+
+    def run(self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
+        """These outputs for images (N, H, W, 3), any number of them; the caller holds `free`. Raises BackendError."""
+        backend = self._backends.get(serving.graph.file)
+        if backend is not None:
+            return _in_batches(backend, pixels, serving.recipe.tensors, outputs)
+        stand_in = self._stand_in()
+        if stand_in is None:
+            raise BackendError("the inspector is closed: load the bundle again")
+        backend, blank = stand_in
+        names = [_WORDS_ALONE.get(name, name) for name in outputs]
+        answer = _in_batches(backend, pixels, {**blank, **serving.recipe.tensors}, names)
+        return {name: answer[own] for name, own in zip(outputs, names)}
+
+    def require_usable(self) -> None:
+        """Raises BackendError where it is closed, or this process is not the one that opened it."""
+        for backend in list(self._backends.values()):
+            backend.require_usable()
 
     def hold(self) -> None:
         """One more inspector uses it."""
@@ -89,8 +103,34 @@ class SharedEngine:
                 for backend in self._backends.values():
                     backend.close()
 
-    def _open(self, graph: Graph, recipe: Recipe) -> Backend:
+    def _stand_in(self) -> tuple[Backend, Tensors] | None:
+        """The graph for references, where it is open and also says what the words alone say; and blank references."""
+        both = self.bundle.manifest.graphs.get(BOTH)
+        if both is None or not set(_WORDS_ALONE.values()) <= set(both.outputs):
+            return None
+        backend = self._backends.get(both.file)
+        return None if backend is None else (backend, blank_references(both))
+
+    def _close_what_is_not_needed(self) -> None:
+        """The graph of words, once that for references stands in for it: its weights would be in memory twice."""
+        words = self.bundle.manifest.graphs[WORDS].file
+        if words in self._backends and self._stand_in() is not None:
+            with self.free:
+                self._backends.pop(words).close()
+
+    def _open(self, graph: Graph, tensors: Tensors) -> Backend:
         image = self.bundle.manifest.image
         blank = np.zeros((1, image.height, image.width, 3), np.uint8)
-        probe: Tensors = {IMAGE: blank, **recipe.tensors}
-        return open_graph(self.bundle, graph, self._name, probe=probe, **self._options)
+        return open_graph(self.bundle, graph, self._name, probe={IMAGE: blank, **tensors}, **self._options)
+
+
+def _in_batches(backend: Backend, pixels: npt.NDArray[np.uint8], others: Tensors, outputs: Sequence[str]) -> Outputs:
+    """Of as many images as the engine takes at once."""
+    most = backend.most_images or len(pixels)
+    answers = [
+        backend.run_finite({IMAGE: pixels[first : first + most], **others}, outputs)
+        for first in range(0, len(pixels), most)
+    ]
+    if len(answers) == 1:
+        return answers[0]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in outputs}

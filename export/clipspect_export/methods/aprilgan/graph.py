@@ -88,18 +88,19 @@ class FewShotAprilGan(AprilGan):
     ) -> tuple[Tensor, ...]:
         """Besides the zero-shot graph's inputs [low, high] (2,), and of each stage a gallery of unit rows (R, W).
 
-        Returns score (N,), anomaly map (N, H, W), a sum of K probabilities and K distances, and for each gallery the
-        image's own rows (N, L, W). The paper takes the mean of the text's score and the map's maximum, normalised by
-        the least and the largest that the maxima of a test set reach: here by `map_limits`, and not clamped.
+        Returns score (N,), anomaly map (N, H, W), a sum of K probabilities and K distances, for each gallery the
+        image's own rows (N, L, W), and what the zero-shot graph returns. The paper takes the mean of the text's score
+        and the map's maximum, normalised by the least and the largest that the maxima of a test set reach: here by
+        `map_limits`, and not clamped.
         """
         cls, patches = self.encode(image)
         rows = [unit(tokens) for tokens in patches]
-        score, anomaly_map = self.compare_with_text(cls, patches, text_features)
+        words_score, words_map = self.compare_with_text(cls, patches, text_features)
         distances = torch.stack([distance(own, gallery) for own, gallery in zip(rows, references)]).sum(dim=0)  # (N, L)
-        anomaly_map = anomaly_map + self.upsample(distances.reshape(-1, self.grid, self.grid))
+        anomaly_map = words_map + self.upsample(distances.reshape(-1, self.grid, self.grid))
         low, high = map_limits[0], map_limits[1]
-        score = (score + (anomaly_map.amax(dim=(1, 2)) - low) / (high - low)) / 2
-        return score, anomaly_map, *rows
+        score = (words_score + (anomaly_map.amax(dim=(1, 2)) - low) / (high - low)) / 2
+        return score, anomaly_map, *rows, words_score, words_map
 
 
 def galleries(config: ClipConfig) -> dict[str, int]:

@@ -197,16 +197,16 @@ class FewShotWinClip(WinClip):
     ) -> tuple[Tensor, ...]:
         """Besides the zero-shot graph's inputs galleries of unit rows, (R, W) of patches and (R, D) of each scale.
 
-        Returns score (N,), anomaly map (N, H, W), and the image's own rows (N, rows, W or D) for each gallery. Map
-        and score are the means of what the text says and what the references say: of the latter the score takes
-        the largest value on the patch grid.
+        Returns score (N,), anomaly map (N, H, W), the image's own rows (N, rows, W or D) for each gallery, and what the
+        zero-shot graph returns. Map and score are the means of what the text says and what the references say: of the
+        latter the score takes the largest value on the patch grid.
         """
         embeddings, patches = self.encoder.with_patches(image)
         rows = [unit(patches), *torch.split(unit(embeddings[:, 1:]), self.windows, dim=1)]
-        score, by_text = self.compare_with_text(embeddings, text_features)
+        words_score, by_text = self.compare_with_text(embeddings, text_features)
         by_references = self.compare_with_references(rows, references)
-        score = (score + by_references.amax(dim=1)) / 2
-        return score, self.upsample((by_text + by_references) / 2), *rows
+        score = (words_score + by_references.amax(dim=1)) / 2
+        return score, self.upsample((by_text + by_references) / 2), *rows, words_score, self.upsample(by_text)
 
     def compare_with_references(self, rows: Sequence[Tensor], references: Sequence[Tensor]) -> Tensor:
         """Rows (N, rows, W) and gallery (R, W), of the patches and each scale, to a value for each patch (N, L)."""
