@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 from clipspect.base.errors import ExportError
 from clipspect.bundle.presets import Preset, preset_names, read_preset
 from clipspect.cli.arguments import count
+from clipspect.cli.progress import ProgressBar
 from clipspect.engines.graph import BOTH, WORDS
+from clipspect_export.methods.method import Option
+from clipspect_export.methods.registry import all_options
 
 if TYPE_CHECKING:
     from clipspect.bundle.manifest import InspectionGraph
@@ -40,8 +42,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("method", metavar="METHOD", choices=preset_names(), help="one of those listed below")
     parser.add_argument("--out", metavar="BUNDLE", help="the folder to write (default: METHOD.bundle)")
     parser.add_argument("--force", action="store_true", help="replace an existing bundle, its recipes included")
-    _add_model(parser)
-    _add_words(parser)
+    parser.add_argument("--backbone", metavar="NAME", help="open_clip's name, or a .json configuration in its form")
+    parser.add_argument("--weights", metavar="TAG|FILE", help="open_clip's tag, or a .safetensors or .pt state dict")
+    parser.add_argument(
+        "--object",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="write a recipe for each of these names",
+    )
+    for by_method in all_options().values():
+        _add_option(parser, by_method)
     parser.add_argument("--few-shot", action="store_true", help="add the graph that compares with images of good parts")
     parser.add_argument(
         "--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in; fp16 is for GPUs"
@@ -60,53 +72,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backbone", metavar="NAME", help="open_clip's name, or a .json configuration in its form")
-    parser.add_argument("--weights", metavar="TAG|FILE", help="open_clip's tag, or a .safetensors or .pt state dict")
+def _add_option(parser: argparse.ArgumentParser, by_method: Mapping[str, Option]) -> None:
+    """One flag for the option of one name, in as many methods as have it; None where it is not given."""
+    option = next(iter(by_method.values()))
+    flag = f"--{option.name.replace('_', '-')}"
+    texts: dict[str, list[str]] = {}
+    for method, own in by_method.items():
+        default = "" if own.default in (None, False) else f" (default: {_shown(own.default)})"
+        texts.setdefault(own.flag.help + default, []).append(method)
+    text = "; ".join(f"{', '.join(methods)}: {words}" for words, methods in texts.items()).replace("%", "%%")
+    if option.kind is bool:
+        parser.add_argument(flag, action="store_true", default=None, help=text)
+        return
+    choices = list(dict.fromkeys(choice for own in by_method.values() for choice in own.flag.choices or ()))
     parser.add_argument(
-        "--checkpoint", metavar="FILE", help="the trained file of the official code: anomalyclip and aprilgan need it"
-    )
-    parser.add_argument("--scales", type=_numbers, metavar="2,3", help="winclip: sides of the windows in patches")
-    parser.add_argument(
-        "--window-stride", type=count, metavar="1", help="winclip: patches from one window to the next (default: 1)"
-    )
-    parser.add_argument(
-        "--scale-fusion",
-        choices=["harmonic", "arithmetic", "max"],
-        help="winclip: how the maps of the scales become one (default: harmonic, as published)",
-    )
-    parser.add_argument(
-        "--multi-crop",
-        action="store_true",
-        help="winclip: score the image's embedding averaged with those of its windows, which are there anyhow",
-    )
-    parser.add_argument("--layers", type=_numbers, metavar="24", help="anomalyclip: blocks whose patches are read")
-    parser.add_argument(
-        "--sigma", type=float, metavar="4", help="anomalyclip: smoothing of the map in pixels, 0 for none"
+        flag, type=_PARSERS[option.kind], choices=choices or None, metavar=option.flag.metavar, help=text
     )
 
 
-def _add_words(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--object",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="TEXT",
-        help="write a recipe for each of these names",
-    )
-    parser.add_argument(
-        "--ensemble", metavar="NAME|FILE", help="prompts, by name or in a .toml file (default: the method's)"
-    )
-    parser.add_argument(
-        "--prompt-fusion",
-        choices=["mean", "max"],
-        default="mean",
-        help="average the prompts of a state, or keep all and take the closest (default: mean)",
-    )
-    parser.add_argument(
-        "--with-text-encoder", action="store_true", help="add the text encoder: recipes from words without torch"
-    )
+def _shown(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else f"{default}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,8 +101,11 @@ def run(args: argparse.Namespace) -> int:
         raise ExportError(f'export needs {", ".join(missing) or "its own package"}: pip install "clipspect[export]"')
     preset = read_preset(args.method)
     _require_files(args, preset)
-    out, options = args.out or f"{args.method}.bundle", preset.options
-    with _terminate_as_exception(), _bar() as progress:
+    given = {name: getattr(args, name) for name in all_options()}
+    options = {**preset.options, **{name: value for name, value in given.items() if value is not None}}
+    out = args.out or f"{args.method}.bundle"
+    with _terminate_as_exception(), ProgressBar() as progress:
+        progress("start torch", 0, 1)
         from clipspect_export import export_bundle
 
         manifest = export_bundle(
@@ -125,24 +113,15 @@ def run(args: argparse.Namespace) -> int:
             out,
             backbone=args.backbone or preset.backbone.name,
             weights=args.weights or preset.backbone.weights,
-            checkpoint=args.checkpoint,
             objects=args.object,
-            ensemble=args.ensemble,
-            prompt_fusion=args.prompt_fusion,
-            scales=options.scales if args.scales is None else args.scales,
-            window_stride=args.window_stride,
-            scale_fusion=args.scale_fusion,
-            multi_crop=args.multi_crop,
-            layers=options.layers if args.layers is None else args.layers,
-            sigma=options.sigma if args.sigma is None else args.sigma,
             few_shot=args.few_shot,
-            with_text_encoder=args.with_text_encoder,
             precision=args.precision,
             int8=args.int8,
             calibration=args.calibration,
             force_precision=args.force_precision,
             force=args.force,
             progress=progress,
+            **options,
         )
     print(f"{out}: {args.method}, {_figures(manifest.graphs[WORDS])}")
     if BOTH in manifest.graphs:
@@ -183,22 +162,6 @@ def _require_files(args: argparse.Namespace, preset: Preset) -> None:
         )
 
 
-@contextmanager
-def _bar() -> Iterator[Callable[[str], None]]:
-    """A bar of stages on a terminal, and what moves it to a stage. Torch is imported under it: that takes seconds."""
-    from tqdm import tqdm
-
-    with tqdm(disable=not sys.stderr.isatty(), leave=False, bar_format="{bar:20} {desc} {elapsed}") as bar:
-        bar.set_description_str("start torch")
-        from clipspect_export import STAGES
-
-        def move(stage: str) -> None:
-            bar.total, bar.n = len(STAGES), STAGES.index(stage)
-            bar.set_description_str(stage)
-
-        yield move
-
-
 def _figures(graph: InspectionGraph) -> str:
     parity = graph.parity
     return (
@@ -212,6 +175,14 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected numbers with commas, such as 2,3; found {text!r}") from None
+
+
+_PARSERS: dict[type, Callable[[str], Any]] = {
+    int: count,
+    float: float,
+    str: str,
+    tuple: _numbers,
+}  # by the kind of an option
 
 
 @contextmanager

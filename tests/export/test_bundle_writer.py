@@ -25,7 +25,8 @@ class Interrupted(BaseException):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_interrupted_export_leaves_nothing(stage: str, files: Files, tmp_path: Path) -> None:
-    def interrupt(begun: str) -> None:
+    def interrupt(begun: str, done: float, total: float) -> None:
+        assert (STAGES[int(done)], total) == (begun, len(STAGES))
         if begun == stage:
             raise Interrupted
 

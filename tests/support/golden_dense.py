@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from clipspect_export.methods.anomalyclip import graph as anomalyclip
+from clipspect_export.methods.anomalyclip import options as anomalyclip
 from clipspect_export.methods.anomalyclip.learned_prompts import learned_prompts, learned_text_features
-from clipspect_export.methods.aprilgan import graph as aprilgan
+from clipspect_export.methods.aprilgan import options as aprilgan
 from clipspect_export.methods.aprilgan.linear_stages import LinearStage, linear_stages
 from clipspect_export.methods.checkpoint import read_checkpoint
 from clipspect_export.towers.clip import Clip, build_clip, expected_shapes

@@ -33,8 +33,8 @@ def linear_graph(weight: Array, bias: Array, gain: Array | None = None) -> onnx.
         read = "normalised"
     nodes += [
         helper.make_node("MatMul", [read, "weight"], ["product"]),
-        helper.make_node("Add", ["product", "bias"], ["embedding"]),
-        helper.make_node("Mul", ["embedding", "text_features"], ["score"]),
+        helper.make_node("Add", ["product", "bias"], ["encoded.0"]),
+        helper.make_node("Mul", ["encoded.0", "text_features"], ["score"]),
     ]
     graph = helper.make_graph(
         nodes,

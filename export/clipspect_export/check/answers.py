@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import numpy.typing as npt
 import torch
 from safetensors.numpy import save
 
-from clipspect.engines.graph import ANOMALY_MAP, IMAGE, SCORE, TEXT_FEATURES
+from clipspect.engines.graph import ANOMALY_MAP, IMAGE, SCORE, TEXT_FEATURES, WORDS
 from clipspect.inspection.verify import FEW_SHOT_PREFIX, IMAGES, REFERENCES
 from clipspect.recipes.galleries import MAP_LIMITS
-from clipspect_export.methods.model import Features, FewShotModel, Reference
+from clipspect_export.methods.model import Features, GraphForm
 
 CHECK_FILE = "check.safetensors"
 CHECK_IMAGES, CHECK_REFERENCES = 2, 1
@@ -30,44 +31,52 @@ class Check:
 
     given: Tensors  # without galleries
     expected: Tensors
-    references: Images | None = None  # what the few-shot graph makes its galleries of
+    references: Images | None = None  # what the graph makes its galleries of
 
 
-def zero_shot_check(reference: Reference, size: int, text_features: Features) -> Check:
-    """The reference asked about check images of `size` pixels."""
-    images = check_images(size)
-    score, anomaly_map = reference(torch.from_numpy(images), torch.from_numpy(text_features))
-    expected = {SCORE: score.numpy(), ANOMALY_MAP: anomaly_map.numpy()}
-    return Check({IMAGE: images, TEXT_FEATURES: text_features}, expected)
+def ask_reference(form: GraphForm, size: int, text_features: Features, words: Check | None = None) -> Check:
+    """The reference asked about check images of `size` pixels and, where there are galleries, a reference image.
 
-
-def few_shot_check(model: FewShotModel, zero_shot: Check, size: int) -> Check:
-    """The same with a reference image; the map limits, where there are any, are the ends of the map's range."""
-    text_features = zero_shot.given[TEXT_FEATURES]
+    The map limits, where there are any, are the ends of the map's range. `words` is the check of the graph of words,
+    whose answers a graph with galleries repeats.
+    """
     drawn = check_images(size, CHECK_IMAGES + CHECK_REFERENCES)
-    images, references = zero_shot.given[IMAGE], drawn[CHECK_IMAGES:]
-    given: Tensors = {TEXT_FEATURES: text_features}
-    if model.takes_map_limits:
-        given[MAP_LIMITS] = np.array(model.map_range, np.float32)
-    words = {name: torch.from_numpy(value) for name, value in given.items()}
-    score, anomaly_map, rows = model.reference(torch.from_numpy(images), torch.from_numpy(references), **words)
-    words_alone = zero_shot.expected[SCORE], zero_shot.expected[ANOMALY_MAP]
-    answers = [*(value.numpy() for value in (score, anomaly_map, *rows)), *words_alone]
-    expected = dict(zip(model.outputs, answers))
-    return Check({IMAGE: images, **given}, expected, references)
+    images, references = drawn[:CHECK_IMAGES], drawn[CHECK_IMAGES:] if form.galleries else None
+    limits: Tensors = {MAP_LIMITS: np.array(form.map_range, np.float32)} if form.takes_map_limits else {}
+    named = {TEXT_FEATURES: text_features, **limits}
+    photos = [images] if references is None else [images, references]
+    score, anomaly_map, *rows = form.reference(
+        *(torch.from_numpy(part) for part in photos),
+        **{name: torch.tensor(value) for name, value in named.items()},
+    )
+    answers = [answer.numpy() for answer in (score, anomaly_map, *(rows[0] if rows else []))]
+    answers += [words.expected[SCORE], words.expected[ANOMALY_MAP]] if words is not None else []
+    expected = dict(zip(form.outputs, answers))
+    return Check({IMAGE: images, **named}, expected, references)
 
 
-def write_check(path: Path, zero_shot: Check, few_shot: Check | None = None) -> None:
-    """The check as one safetensors file without metadata: the same bytes for the same tensors.
+def write_check(path: Path, words: Check, both: Check | None = None) -> None:
+    """The checks of the graphs by role as one safetensors file without metadata: the same bytes for the same tensors.
 
     Galleries are not in it: the box makes them of `fewshot_references`, with the graph under test.
     """
-    tensors = {IMAGES: zero_shot.given[IMAGE], TEXT_FEATURES: zero_shot.given[TEXT_FEATURES], **zero_shot.expected}
-    if few_shot is not None and few_shot.references is not None:
-        tensors |= {name: value for name, value in few_shot.given.items() if name not in {IMAGE, TEXT_FEATURES}}
-        tensors |= {FEW_SHOT_PREFIX + name: few_shot.expected[name] for name in (SCORE, ANOMALY_MAP)}
-        tensors[REFERENCES] = few_shot.references
+    tensors = {IMAGES: words.given[IMAGE], TEXT_FEATURES: words.given[TEXT_FEATURES], **words.expected}
+    if both is not None and both.references is not None:
+        tensors |= {name: value for name, value in both.given.items() if name not in {IMAGE, TEXT_FEATURES}}
+        tensors |= {FEW_SHOT_PREFIX + name: both.expected[name] for name in (SCORE, ANOMALY_MAP)}
+        tensors[REFERENCES] = both.references
     path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
+
+
+def ask_references(
+    forms: Mapping[str, GraphForm], size: int, text_features: Features, folder: Path
+) -> dict[str, Check]:
+    """What the torch references answer to the check images, by role; written into the folder."""
+    checks: dict[str, Check] = {}
+    for role, form in forms.items():
+        checks[role] = ask_reference(form, size, text_features, checks.get(WORDS))
+    write_check(folder / CHECK_FILE, *checks.values())
+    return checks
 
 
 def check_images(size: int, count: int = CHECK_IMAGES) -> Images:

@@ -15,7 +15,8 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
 from clipspect.base.errors import ExportError
-from clipspect_export.graph.parts import MOVES, add_constant, array_of, encoder_nodes, is_constant, new_node
+from clipspect_export.graph.encoder_end import encoder_nodes
+from clipspect_export.graph.parts import MOVES, add_constant, array_of, is_constant, new_node
 
 PRODUCTS = frozenset({"MatMul", "Gemm", "Conv"})  # in fp16 whatever comes in
 EXACT = frozenset({"LayerNormalization", "Softmax"})  # in fp32 whatever comes in

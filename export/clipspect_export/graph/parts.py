@@ -1,4 +1,4 @@
-"""Where a written graph's encoder ends and its scoring begins, and the small edits that passes over it make."""
+"""The linear layers of a written graph's encoder, and the small edits that passes over a graph make."""
 
 from __future__ import annotations
 
@@ -8,29 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from clipspect.engines.graph import IMAGE, TEXT_FEATURES
+from clipspect_export.graph.encoder_end import encoder_nodes
 
 # They move values and change none.
 MOVES = frozenset({"Reshape", "Transpose", "Split", "Concat", "Slice", "Gather", "Unsqueeze", "Squeeze", "Expand"})
-LENGTH = "ReduceL2"  # of an embedding: with it the comparison begins
-
-
-def encoder_nodes(graph: ir.Graph) -> list[ir.Node]:
-    """The nodes that make tokens and embeddings of the image, in order.
-
-    Scoring is what reads any input but the image (text features, galleries, map limits) or a length, and all that
-    reads what those made: the cosines, probabilities and maps.
-    """
-    if not {IMAGE, TEXT_FEATURES} <= {value.name for value in graph.inputs}:
-        raise AssertionError("only the graphs that inspect have an encoder and a scoring")
-    scoring = {value for value in graph.inputs if value.name != IMAGE}
-    encoder = []
-    for node in graph:
-        if node.op_type == LENGTH or any(value in scoring for value in node.inputs):
-            scoring.update(node.outputs)
-        else:
-            encoder.append(node)
-    return encoder
 
 
 def linear_layers(graph: ir.Graph) -> list[ir.Node]:

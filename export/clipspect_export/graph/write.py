@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from clipspect.engines.graph import FP16
 from clipspect_export.graph.data_file import DataFile
+from clipspect_export.graph.encoder_end import ENCODER, mark_encoder
 from clipspect_export.graph.half_graph import halve
 from clipspect_export.graph.half_storage import store_halves
 
@@ -72,6 +73,9 @@ def write_graph(
     if program is None:
         raise AssertionError("torch.onnx.export(dynamo=True) returned nothing")
     model: ir.Model = program.model
+    passes.RemoveUnusedNodesPass()(model)
+    if hasattr(module, ENCODER):
+        mark_encoder(model.graph)
     _tidy(model)
     if precision == FP16:
         halve(model)

@@ -11,10 +11,8 @@ from torch import Tensor
 
 from clipspect.base.errors import ExportError
 from clipspect.base.files import sha256_of
+from clipspect_export.methods.registry import METHODS, read_method
 from clipspect_export.towers.weights import read_torch_file
-
-# The section of each method's official checkpoints.
-SECTIONS = {"anomalyclip": "prompt_learner", "aprilgan": "trainable_linearlayer"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,11 @@ class Checkpoint:
     path: Path
     tensors: dict[str, Tensor]  # floating point as float32
     sha256: str  # of the file
+
+    @property
+    def described(self) -> dict[str, str]:
+        """For the manifest and recipes."""
+        return {"name": self.path.name, "sha256": self.sha256}
 
     def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """The tensor of that name, which must have that shape. Raises ExportError."""
@@ -35,9 +38,12 @@ class Checkpoint:
         return value
 
 
-def read_checkpoint(path: str | Path, method: str) -> Checkpoint:
+def read_checkpoint(path: str | Path | None, method: str) -> Checkpoint:
     """The method's section of a checkpoint; nothing in the file is executed. Raises ExportError."""
-    path, section = Path(path), SECTIONS[method]
+    section = read_method(method).checkpoint_section
+    if path is None or section is None:
+        raise AssertionError(f"{method} takes no checkpoint, or its options were not checked")
+    path = Path(path)
     if not path.is_file():
         raise ExportError(f"{path}: no such checkpoint file")
     content = read_torch_file(path)
@@ -56,7 +62,7 @@ def read_checkpoint(path: str | Path, method: str) -> Checkpoint:
 def _found(content: object) -> str:
     if not isinstance(content, Mapping):
         return f"found a {type(content).__name__}"
-    for method, section in SECTIONS.items():
-        if section in content:
+    for method in METHODS:
+        if read_method(method).checkpoint_section in content:
             return f"found a checkpoint of {method}"
     return f"found {', '.join(repr(str(key)) for key in list(content)[:3]) or 'nothing'}, no method's checkpoint"

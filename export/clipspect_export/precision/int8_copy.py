@@ -18,7 +18,7 @@ from clipspect.frame.spec import ImageSpec
 from clipspect_export.graph.data_file import DataFile
 from clipspect_export.graph.write import DATA_SUFFIX
 from clipspect_export.precision.calibration import measure_ranges
-from clipspect_export.precision.demo_accuracy import demo_pictures
+from clipspect_export.precision.demo_model import demo_pictures
 from clipspect_export.precision.quantize import INT8_SCHEME, Scheme, quantize
 
 SUFFIX = ".int8.onnx"

@@ -54,6 +54,14 @@ class ClipConfig:
         return self.image_size // self.patch_size
 
 
+@dataclass(frozen=True)
+class Interpolation:
+    """How a position embedding comes to another size: two arguments of torch's interpolate."""
+
+    mode: str
+    antialias: bool
+
+
 def read_backbone(backbone: str | Path) -> ClipConfig:
     """A `ClipConfig` from open_clip's name of it, or from a JSON file (a Path, or a name that ends in `.json`).
 

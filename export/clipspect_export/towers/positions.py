@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from clipspect.base.errors import ExportError
-from clipspect_export.towers.config import ClipConfig
+from clipspect_export.towers.config import ClipConfig, Interpolation
 
 POSITIONS = "visual.positional_embedding"
-
-
-@dataclass(frozen=True)
-class Interpolation:
-    """Two arguments of torch's interpolate."""
-
-    mode: str
-    antialias: bool
 
 
 def at_image_size(

@@ -18,7 +18,7 @@ BATCH = 64  # prompts through the text tower at once
 
 
 @dataclass(frozen=True)
-class Words:
+class MethodPrompts:
     """How a method turns an object's name into text features."""
 
     own: str  # the method's ensemble by name
@@ -42,9 +42,9 @@ class Words:
         return self.ensemble.words(self.fusion)
 
 
-def method_words(own: str, mean: str, ensemble: str | Path | None, fusion: str | None) -> Words:
-    """A method's words; `ensemble`, by name or as a TOML file, in place of its own. Raises RecipeError."""
-    return Words(own, mean, read_ensemble(ensemble or own), require_fusion(fusion or MEAN))
+def method_prompts(own: str, mean: str, ensemble: str | Path | None, fusion: str = MEAN) -> MethodPrompts:
+    """A method's prompts; `ensemble`, by name or as a TOML file, in place of its own. Raises RecipeError."""
+    return MethodPrompts(own, mean, read_ensemble(ensemble or own), require_fusion(fusion))
 
 
 def tokenize(prompts: list[str], clip: Clip) -> torch.Tensor:

@@ -21,6 +21,10 @@ class BackendError(ClipspectError):
     """An engine is not installed, cannot run this graph, or failed on the device asked for."""
 
 
+class UnavailableError(BackendError):
+    """The engine is not installed, or the processor lacks the precision asked for: nothing is broken."""
+
+
 class ExportError(ClipspectError):
     """The exporter was given weights, a configuration or an option that it cannot turn into a bundle."""
 

@@ -57,6 +57,11 @@ def _int8_file(bundle: Bundle, graph: Graph) -> str:
 
 
 def _refusal(record: PrecisionRecord) -> str:
+    if record.passed is None:
+        return (
+            f"precision {record.name} in {record.engine} was not measured when this bundle was exported "
+            f"({record.detail}): take fp32, or force it with --force-precision"
+        )
     return (
         f"precision {record.name} in {record.engine} did not pass when this bundle was exported ({record.detail}): "
         "take fp32, or force it with --force-precision"

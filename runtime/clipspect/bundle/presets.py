@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import ExportError
@@ -39,15 +40,6 @@ class TrainedFiles:
 
 
 @dataclass(frozen=True)
-class PresetOptions:
-    """What the exporter is asked for, under the names of its options; None where the method has no such option."""
-
-    scales: tuple[int, ...] | None = None
-    layers: tuple[int, ...] | None = None
-    sigma: float | None = None
-
-
-@dataclass(frozen=True)
 class Fixed:
     """What the method leaves no choice in: the exporter has these in its code, and they are here to be read."""
 
@@ -59,7 +51,7 @@ class Fixed:
 
 
 @dataclass(frozen=True)
-class ImageFigures:
+class PublishedImage:
     """Of the scores, per cent."""
 
     auroc: float
@@ -68,7 +60,7 @@ class ImageFigures:
 
 
 @dataclass(frozen=True)
-class PixelFigures:
+class PublishedPixel:
     """Of the anomaly maps, per cent."""
 
     auroc: float
@@ -77,24 +69,24 @@ class PixelFigures:
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class PublishedAccuracy:
     """What a paper reports for one data set and number of references."""
 
     dataset: str
     shots: int
-    image: ImageFigures
-    pixel: PixelFigures
+    image: PublishedImage
+    pixel: PublishedPixel
 
 
 @dataclass(frozen=True)
-class Published:
+class Publication:
     """The paper, and the accuracy that it reports."""
 
     paper: str
     source: str  # what tables call it
-    accuracy: tuple[Accuracy, ...]
+    accuracy: tuple[PublishedAccuracy, ...]
 
-    def find(self, dataset: str, shots: int) -> Accuracy | None:
+    def find(self, dataset: str, shots: int) -> PublishedAccuracy | None:
         """The figures of that data set with that many references; None where the paper has none."""
         return next((item for item in self.accuracy if (item.dataset, item.shots) == (dataset, shots)), None)
 
@@ -106,9 +98,9 @@ class Preset:
     summary: str  # one line
     method: str
     backbone: PresetBackbone
-    options: PresetOptions
+    options: dict[str, Any]  # of the method, by name; the exporter checks them against what the method has
     fixed: Fixed
-    published: Published
+    published: Publication
     checkpoint: TrainedFiles | None = None  # None where nothing was trained besides CLIP
 
 

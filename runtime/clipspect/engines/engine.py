@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from clipspect.base.errors import BackendError
+from clipspect.base.errors import BackendError, UnavailableError
 from clipspect.engines.backend import one_line
 
 CPU = "cpu"
@@ -56,9 +56,9 @@ class Engine:
         return f"{' and '.join(self.experimental)}: {EXPERIMENTAL}" if self.experimental else ""
 
     def module(self) -> Any:
-        """Import the engine and its folder here. Raises BackendError when the engine's own libraries are missing."""
+        """Import the engine and its folder here. Raises UnavailableError, BackendError where it does not load."""
         if not self.installed:
-            raise BackendError(f"the {self.name} backend is not installed: {self.remedy}")
+            raise UnavailableError(f"the {self.name} backend is not installed: {self.remedy}")
         try:
             importlib.import_module(self.package)
             return importlib.import_module(self.folder)

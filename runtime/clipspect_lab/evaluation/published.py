@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipspect.base.document import from_json
-from clipspect.bundle.presets import Accuracy, Preset, preset_names, read_preset
+from clipspect.bundle.presets import Preset, PublishedAccuracy, preset_names, read_preset
 
 _FILE = Path(__file__).with_name("published.json")
 
@@ -48,7 +48,7 @@ def _of_papers() -> Iterator[PublishedRow]:
             yield _row(preset, found)
 
 
-def _row(preset: Preset, found: Accuracy) -> PublishedRow:
+def _row(preset: Preset, found: PublishedAccuracy) -> PublishedRow:
     image, pixel = found.image, found.pixel
     percent = {
         "image_auroc": image.auroc,

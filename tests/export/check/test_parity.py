@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch import nn
 
 from clipspect.base.errors import ExportError
 from clipspect.bundle.bundle import Bundle
 from clipspect.recipes.shelf import open_recipe
-from clipspect_export.check.answers import CHECK_IMAGES, Check, check_images, zero_shot_check
+from clipspect_export.check.answers import CHECK_IMAGES, Check, ask_reference, check_images
 from clipspect_export.check.parity import measure_parity
+from clipspect_export.methods.model import GraphForm
 from clipspect_export.methods.winclip.reference import WinClipReference
 from clipspect_export.towers.clip import Clip
 
@@ -25,8 +27,8 @@ def test_a_graph_that_differs_from_the_reference_is_refused(
     golden_bundle: tuple[str, Bundle], clip: Clip, error: float
 ) -> None:
     bundle = golden_bundle[1]
-    reference = WinClipReference(clip.visual, clip.config, (2, 3))
-    check = zero_shot_check(reference, 240, open_recipe(bundle).text_features)
+    form = GraphForm(nn.Identity, WinClipReference(clip.visual, clip.config, (2, 3)), map_range=(0, 1))
+    check = ask_reference(form, 240, open_recipe(bundle).text_features)
     assert measure_parity(bundle.graph_path, check, 1e-5).images == CHECK_IMAGES
     wrong = {**check.expected, "anomaly_map": check.expected["anomaly_map"] + np.float32(error)}
     with pytest.raises(ExportError, match=r"model.onnx in onnxruntime differs from the torch reference by .* in score"):

@@ -16,13 +16,13 @@ from PIL import Image
 
 from clipspect.base.errors import ExportError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.precision_record import LIMITS
 from clipspect.cli import main
 from clipspect.engines import open_backend
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check.answers import CHECK_IMAGES, check_images
 from clipspect_export.graph.graph_check import check_graph
 from clipspect_export.graph.half_graph import emulated, halve
-from clipspect_export.precision.gate import LIMITS
 from support.precision_cases import halved, linear_graph
 from support.rtx import require_built, require_parsed
 

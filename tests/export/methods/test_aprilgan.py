@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from clipspect.base.errors import ExportError
 from clipspect_export.methods.aprilgan.graph import AprilGan, FewShotAprilGan, galleries
 from clipspect_export.methods.aprilgan.reference import AprilGanReference, FewShotAprilGanReference
-from clipspect_export.towers.prompts import method_words
+from clipspect_export.towers.prompts import method_prompts
 from support.golden_dense import golden, golden_clip, golden_stages, images_and_text, small_clip, small_stages
 
 Method = type[AprilGan] | type[AprilGanReference]
 
 
 def text_features() -> torch.Tensor:
-    words = method_words("aprilgan", "unit embeddings", ensemble=None, fusion=None)
+    words = method_prompts("aprilgan", "unit embeddings", ensemble=None)
     return torch.from_numpy(words.features("metal nut", golden_clip("aprilgan")))
 
 

@@ -12,9 +12,10 @@ from clipspect.bundle.presets import preset_names, read_preset
 from clipspect.cli import main
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export import METHODS
-from clipspect_export.methods import methods
 from clipspect_export.methods.anomalyclip import graph as anomalyclip
 from clipspect_export.methods.aprilgan import graph as aprilgan
+from clipspect_export.methods.method import options_of
+from clipspect_export.methods.registry import read_method, read_options
 from clipspect_export.methods.winclip import graph as winclip
 from clipspect_export.towers.config import QUICK_GELU, read_backbone
 
@@ -23,31 +24,33 @@ FIXED = {  # by method: temperature, logit scale, layers
     "anomalyclip": (anomalyclip.TEMPERATURE, None, None),
     "aprilgan": (None, aprilgan.LOGIT_SCALE, aprilgan.LAYERS),
 }
-DEFAULTS = {  # by method: scales, layers, sigma
-    "winclip": (methods.SCALES, None, None),
-    "anomalyclip": (None, anomalyclip.LAYERS, anomalyclip.SIGMA),
-    "aprilgan": (None, None, None),
-}
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_what_a_preset_calls_fixed_is_fixed_in_the_exporter(name: str) -> None:
     preset = read_preset(name)
-    method, config = methods.METHODS[preset.method], read_backbone(preset.backbone.name)
+    method, config = read_method(preset.method), read_backbone(preset.backbone.name)
     tag = get_pretrained_cfg(preset.backbone.name, preset.backbone.weights)
     own = QUICK_GELU if tag.get("quick_gelu") else config.activation
     fixed = preset.fixed
     assert fixed.activation == (method.activation or own)
     assert fixed.image_size == (method.image_size or config.image_size)
     assert (fixed.temperature, fixed.logit_scale, fixed.layers) == FIXED[preset.method]
-    assert ("checkpoint" in method.takes) == (preset.checkpoint is not None)
+    assert ("checkpoint" in options_of(method)) == (preset.checkpoint is not None)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_methods_own_preset_asks_for_what_the_exporter_does_by_itself(name: str) -> None:
-    preset = read_preset(name)
+    preset, method = read_preset(name), read_method(name)
     assert preset.method == name
-    assert (preset.options.scales, preset.options.layers, preset.options.sigma) == DEFAULTS[name]
+    trained = {"checkpoint": "epoch_15.pth"} if preset.checkpoint else {}
+    assert read_options(method, {**preset.options, **trained}) == read_options(method, trained)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_option_of_a_preset_is_one_of_its_method(name: str) -> None:
+    preset = read_preset(name)
+    assert preset.options.keys() <= options_of(read_method(preset.method)).keys()
 
 
 def test_a_preset_alone_exports_its_options_to_a_folder_of_its_name_with_the_recipe_object(

@@ -19,8 +19,8 @@ from clipspect.cli import main
 from clipspect.recipes.recipe import read_recipe
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export.methods.winclip.graph import FewShotWinClip, WinClip, galleries
+from clipspect_export.methods.winclip.options import SCALE_FUSIONS, Setting, require_setting
 from clipspect_export.methods.winclip.reference import FewShotWinClipReference, WinClipReference, covered_patches
-from clipspect_export.methods.winclip.setting import SCALE_FUSIONS, Setting, require_setting
 from clipspect_export.methods.winclip.windows import window_patches, window_starts
 from clipspect_export.towers.clip import Clip
 from support.command_line import error_of

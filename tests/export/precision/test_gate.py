@@ -13,14 +13,14 @@ from PIL import Image
 from clipspect.base.errors import ExportError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import write_manifest
-from clipspect.bundle.precision_record import PrecisionRecord
+from clipspect.bundle.precision_record import LIMITS, PrecisionRecord
 from clipspect.cli import main
 from clipspect.engines import open_backend
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check.answers import Check, check_images
 from clipspect_export.check.parity import Differences, differences
-from clipspect_export.precision.demo_accuracy import Accuracy
-from clipspect_export.precision.gate import LIMITS, judge, require_passed
+from clipspect_export.precision.demo_model import AccuracyPoints
+from clipspect_export.precision.gate import judge, require_passed
 from clipspect_export.precision.int8_copy import read_calibration, write_int8
 from clipspect_export.precision.quantize import Scheme
 from clipspect_models import DEMO_IMAGES
@@ -28,7 +28,7 @@ from support import handmade
 from support.exports import demo_command
 
 PART = DEMO_IMAGES / "gear-burn.jpg"
-NOTHING_LOST = Accuracy(0, 0)
+NOTHING_LOST = AccuracyPoints(0, 0)
 
 
 def found(score: float = 0.001, anomaly_map: float = 0.001, ranks: float | None = 0.999) -> Differences:
@@ -41,11 +41,13 @@ def found(score: float = 0.001, anomaly_map: float = 0.001, ranks: float | None 
         (found(score=0.06), NOTHING_LOST, "the score differs by 0.06, at most 0.05 may be"),
         (found(anomaly_map=0.07), NOTHING_LOST, "the map differs by 0.07, at most 0.05 may be"),
         (found(ranks=0.8), NOTHING_LOST, "ranks correlate by 0.800, at least 0.9 must be"),
-        (found(), Accuracy(0.6, 0), "the demo model loses 0.60 points of image AUROC, at most 0.5 may be"),
-        (found(), Accuracy(0, 0.7), "the demo model loses 0.70 points of pixel AUROC, at most 0.5 may be"),
+        (found(), AccuracyPoints(0.6, 0), "the demo model loses 0.60 points of image AUROC, at most 0.5 may be"),
+        (found(), AccuracyPoints(0, 0.7), "the demo model loses 0.70 points of pixel AUROC, at most 0.5 may be"),
     ],
 )
-def test_each_limit_refuses_alone_and_says_by_what(differences: Differences, lost: Accuracy, message: str) -> None:
+def test_each_limit_refuses_alone_and_says_by_what(
+    differences: Differences, lost: AccuracyPoints, message: str
+) -> None:
     record = judge("int8", "openvino", [found(), differences], lost)
     assert record.refused
     assert message in record.detail
@@ -59,7 +61,7 @@ def test_each_limit_refuses_alone_and_says_by_what(differences: Differences, los
 
 def test_what_stays_within_the_limits_passes_and_the_worst_graph_is_recorded() -> None:
     record = judge(
-        "int8", "openvino", [found(), found(anomaly_map=0.04, ranks=0.95), found(ranks=None)], Accuracy(-1, 0.5)
+        "int8", "openvino", [found(), found(anomaly_map=0.04, ranks=0.95), found(ranks=None)], AccuracyPoints(-1, 0.5)
     )
     assert (record.passed, record.detail, record.forced) == (True, "", False)
     assert (record.score, record.anomaly_map, record.rank_correlation) == (0.001, 0.04, 0.95)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from clipspect.base.errors import ExportError
-from clipspect_export.towers.positions import Interpolation, at_image_size, resize_positions
+from clipspect_export.towers.config import Interpolation
+from clipspect_export.towers.positions import at_image_size, resize_positions
 from support.golden_dense import small_clip
 
 BILINEAR = Interpolation("bilinear", antialias=False)

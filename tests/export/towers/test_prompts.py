@@ -13,12 +13,12 @@ from clipspect.base.errors import RecipeError
 from clipspect.recipes.prompts import Ensemble, text_features
 from clipspect_export.methods.scoring import cosine_difference
 from clipspect_export.towers.clip import Clip
-from clipspect_export.towers.prompts import embed_prompts, method_words, tokenize
+from clipspect_export.towers.prompts import embed_prompts, method_prompts, tokenize
 from support.golden_clip import golden
 
 
 def test_text_features_are_the_references(clip: Clip) -> None:
-    features = method_words("winclip", "embeddings", ensemble=None, fusion=None).features("metal nut", clip)
+    features = method_prompts("winclip", "embeddings", ensemble=None).features("metal nut", clip)
     assert features.shape == (2, 1, 64)
     assert features.dtype == np.float32
     np.testing.assert_allclose(features[:, 0], golden()["text_features"], atol=1e-5)
@@ -32,7 +32,7 @@ def test_leaving_out_what_follows_the_end_of_text_changes_nothing(clip: Clip) ->
 
 
 def test_an_object_too_long_for_the_text_tower_is_refused(clip: Clip) -> None:
-    words = method_words("winclip", "embeddings", ensemble=None, fusion=None)
+    words = method_prompts("winclip", "embeddings", ensemble=None)
     with pytest.raises(RecipeError, match=r"has \d+ tokens, the text encoder reads 77: shorten it"):
         words.features("very " * 80 + "long nut", clip)
 

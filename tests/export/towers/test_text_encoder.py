@@ -23,7 +23,7 @@ from clipspect_export.graph.graph_check import FORBIDDEN, check_graph
 from clipspect_export.methods.winclip.reference import WinClipReference
 from clipspect_export.towers.clip import Clip, build_clip
 from clipspect_export.towers.config import ClipConfig
-from clipspect_export.towers.prompts import embed_prompts, method_words, tokenize
+from clipspect_export.towers.prompts import embed_prompts, method_prompts, tokenize
 from clipspect_export.towers.text_encoder import measure_text_parity, write_text_encoder
 from support import handmade
 from support.golden_clip import golden
@@ -60,7 +60,7 @@ def test_words_on_the_box_give_winclips_reference_and_the_exporters_features(bun
         mean = text_features(read_ensemble("winclip"), OBJECT, encoder.embed, mean=text.mean)
         kept = text_features(read_ensemble("winclip-paper"), OBJECT, encoder.embed, fusion="max", mean=text.mean)
     np.testing.assert_allclose(mean[:, 0], golden()["text_features"], atol=1e-5)
-    exporters = method_words("winclip", text.mean, ensemble=None, fusion=None).features(OBJECT, clip)
+    exporters = method_prompts("winclip", text.mean, ensemble=None).features(OBJECT, clip)
     np.testing.assert_allclose(mean, exporters, atol=1e-5)
     recipe = open_recipe(bundle, OBJECT)
     np.testing.assert_allclose(kept, recipe.text_features, atol=1e-5)
@@ -80,7 +80,7 @@ def test_words_on_the_box_give_aprilgans_reference(tmp_path: Path) -> None:
     with TextEncoder.open(Bundle.open(root), "onnxruntime", threads=1) as encoder:
         found = text_features(read_ensemble("aprilgan"), OBJECT, encoder.embed, mean="unit embeddings")
     np.testing.assert_allclose(found[:, 0], golden_dense("aprilgan")["text_features"], atol=1e-5)
-    exporters = method_words("aprilgan", "unit embeddings", ensemble=None, fusion=None).features(OBJECT, clip)
+    exporters = method_prompts("aprilgan", "unit embeddings", ensemble=None).features(OBJECT, clip)
     np.testing.assert_allclose(found, exporters, atol=1e-5)
 
 

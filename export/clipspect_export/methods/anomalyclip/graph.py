@@ -18,20 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
+from clipspect_export.methods.anomalyclip.options import LAYERS, SIGMA
 from clipspect_export.methods.maps import bilinear_matrix, gaussian_matrix, require_sigma
 from clipspect_export.methods.scoring import cosine_difference
 from clipspect_export.towers.clip import Block, VisionTower
 from clipspect_export.towers.config import ClipConfig
 from clipspect_export.towers.encoder import EncoderBlock, TokenEmbedding, attend
 from clipspect_export.towers.layers import to_heads
-from clipspect_export.towers.positions import Interpolation
 
 TEMPERATURE = 0.07  # of the softmax over the two states
 PLAIN_BLOCKS = 5  # before the second path begins: the official code replaces the last 19 of 24
-LAYERS = (24,)  # the published setting reads one layer; (6, 12, 18, 24) is the code's other
-SIGMA = 4.0  # pixels, of the map's smoothing
-IMAGE_SIZE = 518  # pixels; ViT-L/14@336 has a grid of 37 x 37 there
-POSITION_RESIZE = Interpolation("bilinear", antialias=False)
 
 
 class AnomalyClip(nn.Module):
@@ -44,19 +40,14 @@ class AnomalyClip(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = DpamEncoder(tower, config, layers)
-        self.ln_post, self.proj = tower.ln_post, tower.proj
         self.stages, self.grid = len(layers), config.grid
         size = config.image_size
         smoothing = gaussian_matrix(size, require_sigma(sigma, size))
         self.register_buffer("upsampling", (smoothing @ bilinear_matrix(size, config.grid).double()).float())
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K).
-
-        The class token is projected without `ln_post`, as the official code does it.
-        """
-        cls, patches = self.encoder(image)
-        embeddings = torch.cat([cls, self.ln_post(patches)], dim=1) @ self.proj  # (N, 1 + K * L, D)
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K)."""
+        embeddings = self.encoder(image)  # (N, 1 + K * L, D)
         probability = torch.sigmoid(cosine_difference(embeddings, text_features) / TEMPERATURE)  # (N, 1 + K * L)
         grid = probability[:, 1:].reshape(-1, self.stages, self.grid, self.grid).sum(dim=1)
         return probability[:, 0], self.upsampling @ grid @ self.upsampling.T
@@ -73,9 +64,13 @@ class DpamEncoder(nn.Module):
             DualBlock(cast(Block, block), config.activation, values_are_keys=True)
             for block in tower.transformer.resblocks
         )
+        self.ln_post, self.proj = tower.ln_post, tower.proj
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) to the class token (N, 1, W) and the patches of all layers read (N, K * L, W)."""
+    def forward(self, image: Tensor) -> Tensor:
+        """uint8 RGB (N, H, W, 3) to embeddings (N, 1 + K * L, D): the class token's, and the patches' of all layers.
+
+        The class token is projected without `ln_post`, as the official code does it.
+        """
         x = self.embed(image)  # (N, T, W)
         patches, read = x[:, 1:], []
         for number, module in enumerate(self.blocks, start=1):
@@ -89,7 +84,7 @@ class DpamEncoder(nn.Module):
                 x = block.to_class(x) if last else block(x)
             if number in self.layers:
                 read.append(patches)
-        return x[:, :1], torch.cat(read, dim=1)
+        return torch.cat([x[:, :1], self.ln_post(torch.cat(read, dim=1))], dim=1) @ self.proj
 
 
 class DualBlock(EncoderBlock):

@@ -18,17 +18,41 @@ from clipspect_export.towers.clip import Block, VisionTower
 from clipspect_export.towers.config import ClipConfig
 from clipspect_export.towers.encoder import EncoderBlock, TokenEmbedding
 from clipspect_export.towers.layers import Linear
-from clipspect_export.towers.positions import Interpolation
 
 LOGIT_SCALE = 100.0  # of the cosines: CLIP's own, and a constant in the official code
 LAYERS = (6, 12, 18, 24)  # the blocks whose patches are read, counted from 1
 DEPTH = LAYERS[-1]
-IMAGE_SIZE = 518  # pixels; ViT-L/14@336 has a grid of 37 x 37 there
-POSITION_RESIZE = Interpolation("bicubic", antialias=True)
 # What overlays and the default limit of regions go by: that of the zero-shot map, so that half of the stages still
 # make a region. Distances are added, each up to 2, and the sum can reach 12; but patches of the residual stream have
 # much in common, a distance is mostly some tenths, and a range to 12 would draw no heat and find no region.
 FEW_SHOT_RANGE = (0.0, float(len(LAYERS)))
+
+
+class StageEncoder(nn.Module):
+    """The vision tower, read at four stages, and the trained layers."""
+
+    def __init__(self, tower: VisionTower, config: ClipConfig, stages: tuple[LinearStage, ...]) -> None:
+        super().__init__()
+        self.embed = TokenEmbedding(tower, config)
+        self.blocks = nn.ModuleList(
+            EncoderBlock(cast(Block, block), config.activation) for block in tower.transformer.resblocks
+        )
+        self.stages = nn.ModuleList(Linear(stage.weight, stage.bias) for stage in stages)
+        self.ln_post, self.proj = tower.ln_post, tower.proj
+
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """uint8 RGB (N, H, W, 3) to embeddings of the class token and all stages' patches, and the raw patch tokens.
+
+        The former are (N, 1 + K * L, D), not normalised; the latter K of (N, L, W).
+        """
+        x = self.embed(image)  # (N, T, W)
+        patches = []
+        for number, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if number in LAYERS:
+                patches.append(x[:, 1:])
+        embedded = [stage(tokens) for stage, tokens in zip(self.stages, patches)]  # K of (N, L, D)
+        return torch.cat([self.ln_post(x[:, :1]) @ self.proj, *embedded], dim=1), patches
 
 
 class AprilGan(nn.Module):
@@ -40,26 +64,20 @@ class AprilGan(nn.Module):
         super().__init__()
         require_depth(config)
         self.grid = config.grid
-        self.embed = TokenEmbedding(tower, config)
-        self.blocks = nn.ModuleList(
-            EncoderBlock(cast(Block, block), config.activation) for block in tower.transformer.resblocks
-        )
-        self.stages = nn.ModuleList(Linear(stage.weight, stage.bias) for stage in stages)
-        self.ln_post, self.proj = tower.ln_post, tower.proj
+        self.encoder = StageEncoder(tower, config, stages)
         self.register_buffer("upsampling", corner_bilinear_matrix(config.image_size, config.grid))
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K)."""
-        return self.compare_with_text(*self.encode(image), text_features)
+        embeddings, _ = self.encoder(image)
+        return self.compare_with_text(embeddings, text_features)
 
-    def compare_with_text(self, cls: Tensor, patches: list[Tensor], text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """Class token (N, 1, W), K times patches (N, L, W) and (2, P, D) to score (N,) and anomaly map (N, H, W).
+    def compare_with_text(self, embeddings: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 1 + K * L, D), the class token's first, and (2, P, D) to score (N,) and anomaly map (N, H, W).
 
         The logits are upsampled before the softmax over the states. Upsampling is linear, so that it takes the
         difference of the two states' logits, of which a sigmoid is the softmax.
         """
-        embedded = [stage(tokens) for stage, tokens in zip(self.stages, patches)]  # K of (N, L, D)
-        embeddings = torch.cat([self.ln_post(cls) @ self.proj, *embedded], dim=1)  # (N, 1 + K * L, D)
         logits = LOGIT_SCALE * cosine_difference(embeddings, text_features)  # (N, 1 + K * L)
         grids = logits[:, 1:].reshape(-1, len(LAYERS), self.grid, self.grid)
         maps = torch.sigmoid(self.upsample(grids))  # (N, K, H, W)
@@ -68,16 +86,6 @@ class AprilGan(nn.Module):
     def upsample(self, grids: Tensor) -> Tensor:
         """(..., grid, grid) to (..., H, W)."""
         return self.upsampling @ grids @ self.upsampling.T
-
-    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """uint8 RGB (N, H, W, 3) to the class token (N, 1, W) and, per stage, the raw patch tokens (N, L, W)."""
-        x = self.embed(image)  # (N, T, W)
-        patches = []
-        for number, block in enumerate(self.blocks, start=1):
-            x = block(x)
-            if number in LAYERS:
-                patches.append(x[:, 1:])
-        return x[:, :1], patches
 
 
 class FewShotAprilGan(AprilGan):
@@ -93,9 +101,9 @@ class FewShotAprilGan(AprilGan):
         and the map's maximum, normalised by the least and the largest that the maxima of a test set reach: here by
         `map_limits`, and not clamped.
         """
-        cls, patches = self.encode(image)
+        embeddings, patches = self.encoder(image)
         rows = [unit(tokens) for tokens in patches]
-        words_score, words_map = self.compare_with_text(cls, patches, text_features)
+        words_score, words_map = self.compare_with_text(embeddings, text_features)
         distances = torch.stack([distance(own, gallery) for own, gallery in zip(rows, references)]).sum(dim=0)  # (N, L)
         anomaly_map = words_map + self.upsample(distances.reshape(-1, self.grid, self.grid))
         low, high = map_limits[0], map_limits[1]

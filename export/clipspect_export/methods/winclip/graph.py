@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from clipspect.base.errors import ExportError
 from clipspect_export.methods.maps import bilinear_matrix
 from clipspect_export.methods.scoring import cosine_difference, distance, unit
-from clipspect_export.methods.winclip.setting import ARITHMETIC, HARMONIC, Setting, require_setting
+from clipspect_export.methods.winclip.options import ARITHMETIC, HARMONIC, Setting, require_setting
 from clipspect_export.methods.winclip.windows import (
     Group,
     class_places,
@@ -91,10 +91,18 @@ class WindowEncoder(nn.Module):
     """The vision tower over the full image and all windows: uint8 images to one embedding a group."""
 
     packed: Tensor
-    classes: Tensor
-    image_and_classes: Tensor
+    places: Tensor
 
-    def __init__(self, tower: VisionTower, config: ClipConfig, scales: Sequence[int], stride: int = 1) -> None:
+    def __init__(
+        self,
+        tower: VisionTower,
+        config: ClipConfig,
+        scales: Sequence[int],
+        stride: int = 1,
+        *,
+        with_patches: bool = False,
+    ) -> None:
+        """`with_patches`: the full image's patches are read, too."""
         super().__init__()
         if config.vision.layers < 2:
             raise ExportError(f"{config.name}: {config.vision.layers} layer; the packed graph needs at least 2")
@@ -105,30 +113,30 @@ class WindowEncoder(nn.Module):
         )
         self.ln_post, self.proj = tower.ln_post, tower.proj
         classes = class_places(layout)
-        self.read_classes = [Group(group.count, 1) for group in layout]
-        self.read_image = [layout[0], *self.read_classes[1:]]
+        self.read = [Group(group.count, 1) for group in layout]  # of each group, what is read after the last block
+        self.windows = [group.count for group in layout[1:]]  # of each scale
+        self.with_patches = with_patches
+        if with_patches:
+            self.read[0] = layout[0]
+            classes = torch.cat([torch.arange(layout[0].tokens), classes[1:]])
         self.register_buffer("packed", packed_tokens(config.grid, scales, stride))  # (T,)
-        self.register_buffer("classes", classes)  # (G,)
-        self.register_buffer("image_and_classes", torch.cat([torch.arange(layout[0].tokens), classes[1:]]))  # (L + G,)
+        self.register_buffer("places", classes)  # (G,), or (L + G,) with the patches
 
-    def forward(self, image: Tensor) -> Tensor:
-        """uint8 (N, H, W, 3) to unnormalised embeddings (N, G, D): full image, then each scale's windows, row-major."""
-        return self.encode(image, self.classes, self.read_classes) @ self.proj
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """uint8 (N, H, W, 3) to unnormalised embeddings (N, G, D): full image, then each scale's windows, row-major.
 
-    def with_patches(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The same embeddings, and the full image's patches (N, L, W), not projected."""
-        x = self.encode(image, self.image_and_classes, self.read_image)  # (N, L + G, W)
-        size = self.read_image[0].size
-        classes = torch.cat([x[:, :1], x[:, size:]], dim=1)  # (N, G, W)
-        return classes @ self.proj, x[:, 1:size]
-
-    def encode(self, image: Tensor, places: Tensor, read: Sequence[Group]) -> Tensor:
-        """uint8 (N, H, W, 3) to the last block's tokens at `places` (Q,), after `ln_post`: (N, Q, W)."""
+        With the patches also these (N, L, W), not projected.
+        """
         first, *middle, last = (cast(PackedBlock, block) for block in self.blocks)
         x = first.from_patches(self.embedding(image), self.packed)
         for block in middle:
             x = block(x)
-        return self.ln_post(last.to_read(x, places, read))  # type: ignore[no-any-return]
+        x = self.ln_post(last.to_read(x, self.places, self.read))  # (N, G or L + G, W)
+        if not self.with_patches:
+            return (x @ self.proj,)
+        size = self.read[0].size
+        classes = torch.cat([x[:, :1], x[:, size:]], dim=1)  # (N, G, W)
+        return classes @ self.proj, x[:, 1:size]
 
 
 class WinClip(nn.Module):
@@ -136,6 +144,7 @@ class WinClip(nn.Module):
 
     upsampling: Tensor
     crops: Tensor
+    reads_patches = False  # of the full image, beside the embeddings
 
     def __init__(
         self, tower: VisionTower, config: ClipConfig, scales: Sequence[int], setting: Setting | None = None
@@ -144,8 +153,10 @@ class WinClip(nn.Module):
         self.scales = require_scales(scales, config.grid)
         self.setting = require_setting(setting or Setting(), self.scales)
         self.grid = config.grid
-        self.encoder = WindowEncoder(tower, config, self.scales, self.setting.window_stride)
-        self.windows = [group.count for group in self.encoder.read_classes[1:]]
+        self.encoder = WindowEncoder(
+            tower, config, self.scales, self.setting.window_stride, with_patches=self.reads_patches
+        )
+        self.windows = self.encoder.windows
         self.means = nn.ModuleList(WindowMean(config.grid, scale, self.setting.window_stride) for scale in self.scales)
         if self.setting.multi_crop:
             self.register_buffer("crops", crop_weights(self.windows))  # (1, G)
@@ -153,7 +164,8 @@ class WinClip(nn.Module):
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1)."""
-        score, patches = self.compare_with_text(self.encoder(image), text_features)
+        (embeddings,) = self.encoder(image)
+        score, patches = self.compare_with_text(embeddings, text_features)
         return score, self.upsample(patches)
 
     def compare_with_text(self, embeddings: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
@@ -192,6 +204,8 @@ class WinClip(nn.Module):
 class FewShotWinClip(WinClip):
     """The few-shot graph, WinCLIP+: the zero-shot one, and how far patches and windows are from those of references."""
 
+    reads_patches = True
+
     def forward(  # type: ignore[override]
         self, image: Tensor, text_features: Tensor, *references: Tensor
     ) -> tuple[Tensor, ...]:
@@ -201,7 +215,7 @@ class FewShotWinClip(WinClip):
         zero-shot graph returns. Map and score are the means of what the text says and what the references say: of the
         latter the score takes the largest value on the patch grid.
         """
-        embeddings, patches = self.encoder.with_patches(image)
+        embeddings, patches = self.encoder(image)
         rows = [unit(patches), *torch.split(unit(embeddings[:, 1:]), self.windows, dim=1)]
         words_score, by_text = self.compare_with_text(embeddings, text_features)
         by_references = self.compare_with_references(rows, references)

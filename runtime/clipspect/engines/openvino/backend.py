@@ -13,7 +13,7 @@ import numpy as np
 import openvino
 from openvino.frontend import FrontEndManager
 
-from clipspect.base.errors import BackendError
+from clipspect.base.errors import BackendError, UnavailableError
 from clipspect.engines.backend import Arrays, Backend, Tensors, one_line
 from clipspect.engines.engine import CPU, Probe
 from clipspect.engines.graph import ANY, FP16, FP32, INT8, Graph, Signature, TensorSpec
@@ -137,7 +137,7 @@ def _require_precision(precision: str, device: str) -> None:
     """Asked for one that it does not have, a device takes another in silence: a CPU for fp16 its bf16."""
     has = _precisions(device)
     if precision not in has:
-        raise BackendError(
+        raise UnavailableError(
             f"{NAME}: this {device} does not compute in {precision}, it has {', '.join(has)}: take one of them"
         )
 

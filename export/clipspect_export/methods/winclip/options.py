@@ -1,4 +1,4 @@
-"""What WinCLIP leaves open besides its scales; the defaults are the paper's (Jeong et al. 2023)."""
+"""What WinCLIP leaves open; the defaults are the paper's (Jeong et al. 2023)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,40 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from clipspect.base.errors import ExportError
+from clipspect.engines.graph import BOTH, WORDS
+from clipspect_export.methods.method import Method, WordOptions, option
 
 HARMONIC, ARITHMETIC, MAX = "harmonic", "arithmetic", "max"
 SCALE_FUSIONS = (HARMONIC, ARITHMETIC, MAX)
+SCALES = (2, 3)
 
 
 @dataclass(frozen=True)
 class Setting:
     """How windows are laid, and how what they say becomes one score and one map."""
 
-    window_stride: int = 1  # patches from one window to the next; the last of a row always stands at the edge
-    scale_fusion: str = HARMONIC  # of the scales' maps and, but for MAX, the image's probability as one more of them
-    multi_crop: bool = False  # whether the score is of the image's embedding averaged with those of its windows
+    window_stride: int = option(
+        1, "patches from one window to the next; the last of a row always stands at the edge", metavar="N"
+    )
+    # of the scales' maps and, but for MAX, the image's probability as one more of them
+    scale_fusion: str = option(HARMONIC, "how the maps of the scales become one", choices=SCALE_FUSIONS)
+    multi_crop: bool = option(
+        False, "score the image's embedding averaged with those of its windows, which are there anyhow"
+    )
 
     def parameters(self) -> dict[str, Any]:
         """For the manifest, what is not as published: recipes from before there was a choice still fit."""
-        return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
+        return {item.name: value for item in fields(Setting) if (value := getattr(self, item.name)) != item.default}
+
+
+@dataclass(frozen=True)
+class WinClipOptions(Setting, WordOptions):
+    """The setting, the sides of the windows, and words."""
+
+    scales: tuple[int, ...] = option(SCALES, "sides of the windows in patches", metavar="2,3")
+
+
+METHOD = Method("winclip", WinClipOptions, roles=(WORDS, BOTH))
 
 
 def require_setting(setting: Setting, scales: Sequence[int]) -> Setting:
