@@ -22,7 +22,7 @@ from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check.answers import CHECK_IMAGES, check_images
 from clipspect_export.graph.graph_check import FORBIDDEN, check_graph
 from clipspect_export.methods.aprilgan.reference import FewShotAprilGanReference
-from clipspect_export.methods.model import FewShotReference
+from clipspect_export.methods.model import Reference
 from clipspect_export.methods.winclip.reference import FewShotWinClipReference
 from clipspect_export.towers.clip import Clip
 from support.golden_clip import Arrays, golden
@@ -43,7 +43,7 @@ class Case:
     expected: Arrays
     key: str  # the scales in the names of WinCLIP's arrays; empty for APRIL-GAN
     clip: Clip
-    reference: FewShotReference
+    reference: Reference
     tolerance: float
 
     @property
@@ -77,7 +77,7 @@ def case(request: pytest.FixtureRequest, winclip_bundle: Callable[[tuple[int, ..
     name, _, key = request.param.partition("-")
     if name == "winclip":
         scales = tuple(map(int, key))
-        reference: FewShotReference = FewShotWinClipReference(clip.visual, clip.config, scales)
+        reference: Reference = FewShotWinClipReference(clip.visual, clip.config, scales)
         return Case(winclip_bundle(scales), golden(), key, clip, reference, 1e-5)
     dense = dense_clip(name)
     reference = FewShotAprilGanReference(dense.visual, dense.config, golden_stages())
