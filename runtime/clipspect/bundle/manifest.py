@@ -27,7 +27,6 @@ from clipspect.engines.graph import (
     TOKENS,
     WORDS,
     Graph,
-    TensorSpec,
 )
 from clipspect.frame.spec import ImageSpec
 
@@ -169,10 +168,7 @@ def write_document(root: Path, document: dict[str, Any]) -> None:
 
 
 def read_manifest(root: Path) -> tuple[Manifest, str]:
-    """Parse and check `bundle.json` of a folder without looking at other files than its digest, which is returned, too.
-
-    Raises BundleError.
-    """
+    """`bundle.json` of a folder, checked, and its digest; no other file is looked at. Raises BundleError."""
     data = read_bounded(root, MANIFEST)
     path = root / MANIFEST
     try:
@@ -295,7 +291,7 @@ def _check_graph(where: str, graph: InspectionGraph, manifest: Manifest) -> None
     for direction, tensors, name, dtype, shape in expected:
         if name not in tensors:
             raise MismatchError(f"{where}: has no {direction} {name!r}")
-        found = TensorSpec(tensors[name].dtype, tensors[name].shape)
+        found = tensors[name]
         sides = tuple(None if isinstance(side, str) else side for side in found.shape)
         if (found.dtype, sides) != (dtype, shape):
             free = "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
