@@ -12,7 +12,7 @@ from cost_variants import DEFAULT, FAMILIES, PRODUCTS, TEXTILES, VARIANTS, Varia
 from tqdm import tqdm
 
 from clipspect.base.errors import ClipspectError
-from clipspect_lab.evaluation.compared import Compared, ComparedEvaluation, FinishedEvaluation, require_same_images
+from clipspect_lab.evaluation.compared import ComparedEvaluation, ComparedInput, FinishedEvaluation, require_same_images
 from clipspect_lab.evaluation.resampling import SEED, differences, intervals, mean_of_classes
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -89,7 +89,7 @@ def _row(variant: Variant, path: Path, base: Path) -> VariantRow:
 def _difference(path: Path, base: Path) -> dict[str, Any]:
     """The intervals of an evaluation's differences from the default's; None where the images are not the same."""
     one, other = (
-        ComparedEvaluation(Compared(where.name, FinishedEvaluation(where)), where, ()) for where in (base, path)
+        ComparedEvaluation(ComparedInput(where.name, FinishedEvaluation(where)), where, ()) for where in (base, path)
     )
     resampled = []
     try:

@@ -25,13 +25,13 @@ PRODUCTS_SEED, REFERENCES_SEED = 90210, 5261
 TRAINING = 8  # at least as many photos of each product or family
 TEXTILES = ("local", "global")  # kinds of defect
 
-Picture = tuple[str, npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]  # path, RGB, mask
+LabelledPicture = tuple[str, npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]  # path, RGB, mask
 
 
 def write_families(root: Path, each: int) -> Path:
     """MVTec AD's layout: `each` good pictures and damaged twins of every held-out family and kind of defect."""
 
-    def pictures() -> Iterator[Picture]:
+    def pictures() -> Iterator[LabelledPicture]:
         for number, pair in enumerate(held_out_pairs(FIGURES_SEED, each)):
             name = f"{pair.defect}{number % each:02}"
             yield f"{pair.family}/test/good/{name}.png", pair.good, None
@@ -45,7 +45,7 @@ def write_families(root: Path, each: int) -> Path:
 def write_products(root: Path, each: int) -> Path:
     """MVTec AD's layout: one product a family, as many pictures, and TRAINING good ones to train with."""
 
-    def pictures() -> Iterator[Picture]:
+    def pictures() -> Iterator[LabelledPicture]:
         for number, (family, draw) in enumerate(surfaces.HELD_OUT.items()):
             rng = np.random.default_rng([PRODUCTS_SEED, number])
             surface = draw(rng)
@@ -92,11 +92,11 @@ def _photo(rng: Rng, surface: Surface, kind: str | None = None) -> tuple[npt.NDA
             return seen, mask[inside]
 
 
-def _written(root: Path, pictures: Callable[[], Iterator[Picture]]) -> Path:
+def _written(root: Path, pictures: Callable[[], Iterator[LabelledPicture]]) -> Path:
     return _whole(root, lambda folder: _write(folder, pictures()))
 
 
-def _write(folder: Path, pictures: Iterator[Picture]) -> None:
+def _write(folder: Path, pictures: Iterator[LabelledPicture]) -> None:
     for name, image, mask in tqdm(pictures, desc=f"drawing {folder.stem}", unit="image", leave=False):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

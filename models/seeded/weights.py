@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-Weights = dict[str, npt.NDArray[Any]]
+SeededWeights = dict[str, npt.NDArray[Any]]
 
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)  # CLIP's
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
@@ -31,7 +31,7 @@ def clip_weights(
     tlayers: int,
     vocab: int = 49408,
     context: int = 77,
-) -> Weights:
+) -> SeededWeights:
     """A CLIP's tensors under OpenAI's names; widths and layers of the image tower (v) and the text tower (t)."""
     shapes: dict[str, tuple[int, ...]] = {
         "positional_embedding": (context, twidth),
@@ -91,7 +91,7 @@ def draw(name: str, shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32
     return x.astype(np.float32)
 
 
-def write_weights(path: Path, weights: Weights) -> Path:
+def write_weights(path: Path, weights: SeededWeights) -> Path:
     """A safetensors file of them."""
     save_file({name: np.ascontiguousarray(value) for name, value in weights.items()}, path)
     return path

@@ -1,1 +1,1 @@
-"""How fast a bundle runs on this machine, engine by engine. `measure.measure` conducts; `clipspect bench` prints."""
+"""How fast a bundle runs on this machine, engine by engine. `measure.measure` does it, `clipspect bench` prints."""

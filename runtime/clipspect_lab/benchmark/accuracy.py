@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clipspect.bundle.bundle import DEMO, Bundle
 from clipspect.inspection.inspector import Inspector
 from clipspect_lab.demo.figures import picture_figures
-from clipspect_lab.demo.pictures import read_demo_pictures, read_mask
+from clipspect_lab.demo.inspected import inspect_pictures
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,9 @@ def has_accuracy(bundle: Bundle) -> bool:
 
 def measure_accuracy(inspector: Inspector) -> MeasuredAccuracy | None:
     """By inspecting every shipped picture; None where they are all good, or all defective."""
-    folder, pictures = read_demo_pictures()
-    scores, maps, masks = [], [], []
-    for picture in pictures:
-        result = inspector.inspect(folder / picture.file)
-        scores.append(result.score)
-        maps.append(result.anomaly_map)
-        masks.append(read_mask(folder, picture, result.size))
-    found = picture_figures(scores, maps, masks)
+    inspected = inspect_pictures(inspector)
+    scores, maps = [item.result.score for item in inspected], [item.result.anomaly_map for item in inspected]
+    found = picture_figures(scores, maps, [item.mask for item in inspected])
     if found.image_auroc is None or found.pixel_auroc is None:
         return None
-    return MeasuredAccuracy(len(pictures), found.image_auroc, found.pixel_auroc)
+    return MeasuredAccuracy(len(inspected), found.image_auroc, found.pixel_auroc)

@@ -13,8 +13,9 @@ from PIL import Image
 
 from clipspect.base.version import __version__
 from clipspect.sinks.overlay import HeatScale, colours, draw_heat, outline
+from clipspect_lab.demo.inspected import InspectedPicture
 from clipspect_lab.demo.page_template import PAGE, STYLE
-from clipspect_lab.demo.table import InspectedPicture, TableRow, percent
+from clipspect_lab.demo.table import TableRow, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +29,10 @@ def demo_page(
     table: Sequence[TableRow],
     *,
     device: str,
-    heat: tuple[float, float],
+    scale: HeatScale,
     next_steps: str,
 ) -> str:
     """The page's text. `table` ends with the mean of the families and all images in one ranking."""
-    scale = HeatScale(*heat)
     mean = table[-2]
     worst_first = sorted(items, key=lambda item: -item.result.score)
     return Template(PAGE).substitute(

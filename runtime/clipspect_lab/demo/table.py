@@ -6,23 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from clipspect.frame.prepare import Frame
-from clipspect.inspection.result import Result
 from clipspect_lab.demo.figures import PictureFigures, figures_by_family, mean_of_families, picture_figures
-from clipspect_lab.demo.pictures import DemoPicture
-
-
-@dataclass(frozen=True, eq=False)
-class InspectedPicture:
-    """A picture with its truth and what was found."""
-
-    picture: DemoPicture
-    frame: Frame
-    mask: npt.NDArray[np.bool_]  # (H, W) of the image; all False for a good one
-    result: Result
+from clipspect_lab.demo.inspected import InspectedPicture
 
 
 @dataclass(frozen=True)
@@ -45,6 +30,19 @@ def demo_table(items: Sequence[InspectedPicture]) -> list[TableRow]:
         TableRow(mean_of_families(families), everywhere),
         TableRow(picture_figures(scores, maps, masks), everywhere),
     ]
+
+
+def table_text(rows: Sequence[TableRow]) -> str:
+    """As a terminal shows it; the last two rows are apart."""
+    lines = [f"{'family':22}{'good':>6}{'defective':>11}{'image AUROC':>13}{'pixel AUROC':>13}{'ms':>8}"]
+    for row in rows:
+        found = row.figures
+        lines.append(
+            f"{found.name:22}{found.good:6d}{found.defective:11d}"
+            f"{percent(found.image_auroc):>13}{percent(found.pixel_auroc):>13}{row.milliseconds:8.1f}"
+        )
+    lines.insert(len(lines) - 2, "-" * len(lines[0]))
+    return "\n".join(lines)
 
 
 def percent(value: float | None) -> str:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from clipspect.base.files import atomic_file
 from clipspect.base.progress import Progress, quiet
 from clipspect.inspection.maps import Map
-from clipspect_lab.evaluation.compared import Compared, ComparedEvaluation, require_comparable, require_same_images
+from clipspect_lab.evaluation.compared import ComparedEvaluation, ComparedInput, require_comparable, require_same_images
 from clipspect_lab.evaluation.comparison import Document, class_document, most_different
 from clipspect_lab.evaluation.image_progress import ImageProgress
 from clipspect_lab.evaluation.request import Request
@@ -47,7 +47,7 @@ class EvaluationComparison:
 
 def compare(
     request: Request,
-    compared: tuple[Compared, Compared],
+    compared: tuple[ComparedInput, ComparedInput],
     out: Path | None = None,
     *,
     resamples: int,

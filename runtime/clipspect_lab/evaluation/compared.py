@@ -34,28 +34,28 @@ class FinishedEvaluation:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedInput:
     """One of the two, by the word that named it."""
 
     name: str
     what: Request | FinishedEvaluation
 
 
-def read_compared(word: str, request: Request) -> Compared:
+def read_compared(word: str, request: Request) -> ComparedInput:
     """What a word of `--compare` stands for: a bundle, an engine that runs the request's, or an evaluation's folder.
 
     The rest is the request's. Raises ClipspectError.
     """
     path = Path(word)
     if word == DEMO or (path / MANIFEST).is_file():
-        return Compared(word, replace(request, bundle=word))
+        return ComparedInput(word, replace(request, bundle=word))
     if is_evaluation(path):
-        return Compared(word, FinishedEvaluation(path))
+        return ComparedInput(word, FinishedEvaluation(path))
     engine, _, precision = word.partition(":")
     names = [row.name for row in registry()]
     if engine in names and not path.is_dir():
         options = {**request.options, **({"precision": precision} if precision else {})}
-        return Compared(word, replace(request, backend=engine, options=options))
+        return ComparedInput(word, replace(request, backend=engine, options=options))
     what = "a folder that is neither a bundle nor an evaluation's --out" if path.is_dir() else "unknown"
     raise ClipspectError(
         f"--compare {word}: {what}; expected a bundle, an engine ({', '.join(names)}) or engine:precision, or the "
@@ -63,7 +63,7 @@ def read_compared(word: str, request: Request) -> Compared:
     )
 
 
-def two_compared(words: Sequence[str], request: Request) -> tuple[Compared, Compared]:
+def two_compared(words: Sequence[str], request: Request) -> tuple[ComparedInput, ComparedInput]:
     """What `--compare` names: A and B, or A alone, with which the request itself is compared.
 
     Raises ClipspectError, also for two that are the same.
@@ -71,7 +71,7 @@ def two_compared(words: Sequence[str], request: Request) -> tuple[Compared, Comp
     if len(words) > 2:
         raise ClipspectError(f"--compare takes one or two, found {' '.join(words)}: give BUNDLE and DATASET before it")
     found = [read_compared(word, request) for word in words]
-    one, other = found if len(found) == 2 else (Compared(request.bundle, request), found[0])
+    one, other = found if len(found) == 2 else (ComparedInput(request.bundle, request), found[0])
     if one.what == other.what:
         raise ClipspectError(f"--compare: {one.name} and {other.name} are the same bundle, engine and precision")
     return one, other
@@ -80,7 +80,7 @@ def two_compared(words: Sequence[str], request: Request) -> tuple[Compared, Comp
 class ComparedEvaluation:
     """One of the two with its data and what is done of it; a context manager."""
 
-    def __init__(self, compared: Compared, folder: Path, classes: Sequence[str], *, lasting: bool = True) -> None:
+    def __init__(self, compared: ComparedInput, folder: Path, classes: Sequence[str], *, lasting: bool = True) -> None:
         """Of these classes; none: of all. `lasting`: whether a later run goes on in the folder.
 
         Raises as `evaluate`, and ClipspectError for what is no evaluation.

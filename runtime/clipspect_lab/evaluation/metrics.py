@@ -1,4 +1,8 @@
-"""How well scores separate good from defective: AUROC, average precision and the largest F1, exact, ties included."""
+"""How well scores separate good from defective: AUROC, average precision and the largest F1, exact, ties included.
+
+They are scikit-learn's figures, by the sums that the pixel figures need anyway: so the demo, which is installed without
+scikit-learn, and the exporter's check of a precision have the same ones. The tests compare the two.
+"""
 
 from __future__ import annotations
 
