@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from clipspect.bundle.bundle import Bundle
     from clipspect.bundle.manifest import RECIPES
+    from clipspect.cli.progress import ProgressBar
     from clipspect.recipes.make import make_recipe
     from clipspect.recipes.recipe import RECIPE_SUFFIX, check_recipe_name, write_recipe
     from clipspect.sources.files import find_images
@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     path = bundle.path / RECIPES / f"{check_recipe_name(args.name)}{RECIPE_SUFFIX}"
     replaces = _require_place(args, bundle, path)
     paths = find_images(args.references)
-    lender = _lender(args, bundle)
-    with _Bars() as bars:
+    taken_from = _words_taken_from(args, bundle)
+    with ProgressBar() as bar:
         recipe = make_recipe(
             bundle,
             args.name,
@@ -69,11 +69,11 @@ def run(args: argparse.Namespace) -> int:
             references=paths,
             gallery_size=args.gallery_size,
             backend=args.backend,
-            progress=bars,
+            progress=bar,
             **engine_options(args),
         )
     write_recipe(path, recipe)
-    print(_page(recipe, path, lender, replaces))
+    print(_page(recipe, path, taken_from, replaces))
     return 0
 
 
@@ -92,21 +92,21 @@ def _require_place(args: argparse.Namespace, bundle: Bundle, path: Path) -> bool
     return exists
 
 
-def _lender(args: argparse.Namespace, bundle: Bundle) -> str | None:
+def _words_taken_from(args: argparse.Namespace, bundle: Bundle) -> str | None:
     """The recipe whose words are taken, if any is."""
-    from clipspect.recipes.words import Asked, word_lender
+    from clipspect.recipes.words import WordsRequest, recipe_to_take_words_from
 
-    asked = Asked(args.object, args.normal, args.anomalous, args.ensemble, args.prompt_fusion)
+    asked = WordsRequest(args.object, args.normal, args.anomalous, args.ensemble, args.prompt_fusion)
     if asked or not (args.like or args.references):
         return None
-    return word_lender(bundle, args.name, args.like)
+    return recipe_to_take_words_from(bundle, args.name, args.like)
 
 
-def _page(recipe: Recipe, path: Path, lender: str | None, replaces: bool) -> str:
-    lent = f", those of recipe {lender!r}" if lender is not None else ""
+def _page(recipe: Recipe, path: Path, taken_from: str | None, replaces: bool) -> str:
+    others = f", those of recipe {taken_from!r}" if taken_from is not None else ""
     rows = [
         ("recipe", f"{path}{', replaced; limits that it had are gone' if replaces else ''}"),
-        ("words", f"{prompt_words(recipe)}{lent}"),
+        ("words", f"{prompt_words(recipe)}{others}"),
     ]
     if recipe.references is not None:
         rows += _reference_rows(recipe, recipe.references)
@@ -156,30 +156,3 @@ def prompt_words(recipe: Recipe) -> str:
         return f"object {recipe.object!r}, {recipe.text_features.shape[1]} prompt(s) a state"
     counts = [len(prompts[state]) * len(prompts["templates"]) for state in ("normal", "anomalous")]
     return f"object {recipe.object!r}, {counts[0]} normal and {counts[1]} anomalous prompts, {prompts['fusion']}"
-
-
-class _Bars:
-    """A progress bar a step, on a terminal."""
-
-    def __init__(self) -> None:
-        self._step: str | None = None
-        self._bar: Any = None
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        from tqdm import tqdm
-
-        if step != self._step:
-            self._close()
-            self._step = step
-            self._bar = tqdm(total=total, desc=step, disable=None, file=sys.stderr, leave=False)
-        self._bar.update(done - self._bar.n)
-
-    def __enter__(self) -> _Bars:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()

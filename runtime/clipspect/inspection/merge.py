@@ -8,9 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.frame.views import View
-from clipspect.inspection.maps import enlarge
-
-Map = npt.NDArray[np.float32]
+from clipspect.inspection.maps import Map, enlarge
 
 
 def merge(

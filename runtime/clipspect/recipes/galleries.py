@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.manifest import InspectionGraph
 from clipspect.engines import Backend
 from clipspect.engines.graph import ANOMALY_MAP, FEATURES, IMAGE, REFERENCE, TEXT_FEATURES
@@ -21,8 +22,6 @@ _BATCH = 4  # photos through the graph at once
 Pixels = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float32]
 _T = TypeVar("_T")
-
-Progress = Callable[[str, int, int], None]  # the step, how much of it is done, of how much
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ class GalleryMaker:
     backend: Backend  # with the few-shot graph
     text_features: Array  # (2, P, D)
     blank: dict[str, Array]  # what stands for references while there are none, `blank_references`
-    progress: Progress = lambda step, done, total: None
+    progress: Progress = quiet
 
     def galleries(self, size: int | None = None) -> Galleries:
         """Every gallery of the graph: all photos' rows, of which at most `size` are kept. Raises BackendError."""

@@ -5,24 +5,24 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy.typing as npt
 
 from clipspect.base.errors import RecipeError
+from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import InspectionGraph
 from clipspect.bundle.precision import open_graph
 from clipspect.engines.graph import BOTH, IMAGE, REFERENCE, TEXT_FEATURES
 from clipspect.frame.decode import FrameLike
-from clipspect.recipes.galleries import MAP_LIMITS, Gallery, GalleryMaker, Progress, blank_references, rows_of_a_photo
+from clipspect.recipes.galleries import MAP_LIMITS, Gallery, GalleryMaker, blank_references, rows_of_a_photo
 from clipspect.recipes.recipe import Recipe, check_recipe_name
 from clipspect.recipes.recipe_file import MAX_BYTES
 from clipspect.recipes.references import References, read_references
 from clipspect.recipes.shelf import serving
 from clipspect.recipes.text_encoder import refuse_fixed_shapes
-from clipspect.recipes.words import Asked, embedded_words, lent_words, word_lender
+from clipspect.recipes.words import WordsRequest, recipe_to_take_words_from, words_of_prompts, words_of_recipe
 
 
 def make_recipe(
@@ -38,14 +38,15 @@ def make_recipe(
     references: Iterable[FrameLike] = (),
     gallery_size: int | None = None,
     backend: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
     **options: Any,
 ) -> Recipe:
     """A recipe for a bundle, in memory: `write_recipe` writes it, `clipspect.load(bundle, recipe)` takes it.
 
     Words: `object` (default: the name) in the bundle's own prompt ensemble, or in `ensemble`, the name of a shipped one
     or a TOML file; or prompts of your own, `normal` and `anomalous`. `fusion` is "mean" (the default) or "max". `like`
-    takes the words of that recipe instead; where there are references and no words at all, `word_lender` says whose.
+    takes the words of that recipe instead; references without any words get those of the recipe that is there under the
+    name, else of the bundle's only one.
     `references` are photos of good parts, of one size: paths, PIL images or uint8 arrays. Each gallery keeps at most
     `gallery_size` rows of them; the default is all. `progress(step, done, total)` is called as the work goes on;
     `backend` and `options` are those of `clipspect.load`, but for the device tensorrt, whose engines have fixed shapes;
@@ -54,16 +55,15 @@ def make_recipe(
     refuse_fixed_shapes(options)
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     check_recipe_name(name)
-    asked = Asked(object, normal, anomalous, ensemble, fusion)
+    asked = WordsRequest(object, normal, anomalous, ensemble, fusion)
     if asked and like is not None:
         raise RecipeError(f"words are given, and those of recipe {like!r} asked for: leave one of the two out")
     photos = read_references(references, opened.manifest.image)
     _check_references(opened, photos, gallery_size)
-    tell = progress or (lambda step, done, total: None)
     if not asked and (like is not None or photos is not None):
-        words = lent_words(opened, word_lender(opened, name, like))
+        words = words_of_recipe(opened, recipe_to_take_words_from(opened, name, like))
     else:
-        words = embedded_words(opened, asked, name, backend=backend, progress=partial(tell, "prompts"), **options)
+        words = words_of_prompts(opened, asked, name, backend=backend, progress=progress, **options)
     recipe = Recipe(
         name=name,
         method=opened.manifest.method,
@@ -78,7 +78,7 @@ def make_recipe(
         blank = blank_references(few_shot)
         probe: dict[str, npt.NDArray[Any]] = {IMAGE: photos.pixels[:1], **recipe.tensors, **blank}
         with open_graph(opened, few_shot, backend, probe=probe, **options) as engine:
-            maker = GalleryMaker(photos.pixels, few_shot, engine, words.features, blank, tell)
+            maker = GalleryMaker(photos.pixels, few_shot, engine, words.features, blank, progress)
             recipe = _with_references(recipe, photos, maker, gallery_size)
     serving(opened, recipe)
     return recipe

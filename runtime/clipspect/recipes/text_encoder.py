@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import BackendError, RecipeError
+from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines import Backend, open_backend
 from clipspect.engines.graph import EMBEDDINGS, PROMPTS_AT_ONCE, TOKENS
 from clipspect.recipes.tokenizer import Tokenizer
-
-Progress = Callable[[int, int], None]  # prompts done, prompts in all
 
 
 class TextEncoder:
@@ -49,8 +48,8 @@ class TextEncoder:
         engine = open_backend(backend, path, graph=described.graph, probe=probe, **others)
         return cls(engine, tokenizer, described.context_length, bundle.manifest.text.dim)
 
-    def embed(self, prompts: Sequence[str], progress: Progress | None = None) -> npt.NDArray[np.float32]:
-        """Unnormalised embeddings, float32 (n, D). `progress(done, total)` is called after each batch.
+    def embed(self, prompts: Sequence[str], progress: Progress = quiet) -> npt.NDArray[np.float32]:
+        """Unnormalised embeddings, float32 (n, D). `progress` is told after each batch.
 
         Raises RecipeError for a prompt that is too long, BackendError.
         """
@@ -59,8 +58,7 @@ class TextEncoder:
         for start in range(0, len(tokens), PROMPTS_AT_ONCE):
             batch = slice(start, min(start + PROMPTS_AT_ONCE, len(tokens)))
             embeddings[batch] = self._backend.run_finite({TOKENS: tokens[batch]})[EMBEDDINGS]
-            if progress is not None:
-                progress(batch.stop, len(tokens))
+            progress("prompts", batch.stop, len(tokens))
         return embeddings
 
     def close(self) -> None:

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import RecipeError
+from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.recipes.prompts import MEAN, Ensemble, own_prompts, read_ensemble, require_fusion, text_features
 from clipspect.recipes.shelf import open_recipe, recipe_names
-from clipspect.recipes.text_encoder import Progress, TextEncoder
+from clipspect.recipes.text_encoder import TextEncoder
 
 
 @dataclass(frozen=True)
-class Asked:
+class WordsRequest:
     """Words as a person gives them; nothing at all by default."""
 
     object: str | None = None
@@ -41,13 +42,13 @@ class Words:
     features: npt.NDArray[np.float32] = field(repr=False)
 
 
-def embedded_words(
+def words_of_prompts(
     bundle: Bundle,
-    asked: Asked,
+    asked: WordsRequest,
     name: str,
     *,
     backend: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
     **options: Any,
 ) -> Words:
     """The words asked for, through the text encoder; the object's name is `name` where none is given.
@@ -71,14 +72,14 @@ def embedded_words(
     return Words(object_name, ensemble.words(fusion), features)
 
 
-def lent_words(bundle: Bundle, lender: str) -> Words:
+def words_of_recipe(bundle: Bundle, name: str) -> Words:
     """The words of another recipe. Raises RecipeError."""
-    recipe = open_recipe(bundle, lender)
+    recipe = open_recipe(bundle, name)
     return Words(recipe.object, recipe.prompts, recipe.text_features)
 
 
-def word_lender(bundle: Bundle, name: str, like: str | None = None) -> str:
-    """The recipe that lends its words to a new one, `name`, that is given none.
+def recipe_to_take_words_from(bundle: Bundle, name: str, like: str | None = None) -> str:
+    """The name of the recipe whose words a new one, `name`, gets that is given none.
 
     `like`; else the one that is there under the name already; else the bundle's only one. Raises RecipeError.
     """
@@ -95,7 +96,7 @@ def word_lender(bundle: Bundle, name: str, like: str | None = None) -> str:
     return names[0]
 
 
-def _ensemble(asked: Asked, object_name: str, default: str) -> Ensemble:
+def _ensemble(asked: WordsRequest, object_name: str, default: str) -> Ensemble:
     if not (asked.normal or asked.anomalous):
         return read_ensemble(default if asked.ensemble is None else asked.ensemble)
     if asked.ensemble is not None:
