@@ -19,6 +19,7 @@ from clipspect.engines.onnx_file import external_locations
 
 DEMO = "demo"  # the word that stands for the embedded bundle
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # characters that no file's name needs
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def verify_file(root: Path, name: str, entry: FileEntry) -> None:
     """Refuse a file that is not what the manifest says of it, or lies elsewhere. Raises BundleError."""
     pure = PurePosixPath(name)
     outside = not pure.parts or pure.is_absolute() or ".." in pure.parts or any(sign in name for sign in "\\:")
-    if outside or not name.isprintable() or pure.as_posix() != name or name in {MANIFEST, MANIFEST_DIGEST}:
+    if outside or _CONTROL.search(name) or pure.as_posix() != name or name in {MANIFEST, MANIFEST_DIGEST}:
         raise BundleError(f"{root}: {MANIFEST} names {name!r:.200}, which is no path inside the bundle: do not use it")
     if not _SHA256.fullmatch(entry.sha256):
         raise BundleError(f"{root}: {MANIFEST} holds no SHA-256 for {name!r}: export the bundle again")

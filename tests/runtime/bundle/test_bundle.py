@@ -97,7 +97,21 @@ def test_a_folder_without_a_manifest_is_not_a_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../outside.onnx", "/etc/passwd", "a/../../b", "C:\\x", "a\\b", "", ".", "x\0y", "./model.onnx"]
+    "name",
+    [
+        "../outside.onnx",
+        "/etc/passwd",
+        "a/../../b",
+        "C:\\x",
+        "a\\b",
+        "",
+        ".",
+        "x\0y",
+        "x\x7fy",
+        "x\x85y",
+        "x\ny",
+        "./model.onnx",
+    ],
 )
 def test_a_path_that_leads_out_of_the_bundle_is_refused(tiny_bundle: Path, name: str) -> None:
     (tiny_bundle.parent / "outside.onnx").write_bytes(b"x")
