@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -52,6 +54,7 @@ class Backend(ABC):
         self._outputs = tuple(own.outputs if graph is None else graph.outputs)
         self._process = os.getpid()
         self._closed = False
+        _OPEN.add(self)
 
     def run(self, inputs: Tensors, outputs: Sequence[str] | None = None) -> Arrays:
         """The graph's outputs by name, all or those that are asked for, as arrays of the caller's own.
@@ -104,6 +107,7 @@ class Backend(ABC):
         """Release the engine. In a forked process this does nothing: without its threads, an engine crashes there."""
         if not self._closed and os.getpid() == self._process:
             self._closed = True
+            _OPEN.discard(self)
             self._close()
 
     def __enter__(self: _B) -> _B:
@@ -156,6 +160,19 @@ class Backend(ABC):
                     f"{where} answered another {name} than the manifest of {self._graph.file} says: expected {found}: "
                     "export the bundle again"
                 )
+
+
+_OPEN: weakref.WeakSet[Backend] = weakref.WeakSet()
+
+
+def _keep_in_forked_process() -> None:
+    """Never free an engine in a process that was forked: it would wait for its threads, which are gone, or crash."""
+    for backend in _OPEN:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(backend))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_in_forked_process)
 
 
 def one_line(error: BaseException) -> str:

@@ -255,7 +255,7 @@ if child == 0:
     except BackendError as error:
         print(error, flush=True)
     backend.close()
-    os._exit(7)
+    sys.exit(7)  # as a service's worker ends, which frees what it holds
 until = time.monotonic() + 20
 done, status = os.waitpid(child, os.WNOHANG)
 while not done and time.monotonic() < until:
