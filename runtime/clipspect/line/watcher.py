@@ -93,13 +93,13 @@ class Watcher:
             self._outbox = self._made_outbox(own / "mqtt.json")
             for sink in plan.sinks:
                 stack.enter_context(sink)
-            self._close = stack.pop_all().close
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self._open.__exit__(kind, error, trace)
 
     def _busy(self, holder: str) -> str:
         found = f"{self._plan.out}: another clipspect watch (process {holder}) writes there"
@@ -123,16 +123,9 @@ class Watcher:
         last = self._log.last()
         if last is not None:  # the last run can have ended before its image was sorted
             self._retry("sorting", lambda: self._sorter.sort(last))
-        with ExitStack() as stack:
-            outcomes = stack.enter_context(
-                closing(
-                    inspector.stream(
-                        self._folder.ready(self._stop),
-                        keep_pictures=any(sink.keeps_pictures for sink in self._plan.sinks),
-                    )
-                )
-            )
-            stack.callback(self._folder.close)  # the first to be called: who waits for a file is let go
+        keep_pictures = any(sink.keeps_pictures for sink in self._plan.sinks)
+        outcomes = inspector.stream(self._folder.ready(self._stop), keep_pictures=keep_pictures)
+        with closing(outcomes), closing(self._folder):  # the folder first: who waits for a file is let go
             for outcome in outcomes:
                 self._finish(self._folder.under_way(outcome.item), outcome, inspector)
                 if self._stop:
