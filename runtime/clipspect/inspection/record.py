@@ -8,6 +8,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from clipspect.base import clock
 from clipspect.base.version import __version__
 from clipspect.inspection.outcome import Outcome
@@ -92,7 +94,7 @@ class Record:
 
     def to_json(self) -> str:
         """One line. ASCII: whatever bytes a file's name is made of, it can be written and read."""
-        return json.dumps(dataclasses.asdict(self))
+        return json.dumps(msgspec.to_builtins(self))
 
 
 def record_of(
