@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from clipspect.base.errors import ClipspectError
-from clipspect.sinks.log import Log, parse
+from clipspect.sinks.log import Log, parse_line
 from clipspect.sources.part import Part
 
 _ROWS_A_TRANSACTION = 10_000
@@ -100,7 +100,7 @@ def _add(table: sqlite3.Connection, ids: list[bytes], offset: int) -> None:
 
 def _id(line: bytes, end: int, path: Path) -> bytes:
     try:
-        return bytes.fromhex((parse(line) or {})["id"])
+        return bytes.fromhex((parse_line(line) or {})["id"])
     except (KeyError, ValueError) as error:
         raise ClipspectError(
             f"{path}: the line before byte {end} is not readable: restore the file, or choose another --out"

@@ -37,7 +37,7 @@ from clipspect.sources.part import Part
 
 RESULTS, HEALTH, OWN = "results.jsonl", "health.json", ".watch"
 _RETRY_S = 1.0  # between attempts at what a full disk or a lost share keeps from working
-_STEP_S = 0.1  # between two looks whether to stop
+_LOOK_FOR_STOP_S = 0.1  # between two looks whether to stop
 _REMEDY = {
     "sink": "mend what it writes to",
     "log": "make room",
@@ -182,7 +182,7 @@ class Watcher:
             while monotonic() < until:
                 if self._stop:
                     return False
-                time.sleep(_STEP_S)
+                time.sleep(_LOOK_FOR_STOP_S)
 
     def document(self, status: str) -> dict[str, Any]:
         """The health document."""

@@ -13,7 +13,7 @@ from clipspect.inspection.record import Record
 from clipspect.sinks.partial_file import PartialFile
 from clipspect.sinks.sink import Sink
 
-COLUMNS = (
+CSV_COLUMNS = (
     "source", "score", "verdict", "regions", "largest_area", "peak", "width", "height",
     "decode_ms", "preprocess_ms", "infer_ms", "post_ms", "overlay", "error",
 )  # fmt: skip
@@ -26,12 +26,13 @@ class CsvFile(Sink):
         self._file = PartialFile(path)
 
     def take(self, record: Record, outcome: Outcome) -> None:
-        self._writer.writerow([row_of(record)[column] for column in COLUMNS])
+        cells = cells_of(record)
+        self._writer.writerow([cells[column] for column in CSV_COLUMNS])
 
     def __enter__(self) -> CsvFile:
         self._file.open()
         self._writer = csv.writer(self._file)
-        self._writer.writerow(COLUMNS)
+        self._writer.writerow(CSV_COLUMNS)
         return self
 
     def __exit__(
@@ -40,7 +41,7 @@ class CsvFile(Sink):
         self._file.close(whole=kind is None)
 
 
-def row_of(record: Record) -> dict[str, Any]:
+def cells_of(record: Record) -> dict[str, Any]:
     """The cells of a record by their column."""
     times = {} if record.timings_ms is None else dataclasses.asdict(record.timings_ms)
     stages = ("decode", "preprocess", "infer", "post")

@@ -80,7 +80,7 @@ class Log(Sink):
         if self.size == 0:
             return None
         start = self._line_start(self.size - 1)
-        document = parse(os.pread(self._file, self.size - start, start))
+        document = parse_line(os.pread(self._file, self.size - start, start))
         try:
             return build(Record, document, f"{self.path}: the last line")
         except MismatchError as error:
@@ -100,7 +100,7 @@ class Log(Sink):
             return 0
         start = self._line_start(end - 1)
         line = os.pread(self._file, end - start, start)
-        if parse(line) is not None:
+        if parse_line(line) is not None:
             return end
         if line.startswith(b"{") and b"\0" in line:
             return start
@@ -121,7 +121,7 @@ class Log(Sink):
         return 0
 
 
-def parse(line: bytes) -> dict[str, Any] | None:
+def parse_line(line: bytes) -> dict[str, Any] | None:
     """A line's record as parsed JSON; None when it is not one of a watched file."""
     document = _object(line)
     if document is None or document.get("schema") != 1 or not isinstance(document.get("id"), str):

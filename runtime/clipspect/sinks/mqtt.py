@@ -56,7 +56,7 @@ class Outbox(Sink):
     ) -> None:
         self._broker, self._log, self._path = broker, log, cursor
         self._status, self._every, self._problem = status, every, problem
-        self._cursor = _read(cursor, log)
+        self._cursor = _acknowledged_offset(cursor, log)
         self._acknowledged = 0
         self._connected = False
         self._end: float | None = None  # monotonic, of the parting
@@ -228,7 +228,7 @@ class _Connection:
         self._news.set()
 
 
-def _read(cursor: Path, log: Log) -> int:
+def _acknowledged_offset(cursor: Path, log: Log) -> int:
     """The offset up to which lines are acknowledged; a log that does not fit to it is sent from its start."""
     try:
         offset = json.loads(cursor.read_bytes())["offset"]

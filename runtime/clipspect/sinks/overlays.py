@@ -23,7 +23,7 @@ class Overlays(Sink):
 
     def __init__(self, folder: Path, scale: HeatScale) -> None:
         self._folder, self._scale = folder, scale
-        self._names = Names()
+        self._names = OverlayNames()
 
     def files(self, record: Record, outcome: Outcome) -> Mapping[str, str]:
         if outcome.result is None:
@@ -48,8 +48,8 @@ class Overlays(Sink):
         return self
 
 
-class Names:
-    """Names for frames in one folder: their own, with as many of their folders in front as it takes to be unique."""
+class OverlayNames:
+    """A name for each frame: its own, with as many of its folders in front as it takes to be unique."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()

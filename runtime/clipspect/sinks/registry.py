@@ -19,11 +19,11 @@ from clipspect.sinks.csv_file import CsvFile
 from clipspect.sinks.json_lines import JsonLines
 from clipspect.sinks.sink import Sink
 
-PLUG_INS = "clipspect.sinks"  # the entry points of other packages' sinks
+SINK_PLUG_INS = "clipspect.sinks"  # the entry points of other packages' sinks
 
-Open: TypeAlias = Callable[[str], Sink]
+OpenSink: TypeAlias = Callable[[str], Sink]
 
-BUILT_IN: dict[str, Open] = {
+BUILT_IN_SINKS: dict[str, OpenSink] = {
     "jsonl": lambda argument: JsonLines(_path(argument)),
     "csv": lambda argument: CsvFile(_path(argument)),
 }
@@ -32,9 +32,9 @@ BUILT_IN: dict[str, Open] = {
 def open_sink(text: str) -> Sink:
     """The sink of NAME[:ARGUMENT]. Raises ClipspectError: there is none, or it cannot be opened."""
     name, _, argument = text.partition(":")
-    opener: Open | None = BUILT_IN.get(name) or load_plug_in(PLUG_INS, name)
+    opener: OpenSink | None = BUILT_IN_SINKS.get(name) or load_plug_in(SINK_PLUG_INS, name)
     if opener is None:
-        there_are = ", ".join(sorted({*BUILT_IN, *plug_in_names(PLUG_INS)}))
+        there_are = ", ".join(sorted({*BUILT_IN_SINKS, *plug_in_names(SINK_PLUG_INS)}))
         raise ClipspectError(f"--sink {text}: there is no sink {name!r}; there are: {there_are}")
     try:
         sink = opener(argument)
@@ -44,7 +44,7 @@ def open_sink(text: str) -> Sink:
         raise ClipspectError(f"--sink {text}: {error}") from error
     except Exception as error:
         raise ClipspectError(f"--sink {text}: the sink cannot be opened ({described(error)})") from error
-    return sink if name in BUILT_IN else _PlugIn(name, sink)
+    return sink if name in BUILT_IN_SINKS else _PlugIn(name, sink)
 
 
 def _path(argument: str) -> Path:

@@ -21,10 +21,10 @@ from clipspect.frame.item import Item, items_of
 from clipspect.sources.files import CAMERA, FILES, VIDEO, Files, images_of, kind_of, not_yet
 from clipspect.sources.folder import folder
 
-PLUG_INS = "clipspect.sources"  # the entry points of other packages' sources
+SOURCE_PLUG_INS = "clipspect.sources"  # the entry points of other packages' sources
 
 Frames: TypeAlias = "Iterable[Item | FrameLike]"
-Open: TypeAlias = Callable[[str], Frames]
+OpenSource: TypeAlias = Callable[[str], Frames]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)  # of two letters or more: a single one is a drive
 
@@ -37,7 +37,7 @@ def _refuse(kind: str, source: str) -> Frames:
     raise not_yet(source, kind)
 
 
-BUILT_IN: dict[str, Open] = {  # beside image files, which need no scheme
+BUILT_IN_SOURCES: dict[str, OpenSource] = {  # beside image files, which need no scheme
     "folder": _folder,
     CAMERA: partial(_refuse, CAMERA),
     VIDEO: partial(_refuse, VIDEO),
@@ -102,9 +102,9 @@ def _files_once(sources: Iterable[str], skip: str | Path | None) -> Iterator[tup
 
 
 def _opened(source: str, scheme: str) -> Frames:
-    opener: Open | None = load_plug_in(PLUG_INS, scheme) or BUILT_IN.get(scheme)
+    opener: OpenSource | None = load_plug_in(SOURCE_PLUG_INS, scheme) or BUILT_IN_SOURCES.get(scheme)
     if opener is None:
-        there_are = ", ".join(sorted({*_USABLE, *plug_in_names(PLUG_INS)}))
+        there_are = ", ".join(sorted({*_USABLE, *plug_in_names(SOURCE_PLUG_INS)}))
         raise ClipspectError(f"{source}: there is no source {scheme!r}; there are: {there_are}")
     try:
         frames = opener(source)

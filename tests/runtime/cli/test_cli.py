@@ -20,7 +20,7 @@ from clipspect.cli import main
 from clipspect.frame.image_files import natural_key
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
-from clipspect.sinks.overlays import Names
+from clipspect.sinks.overlays import OverlayNames
 from clipspect.sources.files import find_images
 from support import handmade
 from support.command_line import error_of, run
@@ -239,7 +239,7 @@ def test_any_names_have_an_order(names: list[str]) -> None:
 @given(st.lists(st.text(st.sampled_from("aB_./"), min_size=1, max_size=6), min_size=1, max_size=12, unique=True))
 def test_overlays_never_share_a_name(names: list[str]) -> None:
     paths = list(dict.fromkeys(Path("/d") / name.strip("/") / "x" for name in names))
-    overlays = Names()
+    overlays = OverlayNames()
     found = [overlays.next(str(path)) for path in paths]
     assert len({name.casefold() for name in found}) == len(paths)
     assert all(name and "/" not in name for name in found)
