@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from clipspect.base.errors import BackendError
 from clipspect.engines.onnx_file import external_locations
 
 VARIABLE = "CLIPSPECT_CACHE"  # names the folder where no option does
 
 
 def cache_folder(engine: str, cache: str | os.PathLike[str] | None = None) -> Path:
-    """Below `cache`, else below $CLIPSPECT_CACHE, else below clipspect's in the user's cache folder. Makes nothing."""
+    """Below `cache`, else below $CLIPSPECT_CACHE, else below clipspect's in the user's cache folder. Makes nothing.
+
+    Raises BackendError for a user without a home folder.
+    """
     root = cache or os.environ.get(VARIABLE)
-    if root:
-        return Path(root).expanduser() / engine
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipspect" / engine
+    try:
+        if root:
+            return Path(root).expanduser() / engine
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipspect" / engine
+    except RuntimeError as error:
+        raise BackendError(f"no folder to keep engines in ({error}): name one in {VARIABLE}") from error
 
 
 def files_of(graph: Path) -> list[Path]:

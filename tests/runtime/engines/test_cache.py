@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clipspect.base.errors import BackendError
 from clipspect.engines.cache import cache_folder, files_of
 
 
@@ -34,3 +35,16 @@ def test_the_files_of_a_graph_are_itself_and_its_weights(tiny_bundle: Path) -> N
 
     assert [path.name for path in files_of(Path(DEMO_BUNDLE) / "model.onnx")] == ["model.onnx", "model.onnx.data"]
     assert files_of(tiny_bundle / "model.onnx") == [tiny_bundle / "model.onnx"]
+
+
+def test_a_user_without_a_home_folder_is_told_to_name_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    def unknown(number: int) -> pwd.struct_passwd:
+        raise KeyError(f"getpwuid(): uid not found: {number}")  # as in a container that runs as any number
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(BackendError, match=r"no folder to keep engines in \(.*\): name one in CLIPSPECT_CACHE$"):
+        cache_folder("x")
+    assert cache_folder("x", home) == home / "x"
