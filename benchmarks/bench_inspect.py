@@ -85,9 +85,7 @@ def bench_regions_of_a_1280_x_1024_frame(
     benchmark: BenchmarkFixture, inspector: clipspect.Inspector, limit: float
 ) -> None:
     frame = inspector.prepare(frames(1, HEIGHT, WIDTH)[0])
-    before, inspector.map_limit = inspector.map_limit, limit
-    result = benchmark(inspector.finish, frame, Answer(0.5, smooth_map(), 0.0, inspector.recipe))
-    inspector.map_limit = before
+    result = benchmark(inspector.finish, frame, Answer(0.5, smooth_map(), 0.0, inspector.recipe, limit))
     assert bool(result.regions) == (limit < 1)
 
 
