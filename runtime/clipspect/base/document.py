@@ -17,6 +17,7 @@ T = TypeVar("T")
 _AT = re.compile(r"(?P<fault>.*?)(?: - at `(?:key in )?\$\.?(?P<place>.*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _LARGEST = 1 << 63
+_DEEPEST = 64  # objects and arrays inside each other
 
 
 class MismatchError(Exception):
@@ -52,13 +53,15 @@ def build(kind: type[T], document: Any, where: str) -> T:
         raise MismatchError(f"{where}: nested too deeply") from error
 
 
-def _require_finite(value: Any, where: str) -> None:
+def _require_finite(value: Any, where: str, depth: int = 1) -> None:
+    if isinstance(value, (dict, list)) and depth > _DEEPEST:
+        raise MismatchError(f"{where:.80}: nested more than {_DEEPEST} deep")
     if isinstance(value, dict):
         for key, item in value.items():
-            _require_finite(item, f"{where}: {key!r:.80}")
+            _require_finite(item, f"{where}: {key!r:.80}", depth + 1)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _require_finite(item, f"{where}[{index}]")
+            _require_finite(item, f"{where}[{index}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise MismatchError(f"{where}: expected a finite number, found {value}")
     elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:

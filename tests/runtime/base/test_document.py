@@ -62,6 +62,15 @@ def test_a_value_that_does_not_fit_is_named_with_its_place(change: dict[str, Any
         from_json(Document, json.dumps(document), "it")
 
 
+def test_a_document_is_nested_at_most_64_deep() -> None:
+    def nested(depth: int) -> str:
+        return '{"name": "n", "free": {"a": ' + "[" * (depth - 2) + "]" * (depth - 2) + "}}"
+
+    from_json(Document, nested(64), "it")
+    with pytest.raises(MismatchError, match="nested more than 64 deep"):
+        from_json(Document, nested(65), "it")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_no_document_holds_what_is_no_finite_number(value: float) -> None:
     with pytest.raises(MismatchError, match=r"^it: 'range'\[0\]: expected a finite number, found "):

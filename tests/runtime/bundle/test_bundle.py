@@ -137,6 +137,24 @@ def test_a_linked_folder_is_refused(tiny_bundle: Path) -> None:
     assert "is a link" in refusal(tiny_bundle)
 
 
+def test_a_folder_linked_inside_the_bundle_is_refused(tiny_bundle: Path) -> None:
+    (tiny_bundle / "more").mkdir()
+    (tiny_bundle / "more/file").write_bytes(b"x")
+    write_manifest(tiny_bundle, handmade.make_manifest())
+    (tiny_bundle / "more").rename(tiny_bundle / "moved")
+    (tiny_bundle / "more").symlink_to("moved")
+    assert "is a link" in refusal(tiny_bundle)
+
+
+def test_a_name_of_any_alphabet_is_a_path_and_one_with_control_characters_is_none(tiny_bundle: Path) -> None:
+    (tiny_bundle / "Größe\u00a0\u2028.txt").write_bytes(b"x")
+    write_manifest(tiny_bundle, handmade.make_manifest())
+    Bundle.open(tiny_bundle)
+    (tiny_bundle / "a\x85b").write_bytes(b"x")
+    write_manifest(tiny_bundle, handmade.make_manifest())
+    assert "no path inside the bundle" in refusal(tiny_bundle)
+
+
 def test_a_graph_without_a_hash_is_refused(tiny_bundle: Path) -> None:
     handmade.edit(tiny_bundle, lambda document: document["files"].pop("model.onnx"))
     assert "but not its hash" in refusal(tiny_bundle)
