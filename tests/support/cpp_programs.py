@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "runtime" / "cpp"
 BUILD = ROOT / "build" / "cpp-tests"  # kept: what has not changed is not compiled again
-_NEEDS = "the C++ tests need cmake, g++, libjpeg62-turbo-dev and libpng-dev (Debian's names)"
+_NEEDS = (
+    "the C++ tests need cmake, g++, libjpeg62-turbo-dev, libpng-dev, libssl-dev and nlohmann-json3-dev (Debian's names)"
+)
 _SANITIZED = ("Sanitizer", "runtime error")  # what AddressSanitizer, LeakSanitizer and UBSan say
 _ENVIRONMENT = {
     **os.environ,
@@ -22,7 +24,7 @@ _ENVIRONMENT = {
 
 
 def build() -> Path:
-    """The folder with inspect, minimal and pixels; skips where there are no tools for that."""
+    """The folder with inspect, minimal and the tests' programs; skips where there are no tools for that."""
     _require_tools()
     openvino = pytest.importorskip("openvino", reason="the C++ tests are built with OpenVINO's wheel")
     settings = {
@@ -53,7 +55,8 @@ def _require_tools() -> None:
     compiler = shutil.which("g++")
     if compiler is None or shutil.which("cmake") is None:
         pytest.skip(_NEEDS)
-    headers = "#include <cstddef>\n#include <cstdio>\n#include <jpeglib.h>\n#include <png.h>\n"
+    names = "cstddef", "cstdio", "jpeglib.h", "png.h", "openssl/evp.h", "nlohmann/json.hpp"
+    headers = "".join(f"#include <{name}>\n" for name in names)
     found = subprocess.run(
         [compiler, "-x", "c++", "-E", "-"], input=headers, text=True, capture_output=True, check=False
     )

@@ -9,12 +9,16 @@ using Engine = clipspect::OnnxRuntimeEngine;
 using Engine = clipspect::OpenVinoEngine;
 #endif
 
+#include <sys/stat.h>
+
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +29,7 @@ namespace {
 constexpr const char* usage =
     "usage: inspect IMAGE... --bundle BUNDLE [--recipe NAME] [--json] [--maps DIR]\n"
     "               [--device NAME] [--precision NAME] [--threads N]\n"
-    "Scores JPEG and PNG files. --json prints one JSON object a line; --maps writes each image's anomaly map, float32\n"
+    "Scores JPEG and PNG files. --json prints a record a line; --maps writes each image's anomaly map, float32\n"
     "in the image's size, as DIR/NAME.npy. Exit status: 0 done, 1 refused or an image could not be read, 2 usage.\n";
 
 struct Arguments {
@@ -66,42 +70,25 @@ bool parse(int count, char** words, Arguments& arguments) {
     return !arguments.images.empty() && !arguments.bundle.empty();
 }
 
-std::string quoted(const std::string& text) {
-    std::string out;
-    clipspect::detail::append_quoted(out, text);
-    return out;
+// A path as pathlib writes it: without "." and doubled slashes.
+std::string plain(const std::filesystem::path& path) {
+    std::filesystem::path out;
+    for (const auto& part : path)
+        if (part != "." && !part.empty()) out /= part;
+    return out.empty() ? "." : out.string();
 }
 
-std::string number(double value) {
-    char text[40];
-    std::snprintf(text, sizeof text, "%.17g", value);
-    return text;
-}
-
-std::string json_row(const std::string& source, const clipspect::Result& result, double decode_ms) {
-    const auto integer = [](auto value) { return std::to_string(value); };
-    std::string regions;
-    for (const clipspect::Region& region : result.regions)
-        regions += (regions.empty() ? "" : ", ") + ("{\"x\": " + integer(region.x)) + ", \"y\": " + integer(region.y) +
-                   ", \"width\": " + integer(region.width) + ", \"height\": " + integer(region.height) +
-                   ", \"area\": " + integer(region.area) + ", \"peak\": " + number(static_cast<double>(region.peak)) +
-                   ", \"centroid\": [" + number(region.centroid_x) + ", " + number(region.centroid_y) + "]}";
-    const float peak = result.regions.empty() ? result.anomaly_map().peak() : result.regions.front().peak;
-    return "{\"source\": " + quoted(source) + ", \"score\": " + number(static_cast<double>(result.score)) +
-           ", \"verdict\": " + (result.verdict ? quoted(*result.verdict) : "null") +
-           ", \"width\": " + integer(result.width) + ", \"height\": " + integer(result.height) +
-           ", \"map_limit\": " + number(result.map_limit) + ", \"peak\": " + number(static_cast<double>(peak)) +
-           ", \"regions\": [" + regions + "], \"timings_ms\": {\"decode\": " + number(decode_ms) +
-           ", \"preprocess\": " + number(result.timings.preprocess) + ", \"infer\": " + number(result.timings.infer) +
-           ", \"post\": " + number(result.timings.post) + "}, \"overlay\": null, \"error\": null}";
-}
-
-std::string error_row(const std::string& source, const char* error) {
-    return "{\"source\": " + quoted(source) +
-           ", \"score\": null, \"verdict\": null, \"width\": null, \"height\": null, \"map_limit\": null, \"peak\": "
-           "null, "
-           "\"regions\": [], \"timings_ms\": null, \"overlay\": null, \"error\": " +
-           quoted(error) + "}";
+// A file as an item of a source of its own, captured at its last change.
+clipspect::Item item_of(const std::string& image) {
+    clipspect::Item item{image, 0, plain(image), std::nullopt};
+    struct stat file {};
+    if (::stat(image.c_str(), &file) == 0) {
+        const std::int64_t microseconds =
+            file.st_mtim.tv_sec * std::int64_t{1'000'000} + (file.st_mtim.tv_nsec + 500) / 1000;
+        item.captured_at =
+            clipspect::utc_text(std::chrono::system_clock::time_point(std::chrono::microseconds(microseconds)));
+    }
+    return item;
 }
 
 // NumPy's own format, version 1.
@@ -118,19 +105,20 @@ void write_map(const std::filesystem::path& path, const clipspect::Map& map) {
     if (!file.flush()) throw clipspect::Error(path.string() + ": cannot be written: choose another --maps");
 }
 
-void inspect(clipspect::Inspector<Engine>& inspector, const std::string& image, const Arguments& arguments) {
+void inspect(clipspect::Inspector<Engine>& inspector, const clipspect::Item& item, const Arguments& arguments) {
     const auto start = std::chrono::steady_clock::now();
-    const clipspect::Picture picture = read_image(image);
+    const clipspect::Picture picture = read_image(item.name);
     const std::chrono::duration<double, std::milli> decode = std::chrono::steady_clock::now() - start;
     const clipspect::Result result = inspector.inspect(picture.view());
     if (!arguments.maps.empty())
-        write_map(std::filesystem::path(arguments.maps) / (std::filesystem::path(image).filename().string() + ".npy"),
-                  result.anomaly_map());
+        write_map(
+            std::filesystem::path(arguments.maps) / (std::filesystem::path(item.name).filename().string() + ".npy"),
+            result.anomaly_map());
     if (arguments.json)
-        std::printf("%s\n", json_row(image, result, decode.count()).c_str());
+        std::printf("%s\n", clipspect::record_line(inspector, item, result, decode.count()).c_str());
     else
         std::printf("%8.4f  %-9s  %3zu regions  %s\n", static_cast<double>(result.score),
-                    result.verdict.value_or("-").c_str(), result.regions.size(), image.c_str());
+                    result.verdict.value_or("-").c_str(), result.regions.size(), item.name.c_str());
     std::fflush(stdout);
 }
 
@@ -138,11 +126,12 @@ int run(const Arguments& arguments) {
     clipspect::Inspector<Engine> inspector(arguments.bundle, arguments.recipe, arguments.engine);
     int status = 0;
     for (const std::string& image : arguments.images) {
+        const clipspect::Item item = item_of(image);
         try {
-            inspect(inspector, image, arguments);
+            inspect(inspector, item, arguments);
         } catch (const clipspect::ImageError& error) {  // the others are inspected all the same
             std::fprintf(stderr, "inspect: %s\n", error.what());
-            if (arguments.json) std::printf("%s\n", error_row(image, error.what()).c_str());
+            if (arguments.json) std::printf("%s\n", clipspect::record_line(inspector, item, error).c_str());
             status = 1;
         }
     }

@@ -1,7 +1,7 @@
-/* A bundle in C with OpenVINO and README.md alone: minimal MODEL.onnx RECIPE.safetensors IMAGE.rgb HEIGHT WIDTH
+/* A bundle in C with OpenVINO and docs/bundle-format.md alone: minimal MODEL.onnx RECIPE.safetensors IMAGE.rgb HEIGHT WIDTH
  *
  * IMAGE.rgb holds HEIGHT x WIDTH x 3 bytes, RGB, in the model's size. Prints the score and the map's maximum.
- * Hashes and digests are not checked here: do that first (README.md, "What to check"). */
+ * Hashes and digests are not checked here: do that first. */
 #include <openvino/c/openvino.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,11 +41,14 @@ int main(int count, char** words) {
     require(data != NULL, "no memory");
     memcpy(data, recipe + 8 + header, size - 8 - header);
     recipe[8 + header] = 0;
-    /* the metadata cannot be mistaken for it: there, quotes are escaped */
-    const char* form = "\"text_features\":{\"dtype\":\"F32\",\"shape\":[%ld,%ld,%ld],\"data_offsets\":[%zu,%zu]";
+    /* the metadata cannot be mistaken for it: there, quotes are escaped; inside, the order of the keys is free */
     const char* entry = strstr((char*)recipe + 8, "\"text_features\":{");
-    const int found = entry ? sscanf(entry, form, &text_shape[0], &text_shape[1], &text_shape[2], &start, &end) : 0;
-    require(found == 5 && !strstr((char*)recipe + 8, "\"reference_"), "not a zero-shot recipe");
+    const char* shape = entry ? strstr(entry, "\"shape\":[") : NULL;
+    const char* offsets = entry ? strstr(entry, "\"data_offsets\":[") : NULL;
+    const char* three = "\"shape\":[%ld,%ld,%ld]";
+    require(shape && offsets && !strstr((char*)recipe + 8, "\"reference_") &&
+            sscanf(shape, three, &text_shape[0], &text_shape[1], &text_shape[2]) == 3 &&
+            sscanf(offsets, "\"data_offsets\":[%zu,%zu]", &start, &end) == 2, "not a recipe of words alone");
     require(start <= end && end <= size - 8 - header && text_shape[0] == 2 && text_shape[1] > 0 && text_shape[2] > 0 &&
             (end - start) / sizeof(float) / 2 / (size_t)text_shape[1] == (size_t)text_shape[2], "wrong offsets");
 

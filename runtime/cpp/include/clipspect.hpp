@@ -1,4 +1,5 @@
-// clipspect in C++: a bundle, a recipe, a frame in, a score, a map and a verdict out. C++17, standard library only.
+// clipspect in C++: a bundle, a recipe, a frame in, a score, a map and a verdict out. C++17, with nlohmann's JSON and
+// OpenSSL's libcrypto.
 //
 // Add one engine: #include <clipspect/engine_openvino.hpp> or <clipspect/engine_onnxruntime.hpp>.
 #pragma once
@@ -8,4 +9,5 @@
 #include "clipspect/image.hpp"
 #include "clipspect/inspector.hpp"
 #include "clipspect/recipe.hpp"
+#include "clipspect/record.hpp"
 #include "clipspect/regions.hpp"

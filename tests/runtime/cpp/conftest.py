@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import conformal_clip_data
@@ -21,6 +22,21 @@ DEMO_IMAGES = Path(DEMO_BUNDLE).parent / "demo_images"
 def built() -> Path:
     """The folder of the programs."""
     return programs.build()
+
+
+@pytest.fixture
+def refusal(built: Path) -> Callable[[Path], str]:
+    """Why a bundle or its only recipe is refused, in one line."""
+
+    def refused(bundle: Path) -> str:
+        out, said = programs.call(built / "readers", bundle)
+        assert said == ""
+        assert out.endswith(b"\n")
+        assert out.count(b"\n") == 1
+        assert out != b"read\n"
+        return out.decode("utf-8", "surrogateescape")
+
+    return refused
 
 
 @pytest.fixture(scope="session")

@@ -7,54 +7,62 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
 
 import clipspect
-from clipspect.base.errors import ImageError
+from clipspect.base.version import __version__
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import RECIPES
 from clipspect.frame.decode import read
 from clipspect.frame.resize import to_model_size
+from clipspect.inspection.record import record_of
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
+from clipspect.sources.registry import files
 from clipspect_models import DEMO_BUNDLE
 from support import handmade
 from support.command_line import run
-from support.cpp_programs import call
-from support.cpp_rows import error_row, result_row
+from support.cpp_programs import ROOT, call
 
+SCHEMA = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
 TOLERANCE = 1e-4
 
 
 def compare(built: Path, bundle: Path, recipe: str, images: list[Path], maps: Path) -> list[dict[str, Any]]:
-    """Asserts that both runtimes answer the same to each image; the rows of the C++ one."""
+    """Asserts that both runtimes answer the same to each image; the records of the C++ one."""
     maps.mkdir()
     arguments = [*images, "--bundle", bundle, "--recipe", recipe, "--json", "--maps", maps]
-    rows = [json.loads(line) for line in call(built / "inspect", *arguments)[0].splitlines()]
+    lines = call(built / "inspect", *arguments)[0].splitlines()
+    records = [json.loads(line) for line in lines]
     with clipspect.load(bundle, recipe, "openvino") as inspector:
-        for image, row in zip(images, rows, strict=True):
-            result = inspector.inspect(image)
-            anomaly_map = np.load(maps / f"{image.name}.npy")
-            np.testing.assert_allclose(anomaly_map, result.anomaly_map, rtol=0, atol=TOLERANCE, err_msg=image.name)
-            _compare_rows(row, result_row(result))
-    return rows
+        for outcome, record in zip(inspector.stream(files(*images)), records, strict=True):
+            anomaly_map = np.load(maps / f"{Path(outcome.item.name).name}.npy")
+            expected = outcome.require().anomaly_map
+            np.testing.assert_allclose(anomaly_map, expected, rtol=0, atol=TOLERANCE, err_msg=outcome.item.name)
+            compare_records(record, json.loads(record_of(outcome, inspector).to_json()))
+    return records
 
 
-def _compare_rows(row: dict[str, Any], expected: dict[str, Any]) -> None:
-    expected = json.loads(json.dumps(expected))
-    assert list(row) == list(expected)
+def compare_records(record: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The same keys in the same order, and the same values but for what no two runs share."""
+    jsonschema.validate(record, SCHEMA)
+    jsonschema.validate(expected, SCHEMA)
+    name = record["item"]["name"]
+    assert list(record) == list(expected)
+    assert record["timings_ms"] is None or list(record["timings_ms"]) == list(expected["timings_ms"])
     for key in ("score", "peak"):
-        assert row[key] == pytest.approx(expected[key], abs=TOLERANCE), row["source"]
-    assert list(row["timings_ms"]) == list(expected["timings_ms"])
-    for key in row.keys() - {"score", "peak", "regions", "timings_ms"}:
-        assert row[key] == expected[key], row["source"]
-    assert len(row["regions"]) == len(expected["regions"]), row["source"]
-    for found, wanted in zip(row["regions"], expected["regions"]):
+        assert record[key] == pytest.approx(expected[key], abs=TOLERANCE), name
+    for key in record.keys() - {"id", "time", "score", "peak", "regions", "timings_ms", "error"}:
+        assert record[key] == expected[key], (name, key)
+    assert (record["error"] is None) == (expected["error"] is None)
+    assert len(record["regions"]) == len(expected["regions"]), name
+    for found, wanted in zip(record["regions"], expected["regions"]):
         assert list(found) == list(wanted)
         box = "x", "y", "width", "height"
-        assert [found[key] for key in box] == pytest.approx([wanted[key] for key in box], abs=1), row["source"]
+        assert [found[key] for key in box] == pytest.approx([wanted[key] for key in box], abs=1), name
         assert found["area"] == pytest.approx(wanted["area"], abs=2, rel=1e-3)
         assert found["centroid"] == pytest.approx(wanted["centroid"], abs=0.1)
 
@@ -62,9 +70,10 @@ def _compare_rows(row: dict[str, Any], expected: dict[str, Any]) -> None:
 def test_winclip_zero_shot_scores_photographs_of_every_kind_like_python(
     built: Path, photos: list[Path], tmp_path: Path
 ) -> None:
-    rows = compare(built, Path(DEMO_BUNDLE), "object", photos, tmp_path / "maps")
-    assert any(row["regions"] for row in rows)
-    assert len({(row["width"], row["height"]) for row in rows}) > 5
+    records = compare(built, Path(DEMO_BUNDLE), "object", photos, tmp_path / "maps")
+    assert any(record["regions"] for record in records)
+    assert len({(record["item"]["width"], record["item"]["height"]) for record in records}) > 5
+    assert len({record["id"] for record in records}) == len(records)
 
 
 def test_winclip_few_shot_scores_like_python(
@@ -95,22 +104,48 @@ def test_the_verdict_goes_by_the_recipes_limits(built: Path, tmp_path: Path) -> 
     scores = [np.float32(int(image.stem)) * np.float32(1 / 255) for image in images]
     limits = Limits(review=float(scores[1]), reject=float(scores[2]))  # both limits belong to the higher verdict
     write_recipe(bundle / RECIPES / "object.safetensors", handmade.make_recipe(limits=limits))
-    rows = compare(built, bundle, "object", images, tmp_path / "maps")
-    assert [row["verdict"] for row in rows] == ["pass", "uncertain", "fail"]
+    records = compare(built, bundle, "object", images, tmp_path / "maps")
+    assert [record["verdict"] for record in records] == ["pass", "uncertain", "fail"]
+    assert records[0]["limits"] == {"review": limits.review, "reject": limits.reject}
 
 
-def test_a_bad_image_is_reported_and_the_others_are_inspected(
-    built: Path, tiny_bundle: Path, image_folder: Path, tmp_path: Path
+def test_a_file_whose_name_is_no_text_has_the_record_that_python_writes(
+    built: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = tmp_path / "bad \udcff é.png"
+    folder = tmp_path / "T\u2028eile \udcff\udced\udca0\udc80"
+    folder.mkdir()
+    bad, good = folder / "bad \udcff é.png", folder / 'good \x7f"\\\U0001f529\udcc3.png'
     bad.write_bytes(b"no image")
-    good = image_folder / "part9.png"
-    out, said = call(built / "inspect", bad, good, "--bundle", tiny_bundle, "--json", status=1)
-    first, second = [json.loads(line) for line in out.splitlines()]
-    assert first == {**error_row(bad, ImageError("")), "error": first["error"]}
-    assert "not a JPEG or PNG" in first["error"]
+    Image.fromarray(handmade.spotted()).save(tmp_path / "good.png")
+    (tmp_path / "good.png").rename(good)
+    monkeypatch.chdir(folder)
+    names = [f".//{bad.name}", good.name, str(good)]
+    out, said = call(built / "inspect", *names, "--bundle", tiny_bundle, "--json", status=1)
+    assert out.isascii()
+    with clipspect.load(tiny_bundle, backend="openvino") as inspector:
+        outcomes = list(inspector.stream(files(*names)))
+        for line, outcome in zip(out.splitlines(), outcomes, strict=True):
+            compare_records(json.loads(line), json.loads(record_of(outcome, inspector).to_json()))
+    assert "not a JPEG or PNG" in json.loads(out.splitlines()[0])["error"]
     assert said.startswith("inspect: ")
-    assert (second["source"], second["error"]) == (str(good), None)
+    assert said.count("\n") == 1
+
+
+def test_the_header_has_the_packages_version() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    header = (ROOT / "runtime/cpp/include/clipspect/version.hpp").read_text(encoding="utf-8")
+    assert f'version = "{__version__}"' in header or __version__ == "0+source"
+    assert header.split('version = "')[1].split('"')[0] == text.split('version = "')[1].split('"')[0]
+
+
+def test_two_recipes_and_two_threads_over_one_graph_answer_as_one_after_the_other(
+    built: Path, tmp_path: Path, image_folder: Path
+) -> None:
+    bundle = handmade.write_bundle(tmp_path / "two.bundle", recipes=("bright",))
+    dark = handmade.make_recipe("dark", tensors={"text_features": np.full((2, 1, 4), 0.5, np.float32)})
+    write_recipe(bundle / RECIPES / "dark.safetensors", dark)
+    arguments = bundle, "bright", "dark", image_folder / "part9.png", 200
+    assert call(built / "sharing", *arguments)[0].split() == [b"1", b"0.5"]
 
 
 def test_without_json_a_line_an_image_is_for_people(built: Path, tiny_bundle: Path, image_folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -11,10 +13,11 @@ from PIL import Image
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import SCHEMA_VERSION
 from clipspect.engines.graph import TensorSpec
+from clipspect.recipes import recipe_file
 from clipspect.recipes.limits import Limits
-from clipspect.recipes.recipe import RECIPE_SCHEMA_VERSION, Recipe, write_recipe
+from clipspect.recipes.recipe import Recipe, write_recipe
 from support import handmade
-from support.cpp_programs import SOURCE, call
+from support.cpp_programs import ROOT, SOURCE, call
 
 README = (SOURCE / "README.md").read_text(encoding="utf-8")
 
@@ -34,12 +37,29 @@ def test_the_hexdump_is_that_of_a_recipe_as_it_is_written(tmp_path: Path) -> Non
     write_recipe(tmp_path / "nut.safetensors", recipe)
     lines = re.findall(r"^([0-9a-f]{3})  ((?:[0-9a-f]{2} )*[0-9a-f]{2})  +(.*)$", README, re.MULTILINE)
     assert [int(offset, 16) for offset, _, _ in lines] == list(range(0, 16 * len(lines), 16))
-    assert bytes.fromhex("".join(row for _, row, _ in lines)) == (tmp_path / "nut.safetensors").read_bytes()
+    written = (tmp_path / "nut.safetensors").read_bytes()
+    assert bytes.fromhex("".join(row for _, row, _ in lines)) == written
+    length = int.from_bytes(written[:8], "little")
+    assert f"the header has 0x{length:x} = {length} bytes, up to {length + 7:03x}" in README
+    places = [(int(first, 16), int(last, 16) + 1) for first, last in re.findall(r"\| (\w{3}) to (\w{3}) \|", README)]
+    _, digest, document, table, normal, anomalous = (written[first:end] for first, end in places)
+    proved = json.loads(b'"' + document + b'"').encode()
+    assert digest.decode() == hashlib.sha256(proved + normal + anomalous).hexdigest()
+    assert json.loads(b"{" + table)["text_features"] == json.loads(proved)["tensors"]["text_features"]
+    assert normal + anomalous == features.tobytes()
+
+
+def test_the_packages_to_install_are_those_that_continuous_integration_installs() -> None:
+    debian = re.search(r"\| Debian 12 and 13 \| `apt install ([^`]+)`", README)
+    assert debian is not None
+    installed = re.search(r"packages=\(([^)]+)\)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    assert installed is not None
+    assert set(debian[1].split()) == set(installed[1].split()) - {"mosquitto", "shellcheck"}
 
 
 def test_the_tensors_and_versions_are_those_of_a_bundle(tmp_path: Path) -> None:
-    assert f"`schema_version` is {SCHEMA_VERSION}" in README
-    assert f"| `schema_version` | {RECIPE_SCHEMA_VERSION} |" in README
+    assert f"`schema_version` is {SCHEMA_VERSION}, in" in README
+    assert SCHEMA_VERSION == recipe_file.SCHEMA_VERSION
     few_shot = Bundle.open(handmade.write_full_bundle(tmp_path / "full", map_limits=True)).manifest.graphs["both"]
     for direction, tensors in (("in", few_shot.inputs), ("out", few_shot.outputs)):
         for name, spec in tensors.items():

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine.hpp"
 #include "error.hpp"
 #include "files.hpp"
 #include "manifest.hpp"
@@ -23,13 +24,13 @@ class Bundle {
   public:
     // Everything is verified here, once: no engine sees a file that the exporter did not write. Raises BundleError.
     explicit Bundle(const std::filesystem::path& root) : path(root), manifest(read(root)) {
-        std::vector<std::pair<std::string, std::string>> named = manifest.others;
-        for (const Graph* graph : graphs()) named.emplace_back("graph", graph->file);
-        for (const auto& [what, file] : named)
-            if (manifest.files.count(file) == 0 || file.compare(0, recipes.size(), recipes) == 0)
-                refuse("bundle.json names the " + what + " '" + file + "' but not its hash: export the bundle again");
+        std::vector<std::string> named = manifest.graph_files;
+        named.insert(named.end(), manifest.other_files.begin(), manifest.other_files.end());
+        for (const std::string& file : named)
+            if (manifest.files.count(file) == 0)
+                refuse("bundle.json names '" + file.substr(0, 200) + "' but not its hash: export the bundle again");
         for (const auto& [name, entry] : manifest.files) verify(name, entry);
-        for (const Graph* graph : graphs()) check_weights(graph->file);
+        for (const std::string& file : manifest.graph_files) check_weights(file);
     }
 
     std::filesystem::path path;
@@ -69,20 +70,21 @@ class Bundle {
         if (recipe.encoder_sha256 != manifest.encoder_sha256)
             throw RecipeError(who + " was made for other encoder weights (" + recipe.encoder_sha256.substr(0, 12) +
                               ") than this bundle's (" + manifest.encoder_sha256.substr(0, 12) + ")" + again);
-        if (!same(or_empty(recipe.parameters), or_empty(manifest.parameters)))
+        if (!same_parameters(recipe.parameters, manifest.parameters))
             throw RecipeError(who + " was made for other parameters of the method" + again);
         serving(recipe);
         return recipe;
     }
 
-    // The graph that takes the recipe's tensors, and the range of its map. Raises RecipeError.
-    std::pair<const Graph&, MapRange> serving(const Recipe& recipe) const {
+    // The graph that takes the recipe's tensors. Raises RecipeError.
+    const Graph& serving(const Recipe& recipe) const {
         const std::string who = "recipe '" + recipe.name + "'";
-        if (recipe.has_references() && !manifest.few_shot)
-            throw RecipeError(who + " has references, the bundle has no few-shot graph: export it with --few-shot");
-        const bool few = recipe.has_references();
-        const Graph& graph = few ? manifest.few_shot->graph : manifest.graph;
-        for (const auto& [name, spec] : graph.inputs) {
+        const auto served = manifest.graphs.find(recipe.judge());
+        if (served == manifest.graphs.end())
+            throw RecipeError(
+                who + " is judged by " + recipe.judge() +
+                ", and the bundle has no graph for that: export it again, with --few-shot for references");
+        for (const auto& [name, spec] : served->second.inputs) {
             if (name == "image") continue;
             const auto found = recipe.tensors.find(name);
             if (found == recipe.tensors.end()) throw RecipeError(who + " lacks " + name + ", which the graph takes");
@@ -91,39 +93,32 @@ class Bundle {
                                   ", which the graph does not take: make the recipe again for this bundle");
         }
         for (const auto& [name, tensor] : recipe.tensors)
-            if (graph.inputs.count(name) == 0 || name == "image")
+            if (served->second.inputs.count(name) == 0 || name == "image")
                 throw RecipeError(who + " holds " + name + ", which the graph does not take");
-        return {graph, few ? manifest.few_shot->map_range : manifest.map_range};
+        return served->second;
     }
 
   private:
-    static constexpr std::string_view recipes = "recipes/";
-
     static Manifest read(const std::filesystem::path& root) {
-        const std::filesystem::path file = root / "bundle.json";
+        constexpr std::uintmax_t most = std::uintmax_t{1} << 24;  // bytes
+        const std::filesystem::path file = root / "bundle.json", digest = root / "bundle.json.sha256";
         if (!detail::is_plain_file(file))
             throw BundleError(root.string() + ": not a bundle, it has no bundle.json; clipspect export makes one");
-        return parse_manifest(detail::read_file<BundleError>(file, std::uintmax_t{1} << 24), file.string());
+        std::string line;  // of a bundle of schema 1 there is none
+        if (detail::is_plain_file(digest)) line = detail::read_file<BundleError>(digest, most);
+        return parse_manifest(detail::read_file<BundleError>(file, most), line, file.string());
     }
 
     [[noreturn]] void refuse(const std::string& what) const { throw BundleError(path.string() + ": " + what); }
 
-    std::vector<const Graph*> graphs() const {
-        std::vector<const Graph*> all{&manifest.graph};
-        if (manifest.few_shot) all.push_back(&manifest.few_shot->graph);
-        if (manifest.text_encoder) all.push_back(&*manifest.text_encoder);
-        return all;
-    }
-
     void verify(const std::string& name, const FileEntry& entry) const {
-        if (!detail::is_inner_path(name) || name == "bundle.json")
+        if (!detail::is_inner_path(name) || name == "bundle.json" || name == "bundle.json.sha256")
             refuse("bundle.json names '" + name.substr(0, 200) +
                    "', which is no path inside the bundle: do not use it");
         const std::filesystem::path file = path / name;
-        if (detail::is_link(file) || !detail::lies_inside(file, path))
+        if (detail::has_link(path, name))
             refuse("'" + name + "' is a link, and a bundle holds its files itself: copy the bundle again");
         if (!detail::is_plain_file(file)) refuse("'" + name + "' is missing: copy or export the bundle again");
-        if (name.compare(0, recipes.size(), recipes) == 0) return;  // rewritten on the box, with their own digest
         std::error_code wrong;
         const std::uintmax_t size = std::filesystem::file_size(file, wrong);
         if (wrong || size != static_cast<std::uintmax_t>(entry.size))
@@ -140,7 +135,8 @@ class Bundle {
         try {
             locations = detail::OnnxFile::external_locations(content);
         } catch (const BundleError& error) {
-            refuse("'" + graph + "' is not an ONNX model (" + error.what() + "): export the bundle again");
+            refuse("'" + graph + "' is no ONNX model that is read here (" + error.what() +
+                   "): export the bundle again");
         }
         const std::string folder = graph.substr(0, graph.rfind('/') + 1);
         for (const std::string& location : locations)
@@ -156,9 +152,14 @@ class Bundle {
                           });
     }
 
-    static const Json& or_empty(const Json& parameters) {
-        static const Json empty = parse_json("{}");
-        return parameters.is_null() ? empty : parameters;
+    // A key that is missing is as one that is null.
+    static bool same_parameters(const Json& a, const Json& b) {
+        const auto covered = [](const Json& one, const Json& other) {
+            for (const auto& [name, value] : one.items())
+                if (value != detail::member(other, name)) return false;
+            return true;
+        };
+        return covered(a, b) && covered(b, a);
     }
 };
 

@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "inspector.hpp"
+#include "engine.hpp"
+#include "image.hpp"
+#include "recipe.hpp"
 
 namespace clipspect {
 
@@ -29,11 +31,40 @@ class OnnxRuntimeEngine {
         if (!options.precision.empty() && options.precision != graph_precision)
             throw BackendError("precision: the graph is " + graph_precision + ", found " + options.precision);
         detail::guarded("onnxruntime cannot load the graph on " + options.device, [&] {
-            session_ = Ort::Session(environment_, graph.c_str(), settings(options));
-            const Ort::AllocatorWithDefaultOptions allocator;
-            for (std::size_t i = 0; i < session_.GetInputCount(); ++i)
-                inputs_.emplace(session_.GetInputNameAllocated(i, allocator).get(), Ort::Value(nullptr));
+            session_ = std::make_shared<Ort::Session>(*environment_, graph.c_str(), settings(options));
+            for (const std::string& input : inputs()) values_.emplace(input, Ort::Value(nullptr));
         });
+        device_ = options.device;
+        precision_ = graph_precision;
+    }
+
+    // Another that runs the same loaded graph, with no tensor set. Both can run at once, each in its thread.
+    OnnxRuntimeEngine(const OnnxRuntimeEngine& other)
+        : environment_(other.environment_),
+          session_(other.session_),
+          device_(other.device_),
+          precision_(other.precision_) {
+        for (const auto& [input, value] : other.values_) values_.emplace(input, Ort::Value(nullptr));
+    }
+    OnnxRuntimeEngine& operator=(const OnnxRuntimeEngine&) = delete;
+
+    const std::string& device() const { return device_; }
+    const std::string& precision() const { return precision_; }
+
+    std::vector<std::string> inputs() const {
+        const Ort::AllocatorWithDefaultOptions allocator;
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < session_->GetInputCount(); ++i)
+            names.emplace_back(session_->GetInputNameAllocated(i, allocator).get());
+        return names;
+    }
+
+    std::vector<std::string> outputs() const {
+        const Ort::AllocatorWithDefaultOptions allocator;
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < session_->GetOutputCount(); ++i)
+            names.emplace_back(session_->GetOutputNameAllocated(i, allocator).get());
+        return names;
     }
 
     // A tensor of the recipe. It is not copied: it must stay where it is.
@@ -53,26 +84,34 @@ class OnnxRuntimeEngine {
             put("image", Ort::Value::CreateTensor(memory_, const_cast<std::uint8_t*>(image),
                                                   detail::area(width, height, 3), shape.data(), shape.size()));
             const std::vector<Ort::Value> outputs = infer();
-            const std::size_t scores = outputs[0].GetTensorTypeAndShapeInfo().GetElementCount();
-            const std::size_t size = outputs[1].GetTensorTypeAndShapeInfo().GetElementCount();
-            if (scores != 1 || size != detail::area(width, height))
-                throw BackendError("onnxruntime: the graph answered with another size than the image's");
+            check(outputs[0], "score", {1});
+            check(outputs[1], "anomaly_map", {1, height, width});
             const float* values = outputs[1].GetTensorData<float>();
-            answer = {*outputs[0].GetTensorData<float>(), {width, height, {values, values + size}}};
+            answer = {*outputs[0].GetTensorData<float>(),
+                      {width, height, {values, values + detail::area(width, height)}}};
         });
         return answer;
     }
 
   private:
-    Ort::Env environment_ = quiet_environment();
+    std::shared_ptr<Ort::Env> environment_ = quiet_environment();
+    std::shared_ptr<Ort::Session> session_;
     Ort::MemoryInfo memory_ = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-    Ort::Session session_{nullptr};
-    std::map<std::string, Ort::Value> inputs_;  // null until they are set
+    std::string device_, precision_;
+    std::map<std::string, Ort::Value> values_;  // of the inputs; null until they are set
 
     // Without telemetry: it would write a device id into the user's cache folder, and call its maker.
-    static Ort::Env quiet_environment() {
+    static std::shared_ptr<Ort::Env> quiet_environment() {
         ::setenv("ORT_DISABLE_TELEMETRY", "1", 1);
-        return Ort::Env(ORT_LOGGING_LEVEL_FATAL, "clipspect");
+        return std::make_shared<Ort::Env>(ORT_LOGGING_LEVEL_FATAL, "clipspect");
+    }
+
+    static void check(const Ort::Value& output, const char* output_name, const std::vector<std::int64_t>& expected) {
+        if (!output.IsTensor())
+            throw BackendError(std::string("onnxruntime: the graph answers ") + output_name + " as no tensor");
+        const auto info = output.GetTensorTypeAndShapeInfo();
+        const bool is_float32 = info.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+        detail::check_output(name, output_name, is_float32, info.GetShape(), expected);
     }
 
     static Ort::SessionOptions settings(const EngineOptions& options) {
@@ -100,22 +139,22 @@ class OnnxRuntimeEngine {
     }
 
     void put(const std::string& input, Ort::Value value) {
-        const auto found = inputs_.find(input);
-        if (found == inputs_.end()) throw BackendError("onnxruntime: the graph does not take " + input);
+        const auto found = values_.find(input);
+        if (found == values_.end()) throw BackendError("onnxruntime: the graph does not take " + input);
         found->second = std::move(value);
     }
 
     std::vector<Ort::Value> infer() {
         std::vector<const char*> names;
         std::vector<OrtValue*> values;
-        for (const auto& [input, value] : inputs_) {
+        for (const auto& [input, value] : values_) {
             if (!value) throw BackendError("onnxruntime: the graph takes " + input + ", too");
             names.push_back(input.c_str());
             values.push_back(value);
         }
         const std::array<const char*, 2> wanted{"score", "anomaly_map"};
         std::array<OrtValue*, 2> answered{};
-        Ort::ThrowOnError(Ort::GetApi().Run(session_, nullptr, names.data(), values.data(), values.size(),
+        Ort::ThrowOnError(Ort::GetApi().Run(*session_, nullptr, names.data(), values.data(), values.size(),
                                             wanted.data(), wanted.size(), answered.data()));
         std::vector<Ort::Value> owned;
         for (OrtValue* value : answered) owned.emplace_back(value);

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "inspector.hpp"
+#include "engine.hpp"
+#include "recipe.hpp"
 
 namespace clipspect {
 
@@ -38,13 +39,30 @@ class OpenVinoEngine {
                 settings.insert(ov::hint::enable_cpu_pinning(false));
                 if (options.threads > 0) settings.insert(ov::inference_num_threads(options.threads));
             }
-            ov::CompiledModel compiled = core_.compile_model(core_.read_model(graph), device, settings);
-            if (compiled.get_property(ov::hint::inference_precision) != type)  // asked for one that it lacks, a device
+            compiled_ = core_.compile_model(core_.read_model(graph), device, settings);
+            if (compiled_.get_property(ov::hint::inference_precision) != type)  // asked for one that it lacks, a device
                 throw BackendError("openvino: " + device + " does not compute in " + wanted);  // takes another
-            for (const auto& port : compiled.inputs()) missing_.push_back(port.get_any_name());
-            request_ = compiled.create_infer_request();
+            request_ = compiled_.create_infer_request();
+            missing_ = inputs();
+        });
+        device_ = options.device;
+        precision_ = wanted;
+    }
+
+    // Another that runs the same loaded graph, with no tensor set. Both can run at once, each in its thread.
+    OpenVinoEngine(const OpenVinoEngine& other)
+        : core_(other.core_), compiled_(other.compiled_), device_(other.device_), precision_(other.precision_) {
+        detail::guarded("openvino cannot run the graph once more", [&] {
+            request_ = compiled_.create_infer_request();
+            missing_ = inputs();
         });
     }
+    OpenVinoEngine& operator=(const OpenVinoEngine&) = delete;
+
+    const std::string& device() const { return device_; }
+    const std::string& precision() const { return precision_; }
+    std::vector<std::string> inputs() const { return names_of(compiled_.inputs()); }
+    std::vector<std::string> outputs() const { return names_of(compiled_.outputs()); }
 
     // A tensor of the recipe. It is not copied: it must stay where it is.
     void set(const std::string& input, const Tensor& tensor) {
@@ -64,9 +82,8 @@ class OpenVinoEngine {
             const ov::Shape shape{1, static_cast<std::size_t>(height), static_cast<std::size_t>(width), 3};
             request_.set_tensor("image", ov::Tensor(ov::element::u8, shape, const_cast<std::uint8_t*>(image)));
             request_.infer();
-            const ov::Tensor score = request_.get_tensor("score"), map = request_.get_tensor("anomaly_map");
-            if (score.get_size() != 1 || map.get_size() != detail::area(width, height))
-                throw BackendError("openvino: the graph answered with another size than the image's");
+            const ov::Tensor score = answered("score", {1}),
+                             map = answered("anomaly_map", {shape[0], shape[1], shape[2]});
             const float* values = map.data<float>();
             answer = {*score.data<float>(), {width, height, {values, values + map.get_size()}}};
         });
@@ -75,11 +92,28 @@ class OpenVinoEngine {
 
   private:
     ov::Core core_;
+    ov::CompiledModel compiled_;
     ov::InferRequest request_;
+    std::string device_, precision_;
     std::vector<std::string> missing_;  // inputs that were not set yet
+
+    template <class Ports>
+    static std::vector<std::string> names_of(const Ports& ports) {
+        std::vector<std::string> names;
+        for (const auto& port : ports) names.push_back(port.get_any_name());
+        return names;
+    }
 
     void given(const std::string& input) {
         missing_.erase(std::remove(missing_.begin(), missing_.end(), input), missing_.end());
+    }
+
+    // An output, if it is what it must be.
+    ov::Tensor answered(const std::string& output, const std::vector<std::size_t>& expected) {
+        const ov::Tensor tensor = request_.get_tensor(output);
+        detail::check_output<std::size_t>(name, output, tensor.get_element_type() == ov::element::f32,
+                                          tensor.get_shape(), expected);
+        return tensor;
     }
 };
 

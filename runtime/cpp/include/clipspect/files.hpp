@@ -1,4 +1,4 @@
-// Files: read whole up to a limit, hashed, and proven to lie inside the bundle.
+// Files: read whole up to a limit, hashed, and known to lie inside the bundle.
 #pragma once
 
 #include <algorithm>
@@ -27,23 +27,23 @@ inline bool is_link(const fs::path& path) {
     return fs::is_symlink(fs::symlink_status(path, ignored));
 }
 
-// Whether the path, links followed, lies in the folder.
-inline bool lies_inside(const fs::path& path, const fs::path& folder) {
-    std::error_code wrong;
-    const fs::path inner = fs::weakly_canonical(path, wrong);
-    const fs::path outer = wrong ? fs::path() : fs::canonical(folder, wrong);
-    if (wrong) return false;
-    auto at = inner.begin();
-    for (const fs::path& part : outer)
-        if (at == inner.end() || *at++ != part) return false;
-    return true;
+// Whether the file or a folder on the way to it from `root` is a link.
+inline bool has_link(const fs::path& root, const fs::path& inner) {
+    fs::path path = root;
+    for (const fs::path& part : inner)
+        if (is_link(path /= part)) return true;
+    return false;
 }
 
-// A relative path in its shortest form with forward slashes, that leads nowhere else on any system.
+// A relative path in normal form with forward slashes, that leads nowhere else on any system; UTF-8.
 inline bool is_inner_path(std::string_view name) {
     if (name.empty() || name.front() == '/' || name.back() == '/') return false;
-    for (const char sign : name)
-        if (sign == '\\' || sign == ':' || static_cast<unsigned char>(sign) < 0x20 || sign == 0x7F) return false;
+    for (std::size_t i = 0; i < name.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(name[i]);
+        const bool c1 =
+            byte == 0xC2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xA0;  // U+0080 to U+009F
+        if (byte == '\\' || byte == ':' || byte < 0x20 || byte == 0x7F || c1) return false;
+    }
     for (std::size_t start = 0; start <= name.size();) {
         const std::size_t end = std::min(name.find('/', start), name.size());
         const std::string_view part = name.substr(start, end - start);

@@ -1,34 +1,24 @@
-// The conductor: a frame in, a result out, over one bundle, one recipe and one engine.
+// The inspector: a frame in, a result out, over one bundle, one recipe and one engine.
 #pragma once
 
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bundle.hpp"
+#include "engine.hpp"
 #include "error.hpp"
 #include "image.hpp"
 #include "recipe.hpp"
 #include "regions.hpp"
 
 namespace clipspect {
-
-struct EngineOptions {
-    std::string device = "cpu";  // or what the engine calls its others
-    std::string precision;       // of the matrix products; empty for the graph's own
-    int threads = 0;             // of one run on the CPU; 0 for the engine's default
-};
-
-// Raw values of the method, the map in the model's size.
-struct Answer {
-    float score = 0;
-    Map map;
-};
 
 struct Timings {  // milliseconds
     double preprocess, infer, post;
@@ -43,6 +33,9 @@ struct Result {
     std::vector<Region> regions;  // where the anomaly map lies over map_limit, the highest peak first
     Timings timings;
 
+    // The anomaly map's largest value.
+    float peak() const { return regions.empty() ? anomaly_map().peak() : regions.front().peak; }
+
     Map anomaly_map() const { return to_source_size(model_map, width, height); }  // in the frame's size
 };
 
@@ -53,7 +46,8 @@ inline std::optional<std::string> decide(float score, const std::optional<Limits
     return value >= limits->reject ? "fail" : value >= limits->review ? "uncertain" : "pass";
 }
 
-// `Engine` is OpenVinoEngine or OnnxRuntimeEngine. One frame at a time: an inspector is not shared between threads.
+// `Engine` is OpenVinoEngine or OnnxRuntimeEngine. One frame at a time: an inspector is not shared between threads, but
+// each thread can have its own over one loaded graph, see `with_recipe`.
 template <class Engine>
 class Inspector {
   public:
@@ -62,27 +56,33 @@ class Inspector {
     // Raises BundleError, RecipeError or BackendError.
     explicit Inspector(const std::filesystem::path& bundle, const std::string& recipe = {},
                        const EngineOptions& options = {}, std::optional<double> map_limit = std::nullopt)
-        : bundle_(bundle),
-          recipe_(bundle_.recipe(recipe)),
-          engine_((bundle_.path / bundle_.serving(recipe_).first.file).string(), bundle_.manifest.precision, options) {
-        const MapRange range = bundle_.serving(recipe_).second;
-        map_limit_ = map_limit.value_or((range.low + range.high) / 2);
-        hand_over();
+        : bundle_(std::make_shared<const Bundle>(bundle)),
+          recipe_(bundle_->recipe(recipe)),
+          graph_(&bundle_->serving(recipe_)),
+          engine_((bundle_->path / graph_->file).string(), bundle_->manifest.precision, options),
+          map_limit_(map_limit.value_or((graph_->map_range.low + graph_->map_range.high) / 2)) {
+        detail::check_names(Engine::name, "inputs", engine_.inputs(), graph_->inputs);
+        detail::check_names(Engine::name, "outputs", engine_.outputs(), graph_->outputs);
+        set_tensors();
     }
 
     Inspector(const Inspector&) = delete;  // the engine holds on to the recipe's tensors
     Inspector& operator=(const Inspector&) = delete;
 
-    const Bundle& bundle() const { return bundle_; }
+    const Bundle& bundle() const { return *bundle_; }
     const Recipe& recipe() const { return recipe_; }
+    const Engine& engine() const { return engine_; }
+
+    // A second inspector over the same loaded graph: products and cameras share its weights. Both can work at once,
+    // each in its thread. Raises RecipeError, also for a recipe that needs the other graph.
+    std::unique_ptr<Inspector> with_recipe(const std::string& name) const {
+        return std::unique_ptr<Inspector>(new Inspector(*this, same_graph(name)));
+    }
 
     // Switch to another recipe of the bundle; the engine stays as it is. Raises RecipeError.
     void use_recipe(const std::string& name) {
-        Recipe other = bundle_.recipe(name);
-        if (other.has_references() != recipe_.has_references())
-            throw RecipeError("recipe '" + other.name + "' needs the other graph: load the bundle with it");
-        recipe_ = std::move(other);
-        hand_over();
+        recipe_ = same_graph(name);
+        set_tensors();
     }
 
     // Raises ImageError, BackendError.
@@ -109,12 +109,12 @@ class Inspector {
 
     // The half of `inspect` that needs no engine: RGB in the model's size. Raises ImageError.
     std::vector<std::uint8_t> prepare(const View& frame) const {
-        return to_model_size(frame, bundle_.manifest.height, bundle_.manifest.width);
+        return to_model_size(frame, bundle_->manifest.height, bundle_->manifest.width);
     }
 
     // Prepared pixels through the engine, nothing more. Raises BackendError.
     Answer score(const std::vector<std::uint8_t>& pixels) {
-        const Manifest& manifest = bundle_.manifest;
+        const Manifest& manifest = bundle_->manifest;
         Answer answer = engine_.run(pixels.data(), manifest.height, manifest.width);
         bool finite = std::isfinite(answer.score);
         for (const float value : answer.map.values) finite = finite && std::isfinite(value);
@@ -129,14 +129,31 @@ class Inspector {
         return std::chrono::duration<double, std::milli>(end - start).count();
     }
 
-    void hand_over() {
+    Inspector(const Inspector& other, Recipe recipe)
+        : bundle_(other.bundle_),
+          recipe_(std::move(recipe)),
+          graph_(other.graph_),
+          engine_(other.engine_),
+          map_limit_(other.map_limit_) {
+        set_tensors();
+    }
+
+    Recipe same_graph(const std::string& name) const {
+        Recipe other = bundle_->recipe(name);
+        if (&bundle_->serving(other) != graph_)
+            throw RecipeError("recipe '" + other.name + "' needs the other graph: load the bundle with it");
+        return other;
+    }
+
+    void set_tensors() {
         for (const auto& [name, tensor] : recipe_.tensors) engine_.set(name, tensor);
     }
 
-    Bundle bundle_;
+    std::shared_ptr<const Bundle> bundle_;
     Recipe recipe_;
+    const Graph* graph_;  // of the bundle
     Engine engine_;
-    double map_limit_ = 0;
+    double map_limit_;
 };
 
 }  // namespace clipspect

@@ -1,173 +1,142 @@
-// A JSON value: what a manifest or a recipe says of itself, and the canonical form that their digests cover.
+// JSON as docs/bundle-format.md allows it, read with nlohmann's parser, and the values in it by type.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <locale>
-#include <sstream>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "error.hpp"
 
 namespace clipspect {
 
-struct JsonError : std::runtime_error {  // not JSON, or not of the kind that is read here
+using Json = nlohmann::json;
+
+struct JsonError : std::runtime_error {  // not JSON, or not what is expected there
     using std::runtime_error::runtime_error;
-};
-
-struct Json {
-    enum class Kind { null, boolean, number, string, array, object };
-
-    Kind kind = Kind::null;
-    bool truth = false;
-    std::string text;               // a string's value in UTF-8, or a number as it was written
-    std::vector<std::string> keys;  // of an object: sorted, keys[i] is the name of items[i]
-    std::vector<Json> items;
-
-    // The value of that name; null where there is none, as JSON's null.
-    const Json& operator[](std::string_view name) const {
-        static const Json nothing;
-        const auto at = std::lower_bound(keys.begin(), keys.end(), name);
-        return at == keys.end() || *at != name ? nothing : items[static_cast<std::size_t>(at - keys.begin())];
-    }
-
-    const Json& object(const std::string& where) const { return require(Kind::object, where, "an object"); }
-    const std::vector<Json>& array(const std::string& where) const {
-        return require(Kind::array, where, "a list").items;
-    }
-    const std::string& string(const std::string& where) const { return require(Kind::string, where, "text").text; }
-
-    double number(const std::string& where) const {
-        const double value = require(Kind::number, where, "a number").value();
-        if (!std::isfinite(value)) throw JsonError(where + ": expected a finite number");
-        return value;
-    }
-
-    double value() const {  // of a number; infinity where it is beyond a double
-        std::istringstream stream(text);
-        stream.imbue(std::locale::classic());  // a program's own locale may have a decimal comma
-        double number = 0;
-        return stream >> number ? number : std::numeric_limits<double>::infinity();
-    }
-
-    // A whole number from 0 to 2^53, written without a fraction.
-    std::int64_t integer(const std::string& where) const {
-        const double value = number(where);
-        if (text.find_first_of(".eE") != std::string::npos || value < 0 || value > 9007199254740992.0)
-            throw JsonError(where + ": expected a whole number from 0, found " + text.substr(0, 80));
-        return static_cast<std::int64_t>(value);
-    }
-
-    bool is_null() const { return kind == Kind::null; }
-
-  private:
-    const Json& require(Kind wanted, const std::string& where, const char* words) const {
-        if (kind != wanted) throw JsonError(where + (is_null() ? ": is missing, expected " : ": expected ") + words);
-        return *this;
-    }
 };
 
 namespace detail {
 
-// The first character of a text, surrogates included; its length in bytes, 0 where there is none in UTF-8's shortest
-// form up to U+10FFFF.
-inline std::size_t first_character(std::string_view text, std::uint32_t& code) {
-    const auto first = text.empty() ? 0U : static_cast<unsigned char>(text.front());
-    if (first < 0x80) {
-        code = first;
-        return text.empty() ? 0 : 1;
+// Builds a document of what the parser finds. Of a repeated key the last value counts. Refused are numbers beyond a
+// double, integers beyond 64 bits, and what is nested too deeply.
+class JsonBuilder final : public nlohmann::json_sax<Json> {
+  public:
+    Json document;
+
+    bool null() override { return put(nullptr); }
+    bool boolean(bool value) override { return put(value); }
+    bool number_integer(std::int64_t value) override { return put(value); }
+    bool number_unsigned(std::uint64_t value) override {
+        if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) too_long();
+        return put(static_cast<std::int64_t>(value));
     }
-    const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    if (first < 0xC2 || first > 0xF4 || length > text.size()) return 0;
-    code = first & (0xFFU >> (length + 1));
-    for (std::size_t i = 1; i < length; ++i) {
-        const auto next = static_cast<unsigned char>(text[i]);
-        if ((next & 0xC0U) != 0x80U) return 0;
-        code = (code << 6) | (next & 0x3FU);
+    bool number_float(double value, const std::string& written) override {
+        if (written.find_first_of(".eE") == std::string::npos) too_long();
+        return put(value);
     }
-    const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-    return overlong || code > 0x10FFFF ? 0 : length;
+    bool string(std::string& value) override { return put(std::move(value)); }
+    bool binary(Json::binary_t& /*value*/) override { return false; }  // no part of JSON
+    bool start_object(std::size_t /*size*/) override { return open(Json::object()); }
+    bool start_array(std::size_t /*size*/) override { return open(Json::array()); }
+    bool end_object() override { return close(); }
+    bool end_array() override { return close(); }
+    bool key(std::string& name) override {
+        member_ = &(*open_.back())[name];
+        return true;
+    }
+    bool parse_error(std::size_t at, const std::string& /*token*/, const nlohmann::detail::exception& error) override {
+        const std::string words = one_line(error.what());
+        throw JsonError("not readable as JSON, at byte " + std::to_string(at) + ": " +
+                        words.substr(words.find("] ") + 2));
+    }
+
+  private:
+    static constexpr std::size_t deepest_ = 64;  // objects and arrays inside each other
+
+    std::vector<Json*> open_;  // objects and arrays that are not at their end
+    Json* member_ = &document;
+
+    [[noreturn]] static void too_long() { throw JsonError("expected whole numbers of at most 64 bits"); }
+
+    Json& place(Json value) {
+        if (open_.empty() || open_.back()->is_object()) return *member_ = std::move(value);
+        open_.back()->push_back(std::move(value));
+        return open_.back()->back();
+    }
+
+    bool put(Json value) {
+        place(std::move(value));
+        return true;
+    }
+
+    bool open(Json empty) {
+        if (open_.size() == deepest_) throw JsonError("not readable as JSON: nested too deeply");
+        open_.push_back(&place(std::move(empty)));
+        return true;
+    }
+
+    bool close() {
+        open_.pop_back();
+        return true;
+    }
+};
+
+// The value of that name; null where there is none.
+inline const Json& member(const Json& object, const std::string& name) {
+    static const Json nothing;
+    const auto found = object.find(name);
+    return found == object.end() ? nothing : *found;
 }
 
-inline void append_unit(std::string& out, std::uint32_t unit) {
-    static const char* digits = "0123456789abcdef";
-    out += "\\u";
-    for (int shift = 12; shift >= 0; shift -= 4) out.push_back(digits[(unit >> shift) & 0xFU]);
+[[noreturn]] inline void mismatch(const std::string& where, const char* expected, const Json& found) {
+    throw JsonError(where + (found.is_null() ? ": is missing, expected " : ": expected ") + expected +
+                    (found.is_null() ? "" : std::string(", found ") + found.type_name()));
 }
 
-// A byte that is no UTF-8 is written as Python writes it: \udc80 to \udcff.
-inline void append_quoted(std::string& out, std::string_view text) {
-    constexpr std::string_view plain = "\"\\\b\f\n\r\t", letters = "\"\\bfnrt";
-    out.push_back('"');
-    while (!text.empty()) {
-        std::uint32_t code = 0;
-        std::size_t length = first_character(text, code);
-        if (length == 0) {
-            code = 0xDC00U + static_cast<unsigned char>(text.front());
-            length = 1;
-        }
-        if (const std::size_t special = plain.find(text.front()); special != std::string_view::npos) {
-            out.push_back('\\');
-            out.push_back(letters[special]);
-        } else if (code >= 0x20 && code < 0x7F) {
-            out.push_back(text.front());
-        } else if (code < 0x10000) {
-            append_unit(out, code);
-        } else {
-            append_unit(out, 0xD800 + ((code - 0x10000) >> 10));
-            append_unit(out, 0xDC00 + ((code - 0x10000) & 0x3FF));
-        }
-        text.remove_prefix(length);
-    }
-    out.push_back('"');
+inline const Json& as_object(const Json& value, const std::string& where) {
+    if (!value.is_object()) mismatch(where, "an object", value);
+    return value;
+}
+
+inline const Json& as_array(const Json& value, const std::string& where) {
+    if (!value.is_array()) mismatch(where, "an array", value);
+    return value;
+}
+
+inline const std::string& as_string(const Json& value, const std::string& where) {
+    if (!value.is_string()) mismatch(where, "a string", value);
+    return value.get_ref<const std::string&>();
+}
+
+inline double as_number(const Json& value, const std::string& where) {
+    if (!value.is_number()) mismatch(where, "a number", value);
+    return value.get<double>();
+}
+
+// From 0.
+inline std::int64_t as_integer(const Json& value, const std::string& where) {
+    if (!value.is_number_integer()) mismatch(where, "a whole number", value);
+    const auto number = value.get<std::int64_t>();
+    if (number < 0) throw JsonError(where + ": expected a whole number from 0, found " + std::to_string(number));
+    return number;
 }
 
 }  // namespace detail
 
-// As Python's json.dumps(value, sort_keys=True, separators=(",", ":")) writes it: sorted keys, no space, ASCII, and
-// numbers as they stand in the file. The keys of `without` are left out at the top.
-inline void append_canonical(std::string& out, const Json& value, std::string_view without = {}) {
-    switch (value.kind) {
-        case Json::Kind::null: out += "null"; return;
-        case Json::Kind::boolean: out += value.truth ? "true" : "false"; return;
-        case Json::Kind::number: out += value.text; return;
-        case Json::Kind::string: detail::append_quoted(out, value.text); return;
-        case Json::Kind::array:
-        case Json::Kind::object: break;
-    }
-    const bool object = value.kind == Json::Kind::object;
-    out.push_back(object ? '{' : '[');
-    bool first = true;
-    for (std::size_t i = 0; i < value.items.size(); ++i) {
-        if (object && !without.empty() && value.keys[i] == without) continue;
-        if (!first) out.push_back(',');
-        first = false;
-        if (object) {
-            detail::append_quoted(out, value.keys[i]);
-            out.push_back(':');
-        }
-        append_canonical(out, value.items[i]);
-    }
-    out.push_back(object ? '}' : ']');
-}
-
-// Whether two documents mean the same; a key that is missing is as one that is null.
-inline bool same(const Json& a, const Json& b) {
-    if (a.kind != b.kind) return false;
-    if (a.kind == Json::Kind::number) return a.text == b.text || (a.value() == b.value() && std::isfinite(a.value()));
-    if (a.kind != Json::Kind::object) {
-        return a.truth == b.truth && a.text == b.text &&
-               std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), same);
-    }
-    const auto covered = [](const Json& one, const Json& other) {
-        for (std::size_t i = 0; i < one.keys.size(); ++i)
-            if (!same(one.items[i], other[one.keys[i]])) return false;
-        return true;
-    };
-    return covered(a, b) && covered(b, a);
+// Raises JsonError.
+inline Json parse_json(std::string_view text) {
+    // nlohmann's parser would skip a byte order mark, and take a NUL for the end
+    if (text.substr(0, 3) == "\xEF\xBB\xBF") throw JsonError("not readable as JSON: begins with a byte order mark");
+    if (text.find('\0') != std::string_view::npos) throw JsonError("not readable as JSON: holds a zero byte");
+    detail::JsonBuilder builder;
+    Json::sax_parse(text.begin(), text.end(), &builder);
+    return std::move(builder.document);
 }
 
 }  // namespace clipspect

@@ -1,4 +1,4 @@
-// `bundle.json`, typed: what a bundle says of itself, as far as scoring needs it. Unknown fields are ignored.
+// `bundle.json`, typed: what a bundle says of itself, as far as scoring and checking need it. Unknown keys are ignored.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "error.hpp"
-#include "json_reader.hpp"
+#include "json.hpp"
 #include "sha256.hpp"
 
 namespace clipspect {
 
-constexpr std::int64_t schema_version = 1;  // of manifests and recipes: the newest that is read here
+constexpr std::int64_t schema_version = 2;  // of manifests and recipes: the one that is read here
 constexpr std::int64_t any_length = -1;     // of a tensor's side: any from 1
 
 struct FileEntry {
@@ -28,61 +28,48 @@ struct TensorSpec {
     std::vector<std::int64_t> shape;
 };
 
-struct Graph {
-    std::string file;
-    std::map<std::string, TensorSpec> inputs, outputs;
-};
-
 struct MapRange {  // that the method's anomaly map can take; its middle is the default limit of regions
     double low, high;
 };
 
-struct FewShot {
-    Graph graph;
+struct Graph {
+    std::string file;
+    std::map<std::string, TensorSpec> inputs, outputs;
     MapRange map_range;
 };
 
 struct Manifest {
+    std::string digest;  // SHA-256 of bundle.json, by which records name the bundle
     std::string method, encoder_sha256;
-    int height, width;      // of the model's image
-    std::string precision;  // what the graph computes in: "fp32" or "fp16"
-    std::int64_t dim;       // of text features
-    Graph graph;
-    MapRange map_range;
-    std::optional<FewShot> few_shot;
-    std::optional<Graph> text_encoder;
-    std::vector<std::pair<std::string, std::string>> others;  // files that are read besides: what, and which
-    Json parameters;                                          // of the method; a recipe's must be the same
-    std::map<std::string, FileEntry> files;                   // by path relative to the bundle
+    int height, width;                                  // of the model's image
+    std::string precision;                              // what the graphs compute in: "fp32" or "fp16"
+    std::int64_t dim;                                   // of text features
+    std::map<std::string, Graph> graphs;                // by role: "words", and in bundles for references "both"
+    std::vector<std::string> graph_files, other_files;  // that are named: all that an engine could open, and the rest
+    Json parameters = Json::object();                   // of the method; a recipe's must be equal
+    std::map<std::string, FileEntry> files;             // by path relative to the bundle
 };
 
 namespace detail {
 
 inline TensorSpec read_tensor_spec(const Json& document, const std::string& where) {
-    TensorSpec spec{document.object(where)["dtype"].string(where + ": dtype"), {}};
-    for (const Json& side : document["shape"].array(where + ": shape"))
-        spec.shape.push_back(side.kind == Json::Kind::string ? any_length : side.integer(where + ": shape"));
+    TensorSpec spec{as_string(member(as_object(document, where), "dtype"), where + ": dtype"), {}};
+    for (const Json& side : as_array(member(document, "shape"), where + ": shape"))
+        spec.shape.push_back(side.is_string() ? any_length : as_integer(side, where + ": shape"));
     return spec;
 }
 
 inline std::map<std::string, TensorSpec> read_tensor_specs(const Json& document, const std::string& where) {
     std::map<std::string, TensorSpec> specs;
-    for (const std::string& name : document.object(where).keys)
-        specs[name] = read_tensor_spec(document[name], where + ": " + name);
+    for (const auto& [name, spec] : as_object(document, where).items())
+        specs[name] = read_tensor_spec(spec, where + ": " + name);
     return specs;
 }
 
-inline Graph read_graph(const Json& document, const std::string& where) {
-    return {document.object(where)["file"].string(where + ": file"),
-            read_tensor_specs(document["inputs"], where + ": inputs"),
-            read_tensor_specs(document["outputs"], where + ": outputs")};
-}
-
 inline MapRange read_map_range(const Json& document, const std::string& where) {
-    const std::vector<Json>& ends = document.array(where);
-    if (ends.size() != 2) throw JsonError(where + ": expected 2 values, found " + std::to_string(ends.size()));
-    const MapRange range{ends[0].number(where), ends[1].number(where)};
-    if (!(range.low < range.high)) throw JsonError(where + ": the first value is not below the second");
+    if (as_array(document, where).size() != 2) throw JsonError(where + ": expected two numbers");
+    const MapRange range{as_number(document[0], where), as_number(document[1], where)};
+    if (!(range.low < range.high)) throw JsonError(where + ": the first number is not below the second");
     return range;
 }
 
@@ -101,14 +88,37 @@ inline void check_graph(const Graph& graph, const Manifest& manifest, const std:
     expect(graph.outputs, "anomaly_map", "float32", {any_length, manifest.height, manifest.width});
 }
 
+inline std::string read_graph_file(const Json& document, const std::string& where) {
+    const std::string& file = as_string(member(as_object(document, where), "file"), where + ": file");
+    constexpr std::string_view suffix = ".onnx";  // engines tell other formats by their suffix
+    if (file.size() < suffix.size() || file.compare(file.size() - suffix.size(), suffix.size(), suffix) != 0)
+        throw JsonError(where + ": the file does not end in .onnx");
+    return file;
+}
+
+inline void read_graphs(const Json& document, Manifest& manifest) {
+    for (const auto& [role, entry] : as_object(document, "graphs").items()) {
+        const std::string where = "graphs: " + role;
+        manifest.graph_files.push_back(read_graph_file(entry, where));
+        if (role != "words" && role != "both") continue;  // of another nothing else is known
+        Graph graph{manifest.graph_files.back(), read_tensor_specs(member(entry, "inputs"), where + ": inputs"),
+                    read_tensor_specs(member(entry, "outputs"), where + ": outputs"),
+                    read_map_range(member(entry, "map_range"), where + ": map_range")};
+        check_graph(graph, manifest, where);
+        manifest.graphs.emplace(role, std::move(graph));
+    }
+    if (manifest.graphs.count("words") == 0) throw JsonError("graphs: has no graph for words");
+}
+
 inline void read_image_size(const Json& image, Manifest& manifest) {
     constexpr std::int64_t largest = 1 << 14;  // pixels a side; more is a damaged number
-    const std::int64_t height = image.object("image")["height"].integer("image: height");
-    const std::int64_t width = image["width"].integer("image: width");
+    const std::int64_t height = as_integer(member(as_object(image, "image"), "height"), "image: height");
+    const std::int64_t width = as_integer(member(image, "width"), "image: width");
     if (height < 1 || width < 1 || height > largest || width > largest)
         throw JsonError("image: this cannot be a model's size");
     const auto is = [&image](const char* name, const char* known) {
-        return image[name].is_null() || image[name].string(std::string("image: ") + name) == known;
+        const Json& rule = member(image, name);
+        return rule.is_null() || as_string(rule, std::string("image: ") + name) == known;
     };
     if (!is("resize", "squash") || !is("interpolation", "bicubic"))
         throw JsonError("image: this resize rule is not known to this header");
@@ -116,68 +126,74 @@ inline void read_image_size(const Json& image, Manifest& manifest) {
     manifest.width = static_cast<int>(width);
 }
 
-inline void read_parts(const Json& document, Manifest& manifest) {
-    manifest.graph = read_graph(document["graph"], "graph");
-    check_graph(manifest.graph, manifest, "graph");
-    manifest.map_range = read_map_range(document["map_range"], "map_range");
-    if (const Json& part = document["few_shot"]; !part.is_null()) {
-        manifest.few_shot = FewShot{read_graph(part.object("few_shot")["graph"], "few_shot: graph"),
-                                    read_map_range(part["map_range"], "few_shot: map_range")};
-        check_graph(manifest.few_shot->graph, manifest, "few_shot: graph");
+// Files that are not for inspecting here, and must be accounted for like all others.
+inline void read_other_files(const Json& document, Manifest& manifest) {
+    if (const Json& encoder = member(document, "text_encoder"); !encoder.is_null()) {
+        const std::string where = "text_encoder";
+        manifest.graph_files.push_back(read_graph_file(member(as_object(encoder, where), "graph"), where + ": graph"));
+        manifest.other_files.push_back(as_string(member(encoder, "tokenizer"), where + ": tokenizer"));
     }
-    if (const Json& part = document["text_encoder"]; !part.is_null()) {
-        manifest.text_encoder = read_graph(part.object("text_encoder")["graph"], "text_encoder: graph");
-        manifest.others.emplace_back("tokenizer", part["tokenizer"].string("text_encoder: tokenizer"));
-    }
-    if (const Json& check = document["check"]; !check.is_null())
-        manifest.others.emplace_back("check images", check.string("check"));
+    if (const Json& copy = member(document, "int8"); !copy.is_null())
+        for (const auto& [original, file] :
+             as_object(member(as_object(copy, "int8"), "graphs"), "int8: graphs").items())
+            manifest.graph_files.push_back(read_graph_file({{"file", file}}, "int8: graphs: " + original));
+    if (const Json& check = member(document, "check"); !check.is_null())
+        manifest.other_files.push_back(as_string(check, "check"));
 }
 
 inline void read_files(const Json& files, Manifest& manifest) {
-    for (const std::string& name : files.object("files").keys) {
-        const Json& entry = files[name].object("files: " + name);
-        manifest.files[name] = {entry["sha256"].string("files: sha256"), entry["size"].integer("files: size")};
+    for (const auto& [name, entry] : as_object(files, "files").items()) {
+        const std::string where = "files: " + name;
+        const FileEntry read{as_string(member(as_object(entry, where), "sha256"), where + ": sha256"),
+                             as_integer(member(entry, "size"), where + ": size")};
+        if (!is_sha256(read.sha256)) throw JsonError(where + ": the sha256 is none");
+        manifest.files[name] = read;
     }
 }
 
-// A document's own digest, over the rest of it in canonical form.
-inline bool proves_itself(const Json& document) {
-    std::string rest;
-    append_canonical(rest, document, "sha256");
-    Sha256 digest;
-    digest.update(rest);
-    const Json& claimed = document["sha256"];
-    return claimed.kind == Json::Kind::string && claimed.text == digest.hex();
-}
-
-inline Manifest read_manifest_document(const Json& document) {
-    const std::int64_t version = document.object("bundle.json")["schema_version"].integer("schema_version");
-    if (version < 1) throw JsonError("schema_version: expected a number from 1");
+inline void require_version(const Json& document) {
+    const std::int64_t version =
+        as_integer(member(as_object(document, "bundle.json"), "schema_version"), "schema_version");
+    if (version < 1) throw JsonError("schema_version: expected a number from 1, found 0");
     if (version > schema_version)
         throw JsonError("schema version " + std::to_string(version) + " is newer than this header reads (" +
-                        std::to_string(schema_version) + "): upgrade it");
-    if (!proves_itself(document)) throw JsonError("the content does not match its digest, the file was changed");
+                        std::to_string(schema_version) + "): upgrade clipspect");
+    if (version < schema_version)
+        throw JsonError("schema version " + std::to_string(version) + " is older than this header reads (" +
+                        std::to_string(schema_version) + "): convert the bundle with clipspect upgrade");
+}
+
+inline Manifest read_manifest_document(std::string_view text, std::string_view digest_line) {
+    const Json document = parse_json(text);
+    require_version(document);
+    Sha256 sum;
+    sum.update(text);
     Manifest manifest{};
-    manifest.method = document["method"].string("method");
-    const Json& weights = document["backbone"].object("backbone")["weights"];
-    manifest.encoder_sha256 = weights.object("weights")["encoder_sha256"].string("weights: encoder_sha256");
-    read_image_size(document["image"], manifest);
-    manifest.precision = document["precision"].string("precision");
+    manifest.digest = sum.hex();
+    if (digest_line != manifest.digest + "  bundle.json\n")
+        throw JsonError("the content does not match its digest, bundle.json.sha256: one of the two was changed");
+    manifest.method = as_string(member(document, "method"), "method");
+    const Json& weights = as_object(member(as_object(member(document, "backbone"), "backbone"), "weights"), "weights");
+    manifest.encoder_sha256 = as_string(member(weights, "encoder_sha256"), "weights: encoder_sha256");
+    read_image_size(member(document, "image"), manifest);
+    manifest.precision = as_string(member(document, "precision"), "precision");
     if (manifest.precision != "fp32" && manifest.precision != "fp16")
         throw JsonError("precision: " + manifest.precision + " is neither fp32 nor fp16");
-    manifest.dim = document["text"].object("text")["dim"].integer("text: dim");
-    read_parts(document, manifest);
-    manifest.parameters = document["parameters"];
-    read_files(document["files"], manifest);
+    manifest.dim = as_integer(member(as_object(member(document, "text"), "text"), "dim"), "text: dim");
+    read_graphs(member(document, "graphs"), manifest);
+    read_other_files(document, manifest);
+    if (const Json& parameters = member(document, "parameters"); !parameters.is_null())
+        manifest.parameters = as_object(parameters, "parameters");
+    read_files(member(document, "files"), manifest);
     return manifest;
 }
 
 }  // namespace detail
 
-// `where` is the file's name for messages. Raises BundleError.
-inline Manifest parse_manifest(std::string_view text, const std::string& where) {
+// Of bundle.json and the line in bundle.json.sha256; `where` is the file's name for messages. Raises BundleError.
+inline Manifest parse_manifest(std::string_view text, std::string_view digest_line, const std::string& where) {
     try {
-        return detail::read_manifest_document(parse_json(text));
+        return detail::read_manifest_document(text, digest_line);
     } catch (const JsonError& error) {
         throw BundleError(where + ": " + error.what() + ": copy or export the bundle again");
     }

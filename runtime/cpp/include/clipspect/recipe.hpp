@@ -29,128 +29,157 @@ struct Limits {  // on the score: below `review` pass, from `reject` fail, uncer
 };
 
 struct Recipe {
+    std::string digest;  // by which records name it: the one in its file
     std::string name, method, encoder_sha256;
     std::map<std::string, Tensor> tensors;  // the graph's inputs besides the image
     std::optional<Limits> limits;
-    Json parameters;  // of the bundle's method when the recipe was made
+    Json parameters = Json::object();  // of the bundle's method when the recipe was made
 
-    bool has_references() const {  // whether it is a few-shot recipe
+    bool has_references() const {
         const auto first = tensors.lower_bound("reference_");
         return first != tensors.end() && first->first.compare(0, 10, "reference_") == 0;
+    }
+
+    // What it is judged by, which is the role of the graph that it needs: "words", "both", or "photos" alone.
+    const char* judge() const {
+        if (tensors.count("text_features") == 0) return "photos";
+        return has_references() ? "both" : "words";
     }
 };
 
 namespace detail {
 
-struct Span {  // a tensor in the file: bytes `start` to `end` (exclusive) after the header
-    std::string name;
+struct Span {  // a tensor in the file: bytes `start` to `end` (exclusive) behind the header
     std::vector<std::size_t> shape;
     std::uint64_t start, end;
+
+    bool operator==(const Span& other) const {
+        return shape == other.shape && start == other.start && end == other.end;
+    }
 };
 
+using Table = std::map<std::string, Span>;
+
 inline Span read_span(const std::string& name, const Json& entry) {
-    Span span{name, {}, 0, 0};
-    if (entry.object(name)["dtype"].string(name + ": dtype") != "F32")
+    Span span{{}, 0, 0};
+    if (as_string(member(as_object(entry, name), "dtype"), name + ": dtype") != "F32")
         throw JsonError(name + " must be finite float32");
     std::uint64_t bytes = sizeof(float);
-    for (const Json& side : entry["shape"].array(name + ": shape")) {
-        const auto length = static_cast<std::uint64_t>(side.integer(name + ": shape"));
+    for (const Json& side : as_array(member(entry, "shape"), name + ": shape")) {
+        const auto length = static_cast<std::uint64_t>(as_integer(side, name + ": shape"));
         if (length != 0 && bytes > (std::uint64_t{1} << 40) / length)
             throw JsonError(name + ": the shape is too large");
         bytes *= length;
         span.shape.push_back(static_cast<std::size_t>(length));
     }
-    const std::vector<Json>& offsets = entry["data_offsets"].array(name + ": data_offsets");
-    if (offsets.size() != 2) throw JsonError(name + ": data_offsets: expected 2 numbers");
-    span.start = static_cast<std::uint64_t>(offsets[0].integer(name + ": data_offsets"));
-    span.end = static_cast<std::uint64_t>(offsets[1].integer(name + ": data_offsets"));
+    const Json& offsets = as_array(member(entry, "data_offsets"), name + ": data_offsets");
+    if (offsets.size() != 2) throw JsonError(name + ": data_offsets: expected two numbers");
+    span.start = static_cast<std::uint64_t>(as_integer(offsets[0], name + ": data_offsets"));
+    span.end = static_cast<std::uint64_t>(as_integer(offsets[1], name + ": data_offsets"));
     if (span.start > span.end || span.end - span.start != bytes)
         throw JsonError(name + ": the offsets do not fit the shape");
     return span;
 }
 
-// All tensors, in the order of their bytes, which must follow each other without a gap up to the file's end.
-inline std::vector<Span> read_spans(const Json& header, std::size_t data_size) {
-    std::vector<Span> spans;
-    for (const std::string& name : header.keys)
-        if (name != "__metadata__") spans.push_back(read_span(name, header[name]));
-    std::sort(spans.begin(), spans.end(),
-              [](const Span& a, const Span& b) { return std::pair(a.start, a.end) < std::pair(b.start, b.end); });
+inline Table read_table(const Json& document, const std::string& where) {
+    Table table;
+    for (const auto& [name, entry] : as_object(document, where).items()) table.emplace(name, read_span(name, entry));
+    return table;
+}
+
+// In the order of their bytes the tensors follow each other without a gap, up to the file's end.
+inline void check_order(const Table& table, std::size_t buffer_size) {
+    std::vector<const Table::value_type*> order;
+    for (const auto& row : table) order.push_back(&row);
+    std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+        return std::pair(a->second.start, a->second.end) < std::pair(b->second.start, b->second.end);
+    });
     std::uint64_t end = 0;
-    for (const Span& span : spans) {
-        if (span.start != end) throw JsonError(span.name + ": its bytes overlap others or leave a gap");
-        end = span.end;
+    for (const auto* row : order) {
+        if (row->second.start != end) throw JsonError(row->first + ": its bytes overlap others or leave a gap");
+        end = row->second.end;
     }
-    if (end != data_size)
-        throw JsonError("the header accounts for " + std::to_string(end) + " bytes of data, the file has " +
-                        std::to_string(data_size));
-    return spans;
+    if (end != buffer_size)
+        throw JsonError("the tensors take " + std::to_string(end) + " bytes, the file has " +
+                        std::to_string(buffer_size));
 }
 
-// As Python prints a tuple.
-inline std::string shape_text(const std::vector<std::size_t>& shape) {
-    std::string text = "(";
-    for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-    return text + (shape.size() == 1 ? ",)" : ")");
-}
-
-// Of the document without its digest, then of every tensor by name.
-inline std::string recipe_digest(const Json& document, std::vector<Span> spans, std::string_view data) {
-    std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.name < b.name; });
-    std::string rest;
-    append_canonical(rest, document, "sha256");
-    Sha256 digest;
-    digest.update(rest);
-    for (const Span& span : spans) {
-        digest.update("\n" + span.name + " <f4 " + shape_text(span.shape) + "\n");
-        digest.update(data.substr(span.start, span.end - span.start));
-    }
-    return digest.hex();
-}
-
-inline Tensor read_tensor(const Span& span, std::string_view data) {
+inline Tensor read_tensor(const std::string& name, const Span& span, std::string_view buffer) {
     Tensor tensor{span.shape, std::vector<float>((span.end - span.start) / sizeof(float))};
     for (std::size_t i = 0; i < tensor.values.size(); ++i) {
         std::uint32_t bits = 0;  // little endian, wherever this runs
         for (std::size_t k = 0; k < 4; ++k)
-            bits |= std::uint32_t{static_cast<unsigned char>(data[span.start + 4 * i + k])} << (8 * k);
+            bits |= std::uint32_t{static_cast<unsigned char>(buffer[span.start + 4 * i + k])} << (8 * k);
         std::memcpy(&tensor.values[i], &bits, sizeof bits);
-        if (!std::isfinite(tensor.values[i])) throw JsonError(span.name + " must be finite float32");
+        if (!std::isfinite(tensor.values[i])) throw JsonError(name + " must be finite float32");
     }
     return tensor;
 }
 
 inline std::optional<Limits> read_limits(const Json& document) {
     if (document.is_null()) return std::nullopt;
-    const Limits limits{document.object("limits")["review"].number("limits: review"),
-                        document["reject"].number("limits: reject")};
+    const Limits limits{as_number(member(as_object(document, "limits"), "review"), "limits: review"),
+                        as_number(member(document, "reject"), "limits: reject")};
     if (limits.review > limits.reject) throw JsonError("limits: review is above reject");
     return limits;
 }
 
-inline Recipe read_recipe_bytes(std::string_view bytes) {
+struct RecipeParts {  // of a recipe's file
+    Json header;
+    std::string_view buffer;  // all tensors' bytes
+};
+
+inline RecipeParts split_recipe(std::string_view bytes) {
     std::uint64_t length = 0;  // of the header: the first 8 bytes, little endian
     if (bytes.size() < 8) throw JsonError("too short for a safetensors file");
     for (std::size_t i = 0; i < 8; ++i) length |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
     if (length > bytes.size() - 8) throw JsonError("the header is longer than the file");
-    const Json header = parse_json(bytes.substr(8, length));
-    const std::string_view data = bytes.substr(8 + length);
-    const std::vector<Span> spans = read_spans(header.object("header"), data.size());
-    const Json& metadata = header["__metadata__"].object("__metadata__");
-    const Json document = parse_json(metadata["clipspect"].string("__metadata__: clipspect"));
-    const Json& claimed = document.object("recipe")["sha256"];
-    if (claimed.kind != Json::Kind::string || claimed.text != recipe_digest(document, spans, data))
-        throw JsonError("the content does not match its digest, the file was changed");
-    const std::int64_t version = document["schema_version"].integer("schema_version");
-    if (version < 1 || version > schema_version)
-        throw JsonError("recipe version " + std::to_string(version) + " is not read here: upgrade the header");
-    Recipe recipe{document["name"].string("name"),
-                  document["method"].string("method"),
-                  document["encoder_sha256"].string("encoder_sha256"),
-                  {},
-                  read_limits(document["limits"]),
-                  document["parameters"]};
-    for (const Span& span : spans) recipe.tensors[span.name] = read_tensor(span, data);
+    const std::string_view header = bytes.substr(8, length);
+    const auto is_control = [](char sign) { return static_cast<unsigned char>(sign) < 0x20; };
+    if (std::any_of(header.begin(), header.end(), is_control))
+        throw JsonError("the header holds other white space than spaces");
+    return {parse_json(header), bytes.substr(8 + length)};
+}
+
+// The document behind the digest in the header's metadata, if the digest is true.
+inline Json prove(const RecipeParts& parts, std::string& digest) {
+    const Json& metadata = as_object(member(as_object(parts.header, "header"), "__metadata__"), "__metadata__");
+    const std::string& text = as_string(member(metadata, "clipspect"), "__metadata__: clipspect");
+    if (metadata.size() != 1) throw JsonError("__metadata__ has other keys besides clipspect");
+    if (text.compare(0, 1, "{") == 0)
+        throw JsonError("a recipe of schema 1: convert the bundle with clipspect upgrade");
+    digest = text.substr(0, 64);
+    if (!is_sha256(digest) || text.size() == 64 || text[64] != '\n')
+        throw JsonError("the metadata does not begin with a digest");
+    const std::string_view document = std::string_view(text).substr(65);
+    Sha256 sum;
+    sum.update(document);
+    sum.update(parts.buffer);
+    if (sum.hex() != digest) throw JsonError("the content does not match its digest, the file was changed");
+    return parse_json(document);
+}
+
+inline Recipe read_recipe_bytes(std::string_view bytes) {
+    RecipeParts parts = split_recipe(bytes);
+    Recipe recipe;
+    const Json document = prove(parts, recipe.digest);
+    const std::int64_t version = as_integer(member(as_object(document, "recipe"), "schema_version"), "schema_version");
+    if (version != schema_version)
+        throw JsonError("recipe version " + std::to_string(version) + " is not read here, but " +
+                        std::to_string(schema_version) + (version > schema_version ? ": upgrade clipspect" : ""));
+    recipe.name = as_string(member(document, "name"), "name");
+    recipe.method = as_string(member(document, "method"), "method");
+    as_string(member(document, "object"), "object");
+    recipe.encoder_sha256 = as_string(member(document, "encoder_sha256"), "encoder_sha256");
+    recipe.limits = read_limits(member(document, "limits"));
+    if (const Json& parameters = member(document, "parameters"); !parameters.is_null())
+        recipe.parameters = as_object(parameters, "parameters");
+    const Table table = read_table(member(document, "tensors"), "tensors");
+    parts.header.erase("__metadata__");
+    if (read_table(parts.header, "header") != table)
+        throw JsonError("the header lists other tensors than the document");
+    check_order(table, parts.buffer.size());
+    for (const auto& [name, span] : table) recipe.tensors[name] = read_tensor(name, span, parts.buffer);
     return recipe;
 }
 
@@ -161,8 +190,9 @@ inline Recipe parse_recipe(std::string_view bytes, const std::string& where) {
     try {
         Recipe recipe = detail::read_recipe_bytes(bytes);
         const auto text = recipe.tensors.find("text_features");
-        if (text == recipe.tensors.end() || text->second.shape.size() != 3 || text->second.shape[0] != 2 ||
-            text->second.values.empty())
+        if (recipe.tensors.empty()) throw JsonError("holds no tensor");
+        if (text != recipe.tensors.end() &&
+            (text->second.shape.size() != 3 || text->second.shape[0] != 2 || text->second.values.empty()))
             throw JsonError("text_features must have the shape (2, prompts, dim)");
         return recipe;
     } catch (const JsonError& error) {
