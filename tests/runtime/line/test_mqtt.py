@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -43,9 +44,19 @@ class Mosquitto:
 
     def stop(self) -> None:
         if self._process is not None:
+            self.thaw()
             self._process.terminate()
             self._process.wait()
             self._process = None
+
+    def freeze(self) -> None:
+        """It keeps its connections and answers no more."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         with socket.socket() as attempt:
@@ -149,6 +160,31 @@ def test_the_retained_status_says_online_offline_and_cut_off(
     parting = retained_status(broker, topic)
     assert (parting["status"], parting["problems"]) == ("offline", [])
     assert parting["mqtt"]["waiting_bytes"] == 0
+
+
+@needs_mosquitto
+def test_a_broker_that_answers_no_more_loses_nothing_and_keeps_nobody_from_leaving(
+    tiny_bundle: Path, folder: Path, out: Path, broker: Mosquitto
+) -> None:
+    options = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}/line1", "--health", 0.2, "--sort", "none")
+    with Listener(broker.port, "line1", session="database") as database:
+        with Watching(folder, tiny_bundle, out, *options) as watching:
+            drop(folder, range(5))
+            watching.wait_until(lambda: len(database.results) == 5)
+            broker.freeze()
+            drop(folder, range(5, 10))
+            watching.wait_for_rows(10)
+            watching.wait_until(lambda: "no answer within 5 s: results wait in the log" in watching.said())
+            broker.thaw()
+            watching.wait_until(lambda: {row["id"] for row in database.results} == {row["id"] for row in rows_of(out)})
+            broker.freeze()
+            drop(folder, range(10, 11))
+            watching.wait_for_rows(11)
+            assert watching.stop() == 0
+        broker.thaw()
+    health = json.loads((out / "health.json").read_text())
+    assert (health["status"], health["mqtt"]["acknowledged"]) == ("offline", 10)
+    assert 0 < health["mqtt"]["waiting_bytes"] < 3000
 
 
 def test_a_broker_that_is_not_there_keeps_nothing_up(tiny_bundle: Path, folder: Path, out: Path) -> None:
