@@ -38,7 +38,8 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
         dest="sinks",
         action="append",
         default=[],
-        help="where records go besides, as often as wanted: jsonl:FILE, csv:FILE, or a sink of another package",
+        help="where records go besides, as often as wanted: jsonl:FILE, csv:FILE (FILE.partial until the end), or "
+        "another package's sink",
     )
 
 

@@ -24,20 +24,20 @@ from clipspect.sources.folder import folder
 SOURCE_PLUG_INS = "clipspect.sources"  # the entry points of other packages' sources
 
 Frames: TypeAlias = "Iterable[Item | FrameLike]"
-OpenSource: TypeAlias = Callable[[str], Frames]
+Skip: TypeAlias = "str | Path | None"
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)  # of two letters or more: a single one is a drive
 
 
-def _folder(source: str) -> Iterator[Item]:
-    return folder(source.partition(":")[2])
+def _folder(source: str, skip: Skip) -> Iterator[Item]:
+    return folder(source.partition(":")[2], skip=skip)
 
 
-def _refuse(kind: str, source: str) -> Frames:
+def _refuse(kind: str, source: str, skip: Skip) -> Frames:
     raise not_yet(source, kind)
 
 
-BUILT_IN_SOURCES: dict[str, OpenSource] = {  # beside image files, which need no scheme
+BUILT_IN_SOURCES: dict[str, Callable[[str, Skip], Frames]] = {  # beside image files, which need no scheme
     "folder": _folder,
     CAMERA: partial(_refuse, CAMERA),
     VIDEO: partial(_refuse, VIDEO),
@@ -65,7 +65,7 @@ class Sources:
             yield from _items(source, frames)
 
 
-def files(*sources: str | Path, skip: str | Path | None = None) -> Sources:
+def files(*sources: str | Path, skip: Skip = None) -> Sources:
     """Images, folders with their subfolders, and globs, each image once.
 
     In a folder only files with an image's suffix count, and nothing hidden; nor what lies in the folder `skip`.
@@ -79,19 +79,19 @@ def open_source(source: str) -> Sources:
     return open_sources([source])
 
 
-def open_sources(sources: Sequence[str], skip: str | Path | None = None) -> Sources:
+def open_sources(sources: Sequence[str], skip: Skip = None) -> Sources:
     """The same for several of any kinds, in their order; files as `files` takes them."""
     schemes = [_scheme_of(source) for source in sources]
     on_disk = _files_once([source for source, scheme in zip(sources, schemes) if scheme == FILES], skip)
     return Sources(
         tuple(
-            next(on_disk) if scheme == FILES else (source, _opened(source, scheme))
+            next(on_disk) if scheme == FILES else (source, _opened(source, scheme, skip))
             for source, scheme in zip(sources, schemes)
         )
     )
 
 
-def _files_once(sources: Iterable[str], skip: str | Path | None) -> Iterator[tuple[str, Files]]:
+def _files_once(sources: Iterable[str], skip: Skip) -> Iterator[tuple[str, Files]]:
     """Each image in the first of the sources that has it."""
     seen: set[Path] = set()
     for source in sources:
@@ -101,13 +101,13 @@ def _files_once(sources: Iterable[str], skip: str | Path | None) -> Iterator[tup
         seen.update(images)
 
 
-def _opened(source: str, scheme: str) -> Frames:
-    opener: OpenSource | None = load_plug_in(SOURCE_PLUG_INS, scheme) or BUILT_IN_SOURCES.get(scheme)
-    if opener is None:
+def _opened(source: str, scheme: str, skip: Skip) -> Frames:
+    plug_in: Callable[[str], Frames] | None = load_plug_in(SOURCE_PLUG_INS, scheme)
+    if plug_in is None and scheme not in BUILT_IN_SOURCES:
         there_are = ", ".join(sorted({*_USABLE, *plug_in_names(SOURCE_PLUG_INS)}))
         raise ClipspectError(f"{source}: there is no source {scheme!r}; there are: {there_are}")
     try:
-        frames = opener(source)
+        frames = BUILT_IN_SOURCES[scheme](source, skip) if plug_in is None else plug_in(source)
         if not isinstance(frames, Iterable):
             raise TypeError(f"expected an iterable of items, found {type(frames).__name__}")
     except ClipspectError:

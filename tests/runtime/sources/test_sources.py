@@ -106,6 +106,14 @@ def test_a_folder_that_grows_gives_each_file_once_and_again_when_it_is_overwritt
     assert list(items) == []
 
 
+def test_what_a_run_writes_into_a_folder_that_grows_is_not_inspected(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/overlay.png").write_bytes(grey_png(1))
+    (tmp_path / "part.png").write_bytes(grey_png(2))
+    os.utime(tmp_path / "out/overlay.png", (5, 5))  # the older of the two: it would come first
+    assert _name(iter(clipspect.sources.open_sources([f"folder:{tmp_path}"], skip=tmp_path / "out"))) == "part.png"
+
+
 def test_a_folder_that_has_gone_is_waited_for_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
