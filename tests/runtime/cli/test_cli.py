@@ -11,17 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from clipspect.base.errors import ImageError
 from clipspect.cli import main
-from clipspect.frame.image_files import natural_key
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
-from clipspect.sinks.overlays import OverlayNames
-from clipspect.sources.files import find_images
 from support import handmade
 from support.command_line import error_of, run
 
@@ -194,18 +188,6 @@ def test_wrong_usage_is_status_2(arguments: list[str], capsys: Capture) -> None:
     assert "usage: clipspect" in capsys.readouterr().err
 
 
-def test_globs_folders_and_files_together_count_each_image_once(image_folder: Path) -> None:
-    sources = [f"{image_folder}/*.png", str(image_folder), str(image_folder / "part9.png"), f"{image_folder}/m*"]
-    found = [path.relative_to(image_folder).as_posix() for path in find_images(sources)]
-    assert found == ["part9.png", "part10.png", "more/part9.png"]
-
-
-def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "part[1].png"
-    path.touch()
-    assert find_images([str(path)]) == [path]
-
-
 def test_a_file_name_that_is_no_text_is_inspected_and_written(
     tiny_bundle: Path, image_folder: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -215,34 +197,6 @@ def test_a_file_name_that_is_no_text_is_inspected_and_written(
         assert run("run", tiny_bundle, image_folder / name, *output) == 0
     assert json.loads((tmp_path / "out/results.jsonl").read_text())["item"]["name"] == str(image_folder / name)
     assert "part" in capsys.readouterr().out
-
-
-def test_hidden_files_and_other_files_of_a_folder_do_not_count(tmp_path: Path) -> None:
-    for name in ("a.txt", ".b.png", "c.PNG"):
-        (tmp_path / name).touch()
-    assert find_images([str(tmp_path)]) == [tmp_path / "c.PNG"]
-    (tmp_path / "c.PNG").unlink()
-    with pytest.raises(ImageError, match="no images here"):
-        find_images([str(tmp_path)])
-
-
-@given(st.permutations(["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]))
-def test_names_are_in_natural_order_however_they_came(names: list[str]) -> None:
-    assert sorted(names, key=natural_key) == ["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]
-
-
-@given(st.lists(st.text(max_size=8), max_size=8))
-def test_any_names_have_an_order(names: list[str]) -> None:
-    assert len(sorted(names, key=natural_key)) == len(names)
-
-
-@given(st.lists(st.text(st.sampled_from("aB_./"), min_size=1, max_size=6), min_size=1, max_size=12, unique=True))
-def test_overlays_never_share_a_name(names: list[str]) -> None:
-    paths = list(dict.fromkeys(Path("/d") / name.strip("/") / "x" for name in names))
-    overlays = OverlayNames()
-    found = [overlays.next(str(path)) for path in paths]
-    assert len({name.casefold() for name in found}) == len(paths)
-    assert all(name and "/" not in name for name in found)
 
 
 # --- info ------------------------------------------------------------------------------------------------------------

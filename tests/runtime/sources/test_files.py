@@ -1,0 +1,44 @@
+"""Images, folders and globs: which files count, and in what order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipspect.base.errors import ImageError
+from clipspect.frame.image_files import natural_key
+from clipspect.sources.files import find_images
+
+
+def test_globs_folders_and_files_together_count_each_image_once(image_folder: Path) -> None:
+    sources = [f"{image_folder}/*.png", str(image_folder), str(image_folder / "part9.png"), f"{image_folder}/m*"]
+    found = [path.relative_to(image_folder).as_posix() for path in find_images(sources)]
+    assert found == ["part9.png", "part10.png", "more/part9.png"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "part[1].png"
+    path.touch()
+    assert find_images([str(path)]) == [path]
+
+
+def test_hidden_files_and_other_files_of_a_folder_do_not_count(tmp_path: Path) -> None:
+    for name in ("a.txt", ".b.png", "c.PNG"):
+        (tmp_path / name).touch()
+    assert find_images([str(tmp_path)]) == [tmp_path / "c.PNG"]
+    (tmp_path / "c.PNG").unlink()
+    with pytest.raises(ImageError, match="no images here"):
+        find_images([str(tmp_path)])
+
+
+@given(st.permutations(["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]))
+def test_names_are_in_natural_order_however_they_came(names: list[str]) -> None:
+    assert sorted(names, key=natural_key) == ["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]
+
+
+@given(st.lists(st.text(max_size=8), max_size=8))
+def test_any_names_have_an_order(names: list[str]) -> None:
+    assert len(sorted(names, key=natural_key)) == len(names)
