@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 TRAIN := OMP_WAIT_POLICY=passive ../$(BIN)/python -m demo.train --work ../work/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint types tests compat
+.PHONY: help demo test test-slow test-all lint types tests compat arm
 .PHONY: bench bench-methods bench-gpu bench-export cost demo-model cpp fuzz-cpp clean
 
 help:  ## list the verbs
@@ -39,6 +39,9 @@ test-all: test test-slow  ## both
 
 compat: $(VENV)/$(STAMP)  ## the built wheel with the lowest and the newest dependencies, Python 3.10 to 3.13 (ARGS=--strict)
 	PYTHONPATH=tests $(BIN)/python tests/install/compat.py $(ARGS)
+
+arm: $(VENV)/$(STAMP)  ## the runtime and the C++ example on emulated aarch64 (root, an hour the first time; ARGS=--help)
+	PYTHONPATH=tests $(BIN)/python tests/install/arm.py $(ARGS)
 
 bench: $(VENV)/$(STAMP)  ## the demo bundle in every engine and precision: times, accuracy; writes work/bench/report.md and .png
 	mkdir -p work/bench
