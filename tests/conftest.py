@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import importlib.util
+import platform
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from clipspect.bundle.bundle import Bundle
 from support import handmade
 
 # A shell that starts us in the background has interrupts ignored, and the programs under test would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests skip where a machine cannot have these; where it can, a missing one must not turn them off in silence.
+ENGINES = ["onnxruntime", "openvino"]
+if sys.platform == "linux" and platform.machine() == "x86_64":
+    ENGINES += ["cuda", "tensorrt_rtx"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    missing = [name for name in ENGINES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise pytest.UsageError(f"no {', '.join(missing)} here, which the tests need: pip install --editable '.[dev]'")
+
 
 @pytest.fixture
 def tiny_bundle(tmp_path: Path) -> Path:
-    return handmade.write_bundle(tmp_path / "tiny.bundle")
+    """A bundle that opens: what a test then spoils is the only thing that is wrong with it."""
+    root = handmade.write_bundle(tmp_path / "tiny.bundle")
+    Bundle.open(root)
+    return root
 
 
 @pytest.fixture
 def full_bundle(tmp_path: Path) -> Path:
     """With a few-shot graph, a text encoder and check images."""
-    return handmade.write_full_bundle(tmp_path / "full.bundle")
+    root = handmade.write_full_bundle(tmp_path / "full.bundle")
+    Bundle.open(root)
+    return root
 
 
 @pytest.fixture

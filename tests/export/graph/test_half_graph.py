@@ -62,7 +62,9 @@ def test_inputs_outputs_and_flops_are_those_of_the_fp32_graph(
     half_bundle: Bundle, winclip_bundle: Callable[[tuple[int, ...]], Bundle]
 ) -> None:
     exact = winclip_bundle((2, 3))
-    for half, full in zip(half_bundle.manifest.graphs.values(), exact.manifest.graphs.values()):
+    assert half_bundle.manifest.graphs.keys() == exact.manifest.graphs.keys() == {"words", "both"}
+    for role, half in half_bundle.manifest.graphs.items():
+        full = exact.manifest.graphs[role]
         assert (half.inputs, half.outputs, half.flops) == (full.inputs, full.outputs, full.flops)
 
 

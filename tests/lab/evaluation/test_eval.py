@@ -10,6 +10,7 @@ from PIL import Image
 
 import clipspect
 from clipspect.inspection.maps import to_source_size
+from clipspect_lab.evaluation.datasets import open_dataset
 from clipspect_lab.evaluation.metrics import auroc, average_precision
 from clipspect_lab.evaluation.pixels import pixel_figures
 from support import drawn_datasets
@@ -77,4 +78,9 @@ def test_the_demo_bundle_is_evaluated(tmp_path: Path, capsys: Capture) -> None:
     found = evaluated(capsys, "demo", root, "--layout", "mvtec")
     assert (found["method"], found["classes"][0]["good"], found["classes"][0]["defective"]) == ("winclip", 1, 2)
     assert found["classes"][0]["pixels"] == 3 * 240 * 240
-    assert all(0 <= value <= 1 for value in found["mean"].values())
+    (item,) = open_dataset(root, "mvtec")
+    with clipspect.load("demo") as inspector:
+        scores = [inspector.inspect(sample.path).score for sample in item.test]
+    labels = [sample.defect is not None for sample in item.test]
+    assert found["mean"]["image_auroc"] == pytest.approx(auroc(labels, scores))
+    assert found["mean"]["image_ap"] == pytest.approx(average_precision(labels, scores))
