@@ -17,6 +17,7 @@ from support import handmade
 # A shell that starts us in the background has interrupts ignored, and the programs under test would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+CPP = Path(__file__).parent / "runtime" / "cpp"
 # Tests skip where a machine cannot have these; where it can, a missing one must not turn them off in silence.
 ENGINES = ["onnxruntime", "openvino"]
 if sys.platform == "linux" and platform.machine() == "x86_64":
@@ -27,6 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
     missing = [name for name in ENGINES if importlib.util.find_spec(name) is None]
     if missing:
         raise pytest.UsageError(f"no {', '.join(missing)} here, which the tests need: pip install --editable '.[dev]'")
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not asked for are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The C++ programs are built with sanitizers, which takes minutes."""
+    for item in items:
+        if item.path.is_relative_to(CPP):
+            item.add_marker("slow")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from seeded.weights import write_weights
 from support import golden_dense
 from support.exports import demo_command
 from support.golden_clip import document, weights, write_config
+from support.shared import made_once
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +49,15 @@ def winclip_bundle(
 
     @cache
     def exported(scales: tuple[int, ...]) -> Bundle:
-        out = tmp_path_factory.mktemp("bundles") / "metal nut.bundle"
         source: dict[str, Any] = {"backbone": files[0], "weights": files[1], "objects": ["metal nut"]}
-        export_bundle("winclip", out, **source, scales=scales, few_shot=True)
-        return Bundle.open(out)
+        name = f"winclip {''.join(map(str, scales))}.bundle"
+        return Bundle.open(
+            made_once(
+                tmp_path_factory,
+                name,
+                lambda out: export_bundle("winclip", out, **source, scales=scales, few_shot=True),
+            )
+        )
 
     return exported
 
@@ -92,15 +98,19 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> golden_dense.Files:
 @pytest.fixture(scope="session")
 def aprilgan_bundle(sources: golden_dense.Files, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The golden APRIL-GAN from the command line, few-shot graph included."""
-    out = tmp_path_factory.mktemp("bundles") / "metal nut.bundle"
-    command = golden_dense.command("aprilgan", sources["aprilgan"], out)
-    assert main([*command, "--object", "metal nut", "--few-shot"]) == 0
-    return Bundle.open(out)
+
+    def export(out: Path) -> None:
+        command = golden_dense.command("aprilgan", sources["aprilgan"], out)
+        assert main([*command, "--object", "metal nut", "--few-shot"]) == 0
+
+    return Bundle.open(made_once(tmp_path_factory, "aprilgan.bundle", export))
 
 
 @pytest.fixture(scope="session")
 def int8_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The demo model from the command line with an int8 copy, few-shot graphs included."""
-    out = tmp_path_factory.mktemp("bundles") / "demo int8.bundle"
-    assert main([*demo_command(out), "--int8", "--few-shot"]) == 0
-    return Bundle.open(out)
+
+    def export(out: Path) -> None:
+        assert main([*demo_command(out), "--int8", "--few-shot"]) == 0
+
+    return Bundle.open(made_once(tmp_path_factory, "demo int8.bundle", export))

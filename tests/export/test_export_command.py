@@ -128,6 +128,7 @@ def test_the_command_lines_help_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
     source = write_seeded(tmp_path / "seeded.safetensors", "winclip")
     out = tmp_path / "pipe fryum.bundle"

@@ -39,6 +39,7 @@ def test_a_data_set_that_is_there_is_not_drawn_again(tmp_path: Path) -> None:
     assert not any((tmp_path / "set").iterdir())
 
 
+@pytest.mark.slow
 def test_textiles_are_a_plain_folder_and_the_demo_model_scores_them(tmp_path: Path) -> None:
     (item,) = open_dataset(write_textiles(tmp_path / "local", "local", 3), "folder")
     assert (len(item.test), item.masks) == (6, False)

@@ -49,6 +49,7 @@ def test_all_that_is_committed_for_the_demo_is_at_most_20_megabytes() -> None:
     assert sum(path.stat().st_size for path in committed if path.is_file()) <= COMMITTED_BYTES
 
 
+@pytest.mark.slow
 def test_the_demo_model_keeps_its_promise_on_held_out_families_and_kinds() -> None:
     mean = figures("demo", each=2)[-1]
     assert mean.image_auroc is not None

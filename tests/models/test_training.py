@@ -123,7 +123,12 @@ def test_the_rate_rises_to_its_peak_and_ends_near_nothing(plan: Round) -> None:
 
 
 def test_no_round_trains_on_or_validates_with_what_is_held_out() -> None:
+    assert ROUNDS
+    assert surfaces.HELD_OUT
+    assert defects.HELD_OUT
     for plan in ROUNDS:
+        assert plan.families
+        assert plan.kinds
         assert not set(plan.families) & set(surfaces.HELD_OUT)
         assert not set(plan.kinds) & set(defects.HELD_OUT)
         assert not {draw.__name__ for draw in plan.families.values()} & set(surfaces.HELD_OUT)
@@ -143,6 +148,7 @@ def test_the_learning_curve_counts_a_step_taken_twice_once_and_goes_on_through_t
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_finished_weights_are_measured_beside_each_other(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +162,7 @@ def test_finished_weights_are_measured_beside_each_other(
     assert 0.5 < float(lines[3].split()[-1]) <= 1
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_was_interrupted_and_writes_weights_that_the_exporter_reads(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

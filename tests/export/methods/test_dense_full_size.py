@@ -13,7 +13,7 @@ from seeded.published import write_checkpoint, write_seeded
 from support.precision_cases import halved
 from support.rtx import require_built
 
-pytestmark = pytest.mark.slow  # minutes and 6 GB for each method: make test-all
+pytestmark = pytest.mark.slow  # minutes and 6 GB for each method
 
 BYTES = 12e9  # of one export
 FLOPS = {"anomalyclip": 1.19e12, "aprilgan": 1.03e12}

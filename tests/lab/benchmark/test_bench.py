@@ -125,6 +125,7 @@ def test_of_weights_that_are_not_the_demos_the_shipped_pictures_say_nothing(repo
     assert [row.accuracy for row in report.rows] == [None]
 
 
+@pytest.mark.slow
 def test_the_demos_accuracy_is_by_its_pictures_and_the_engine_that_is_measured() -> None:
     with clipspect.load("demo", backend=ENGINE) as inspector:
         assert has_accuracy(inspector.bundle)
