@@ -32,6 +32,7 @@ from clipspect.frame.spec import ImageSpec
 
 MANIFEST, MANIFEST_DIGEST = "bundle.json", "bundle.json.sha256"
 RECIPES = "recipes"  # the folder of files that prove themselves, and change on the box
+PRECISIONS = "precisions"  # the folder of what was measured on the box
 SCHEMA_VERSION = 2
 ROLES = (WORDS, BOTH)
 ONNX_SUFFIX = ".onnx"
@@ -153,7 +154,7 @@ def write_manifest(root: Path, manifest: Manifest) -> Manifest:
     files = {
         name: FileEntry(sha256_of(path), path.stat().st_size)
         for name, path in paths.items()
-        if name not in own and not name.startswith(f"{RECIPES}/")
+        if name not in own and not name.startswith((f"{RECIPES}/", f"{PRECISIONS}/"))
     }
     manifest = dataclasses.replace(manifest, files=files)
     write_document(root, manifest.document())

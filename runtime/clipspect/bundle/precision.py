@@ -1,4 +1,4 @@
-"""A bundle's graph in an engine, in the precision that is asked for, unless its record speaks against it."""
+"""A bundle's graph in an engine, in the precision that is asked for, if a record says that it may be taken."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.precision_record import PrecisionRecord
+from clipspect.bundle.local_records import local_record
+from clipspect.bundle.precision_record import LIMITS, PrecisionRecord
 from clipspect.engines import Backend, Tensors, open_backend
+from clipspect.engines.engine import registry
 from clipspect.engines.graph import INT8, Graph
 
 
@@ -22,28 +24,56 @@ def open_graph(
 ) -> Backend:
     """Load a graph of the bundle into the named engine, or into the fastest; arguments as `open_backend` takes them.
 
-    For `precision="int8"` that is the bundle's int8 copy. An engine whose record of the precision says that it loses
-    too much is not taken, but with `force_precision`. Raises BackendError.
+    For `precision="int8"` that is the bundle's int8 copy. An engine computes in another precision than the bundle's
+    only if a record, of the export or of this box, says that it loses little, or with `force_precision`. Raises
+    BackendError.
     """
     wanted = options.get("precision") or bundle.manifest.precision
     file, computes_in = graph.file, bundle.manifest.precision
     if wanted == INT8:
         file, computes_in = _int8_file(bundle, graph), INT8
-    refused = {
-        record.engine: _refusal(record)
-        for record in bundle.manifest.precisions
-        if record.name == wanted and record.refused and not force_precision
-    }
+    refused = {} if force_precision else _refused(bundle, wanted)
     path = bundle.path / file
-    return open_backend(
+    opened = open_backend(
         backend, path, graph=graph, graph_precision=computes_in, probe=probe, refused=refused, **options
     )
+    if not force_precision and (fault := _unproved(bundle, opened)):
+        opened.close()
+        raise BackendError(fault)
+    return opened
 
 
 def record_of(bundle: Bundle, engine: Backend) -> PrecisionRecord | None:
-    """What the bundle says of the precision that the engine computes in; of fp16, what its emulation showed."""
-    found = [record for record in bundle.manifest.precisions if record.name == engine.precision]
-    return next((record for record in found if record.engine == engine.name), found[0] if found else None)
+    """What is known of the precision that the engine computes in; of fp16, what its emulation showed at export."""
+    if (own := _known(bundle, engine.name, engine.precision)) is not None:
+        return own
+    return next((record for record in bundle.manifest.precisions if record.name == engine.precision), None)
+
+
+def _known(bundle: Bundle, engine: str, precision: str, device: str | None = None) -> PrecisionRecord | None:
+    """The record of an engine: this box's, if it is of that device, before the bundle's."""
+    kept = local_record(bundle, engine, precision)
+    if kept is not None and device in (None, kept.device):
+        return kept.record
+    found = (record for record in bundle.manifest.precisions if (record.engine, record.name) == (engine, precision))
+    return next(found, None)
+
+
+def _refused(bundle: Bundle, precision: str) -> dict[str, str]:
+    """Engines that may not be taken, by what their records say, and why."""
+    known = ((engine.name, _known(bundle, engine.name, precision)) for engine in registry())
+    return {name: _refusal(record) for name, record in known if record is not None and record.refused}
+
+
+def _unproved(bundle: Bundle, engine: Backend) -> str:
+    """Why an engine may not be used after all, now that its device and precision are known; empty where it may."""
+    precision = engine.precision
+    if precision not in LIMITS or precision == bundle.manifest.precision:
+        return ""
+    record = _known(bundle, engine.name, precision, engine.device)
+    if record is None:
+        record = PrecisionRecord(precision, engine.name, passed=None, detail="the bundle has no record of it")
+    return _refusal(record) if record.refused else ""
 
 
 def _int8_file(bundle: Bundle, graph: Graph) -> str:
@@ -57,12 +87,11 @@ def _int8_file(bundle: Bundle, graph: Graph) -> str:
 
 
 def _refusal(record: PrecisionRecord) -> str:
+    where = f"precision {record.name} in {record.engine}"
     if record.passed is None:
         return (
-            f"precision {record.name} in {record.engine} was not measured when this bundle was exported "
-            f"({record.detail}): take fp32, or force it with --force-precision"
+            f"{where} was not measured for this bundle ({record.detail}): measure it on this box with clipspect verify "
+            f"--backend {record.engine} --precision {record.name} --record, take fp32, or force it with "
+            "--force-precision"
         )
-    return (
-        f"precision {record.name} in {record.engine} did not pass when this bundle was exported ({record.detail}): "
-        "take fp32, or force it with --force-precision"
-    )
+    return f"{where} did not pass ({record.detail}): take fp32, or force it with --force-precision"

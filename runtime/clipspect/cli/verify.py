@@ -31,17 +31,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=number,
         help="largest difference that passes (default: ten times the export's: another engine sums in another order)",
     )
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="keep beside the bundle what --precision was found to cost: this box then takes it, or refuses it",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.inspection.verify import verify
+    from clipspect.bundle.bundle import Bundle
+    from clipspect.inspection.verify import record_precision, verify
 
-    result = verify(args.bundle, args.backend, tolerance=args.tolerance, **engine_options(args))
+    bundle = Bundle.open(args.bundle)
+    result = verify(bundle, args.backend, tolerance=args.tolerance, **engine_options(args))
     print(json.dumps(_document(result), indent=2) if args.json else _page(result))
     if not result.passed:
         sys.stdout.flush()
         print(f"clipspect: {result.verdict}", file=sys.stderr)
+    if args.record:
+        record = record_precision(bundle, result)
+        print(f"clipspect: recorded: {record.words}", file=sys.stderr)
+        return 0 if record.passed else 1
     return 0 if result.passed else 1
 
 

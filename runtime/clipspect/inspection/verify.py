@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from clipspect.base.errors import BackendError, BundleError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.local_records import write_local_record
 from clipspect.bundle.manifest import Parity
 from clipspect.bundle.precision import open_graph, record_of
+from clipspect.bundle.precision_record import LIMITS, PrecisionRecord, judge_precision
 from clipspect.engines import Backend
 from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, SCORE, TEXT_FEATURES, WORDS, Graph
 from clipspect.recipes.galleries import MAP_LIMITS, GalleryMaker, blank_references
@@ -93,7 +95,8 @@ def verify(
     The few-shot graph's galleries are made of the check's reference by this engine, as recipes on this box are.
     `tolerance` is of all differences; the default is ALLOWANCE times that of each graph's export, and in a precision
     for which the bundle has a record that of the record. `backend` and
-    `options` are those of `clipspect.load`. Raises BundleError for a bundle without check images, BackendError.
+    `options` are those of `clipspect.load`; a precision is opened whatever its record says, for it is measured here.
+    Raises BundleError for a bundle without check images, BackendError.
     """
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     manifest, check = opened.manifest, _read_check(opened)
@@ -115,6 +118,28 @@ def verify(
             expected = {**check, **{name: check[FEW_SHOT_PREFIX + name] for name in (SCORE, ANOMALY_MAP)}}
             comparisons.append(_compare(FEW_SHOT, engine, given, expected, allowed))
     return Verification(*ran, tuple(comparisons))
+
+
+def record_precision(bundle: Bundle, found: Verification) -> PrecisionRecord:
+    """Judge what was found of a precision as the exporter's gate does, and keep the record beside the bundle.
+
+    From then on this box takes the precision, or refuses it. Raises BackendError for a precision that needs no record,
+    ClipspectError where the record cannot be written.
+    """
+    if found.precision not in LIMITS or found.precision == bundle.manifest.precision:
+        raise BackendError(
+            f"precision {found.precision} in {found.backend} needs no record: leave --record out, or add --precision"
+        )
+    ranks = [comparison.rank_correlation for comparison in found.comparisons]
+    record = judge_precision(
+        found.precision,
+        found.backend,
+        score=max(comparison.score for comparison in found.comparisons),
+        anomaly_map=max(comparison.anomaly_map for comparison in found.comparisons),
+        rank_correlation=min((value for value in ranks if value is not None), default=None),
+    )
+    write_local_record(bundle, found.device, record)
+    return record
 
 
 def _allowed(bundle: Bundle, engine: Backend, parity: Parity) -> float:
@@ -172,7 +197,7 @@ def _read_check(bundle: Bundle) -> Tensors:
 def _engine(bundle: Bundle, graph: Graph, given: Tensors, backend: str | None, options: dict[str, Any]) -> Backend:
     image = bundle.manifest.image
     probe = {IMAGE: np.zeros((1, image.height, image.width, 3), np.uint8), **given}
-    return open_graph(bundle, graph, backend, probe=probe, **options)
+    return open_graph(bundle, graph, backend, probe=probe, **{**options, "force_precision": True})
 
 
 def _compare(graph: str, engine: Backend, given: Tensors, check: Tensors, tolerance: float) -> Comparison:

@@ -1,0 +1,88 @@
+"""Records of precisions that were measured on this box, beside the manifest, which was hashed at export.
+
+A record holds for one bundle, engine, its version, device and kind of processor; where one of them is another, it says
+nothing. What it says goes before what the bundle's own record says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from clipspect.base.document import MismatchError, from_json
+from clipspect.base.errors import BackendError
+from clipspect.base.files import atomic_file
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import PRECISIONS
+from clipspect.bundle.precision_record import PrecisionRecord
+from clipspect.engines.engine import registry
+from clipspect.host.system import read_cpu
+
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class LocalRecord:
+    """`precisions/ENGINE-PRECISION.json`: what was measured, and where that holds."""
+
+    schema_version: int
+    bundle: str  # SHA-256 of its bundle.json
+    engine_version: str
+    device: str
+    architecture: str
+    processor: str  # its model
+    features: tuple[str, ...]  # of the processor
+    record: PrecisionRecord
+
+
+def write_local_record(bundle: Bundle, device: str, record: PrecisionRecord) -> Path:
+    """Keep a record in the bundle's folder. Raises ClipspectError where that cannot be written."""
+    cpu = read_cpu()
+    kept = LocalRecord(
+        _SCHEMA_VERSION,
+        bundle.digest,
+        _version(record.engine),
+        device,
+        cpu.architecture,
+        cpu.model,
+        cpu.features,
+        record,
+    )
+    path = bundle.path / PRECISIONS / f"{record.engine}-{record.name}.json"
+    with atomic_file(path) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(dataclasses.asdict(kept)), indent=2) + b"\n")
+    return path
+
+
+def local_record(bundle: Bundle, engine: str, precision: str) -> LocalRecord | None:
+    """What was measured here, where it still holds. Raises BackendError for a file that is damaged."""
+    path = bundle.path / PRECISIONS / f"{engine}-{precision}.json"
+    if not path.exists():
+        return None
+    try:
+        kept = from_json(LocalRecord, path.read_bytes(), path.name)
+    except (MismatchError, OSError) as error:
+        raise BackendError(f"{path}: {error}: remove it, or measure again with clipspect verify --record") from error
+    cpu = read_cpu()
+    here = (_SCHEMA_VERSION, bundle.digest, _version(engine), cpu.architecture, cpu.model, cpu.features)
+    there = (
+        kept.schema_version,
+        kept.bundle,
+        kept.engine_version,
+        kept.architecture,
+        kept.processor,
+        kept.features,
+    )
+    same = here == there and (kept.record.engine, kept.record.name) == (engine, precision)
+    return kept if same else None
+
+
+def _version(name: str) -> str:
+    for engine in registry():
+        if engine.name == name and engine.installed:
+            return str(getattr(importlib.import_module(engine.package), "__version__", ""))
+    return ""
