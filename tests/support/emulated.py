@@ -15,7 +15,7 @@ from pathlib import Path
 from support.installed import CommandError, call
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
-PACKAGES = ("python3", "cmake", "g++", "make", "libpng-dev", "ca-certificates")
+PACKAGES = ("python3", "cmake", "g++", "make", "libpng-dev", "libssl-dev", "nlohmann-json3-dev", "ca-certificates")
 SITE = "/opt/site"  # where Python packages lie; nothing of the userland's own Python is touched
 _CORTEX_A78AE = "0x00000000410fd421"  # the main ID register of an Orin's cores
 # In a mount namespace of its own, so that nothing stays mounted when the command ends, however it ends.
