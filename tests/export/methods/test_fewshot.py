@@ -196,13 +196,14 @@ def stored(path: Path) -> set[tuple[int, int]]:
 def test_only_what_is_needed_is_computed_besides_the_zero_shot_graph(case: Case) -> None:
     config, manifest = case.clip.config, case.bundle.manifest
     width, mlp, dim, patches = config.vision.width, config.vision.mlp_width, config.embed_dim, config.grid**2
+    upsampling = 2 * config.image_size * config.grid * (config.grid + config.image_size)  # of one more map
     if case.key:
         token = 2 * (2 * width * width + 2 * width * mlp)  # query, output projection and MLP
         last = patches * (token + 4 * (patches + 1) * width)  # the patches' rows in the last block
         means = sum(2 * config.grid * side * (side + config.grid) for side in case.sides)
-        more = last + 2 * (patches * width + sum(side**2 for side in case.sides) * dim) + means
+        more = last + 2 * (patches * width + sum(side**2 for side in case.sides) * dim) + means + upsampling
     else:
-        more = 4 * 2 * patches * width + 2 * config.image_size * config.grid * (config.grid + config.image_size)
+        more = 4 * 2 * patches * width + upsampling
     assert case.few_shot.flops == manifest.graphs["words"].flops + more  # with one row in each gallery
 
 

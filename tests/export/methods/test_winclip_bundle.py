@@ -146,7 +146,6 @@ def test_the_manifest_records_what_was_made(golden_bundle: GoldenBundle) -> None
         "fewshot.onnx",
         "model.onnx",
         "model.onnx.data",
-        "recipes/metal nut.safetensors",
     }
 
 
