@@ -43,7 +43,7 @@ def all_options() -> dict[str, dict[str, Option]]:
 
 
 def read_options(method: Method, given: Mapping[str, Any], objects: Sequence[str] = (DEFAULT_OBJECT,)) -> Any:
-    """The method's options from keywords; None is the default, and so is what the method does not have.
+    """The method's options from keywords; None is the default.
 
     Raises ExportError for an option that the method does not have, a value of another type, a missing checkpoint, and
     names of objects that the method does not read.
@@ -56,7 +56,7 @@ def read_options(method: Method, given: Mapping[str, Any], objects: Sequence[str
                 values[name] = _fit(method, own[name], value)
         elif name not in everywhere:
             raise ExportError(f"no method has an option {name!r}; {method.name} has: {', '.join(own)}")
-        elif value is not None and all(value != option.default for option in everywhere[name].values()):
+        elif value is not None:
             raise ExportError(f"{method.name} {_why_not(method, name)}: leave --{name.replace('_', '-')} out")
     options = method.options(**values)
     if method.checkpoint_section is not None and options.checkpoint is None:

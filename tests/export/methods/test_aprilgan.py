@@ -57,11 +57,13 @@ def test_graph_and_eager_agree_for_any_references(images: int, references: int, 
     model = FewShotAprilGan(clip.visual, clip.config, small_stages())
     with torch.inference_mode():
         blank = [torch.zeros(1, width) for width in galleries(clip.config).values()]
-        remembered = [rows.flatten(0, 1) for rows in model(photos, text, map_limits, *blank)[2:]]
-        score, anomaly_map, *rows = model(pixels, text, map_limits, *remembered)
+        remembered = [rows.flatten(0, 1) for rows in model(photos, text, map_limits, *blank)[2:-2]]
+        score, anomaly_map, *rows, words_score, words_map = model(pixels, text, map_limits, *remembered)
+        words_alone = AprilGan(clip.visual, clip.config, small_stages())(pixels, text)
     reference = FewShotAprilGanReference(clip.visual, clip.config, small_stages())
     expected = reference(pixels, photos, text, map_limits)
     torch.testing.assert_close((score, anomaly_map, rows), expected, atol=2e-4, rtol=0)
+    torch.testing.assert_close((words_score, words_map), words_alone)
 
 
 def test_a_tower_of_another_depth_is_refused() -> None:

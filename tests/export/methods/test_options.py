@@ -33,8 +33,8 @@ def command_help(parser: argparse.ArgumentParser) -> str:
     return formatter.format_help()
 
 
-def test_none_and_what_other_methods_do_by_themselves_are_the_methods_own_default() -> None:
-    options = read_options(read_method("winclip"), {"scales": None, "layers": (24,), "sigma": None, "checkpoint": None})
+def test_none_is_the_methods_own_default() -> None:
+    options = read_options(read_method("winclip"), {"scales": None, "layers": None, "sigma": None, "checkpoint": None})
     assert options == WinClipOptions()
     assert options.scales == SCALES
 
@@ -43,6 +43,7 @@ def test_none_and_what_other_methods_do_by_themselves_are_the_methods_own_defaul
     ("method", "given", "message"),
     [
         ("winclip", {"layers": [6]}, "winclip has no layers: leave --layers out"),
+        ("aprilgan", {"layers": (24,)}, "aprilgan has no layers: leave --layers out"),  # another method's default
         ("winclip", {"checkpoint": "x.pth"}, "winclip has no checkpoint: leave --checkpoint out"),
         ("anomalyclip", {"checkpoint": "x.pth", "multi_crop": True}, "has no multi_crop: leave --multi-crop out"),
         ("anomalyclip", {}, "anomalyclip needs the trained file of its official code: add --checkpoint FILE"),
@@ -61,10 +62,8 @@ def test_an_option_that_the_method_does_not_have_or_of_another_type_is_refused(
 
 
 def test_lists_and_whole_numbers_become_what_the_options_hold() -> None:
-    options = read_options(
-        read_method("anomalyclip"),
-        {"layers": [6, 24], "sigma": 2, "checkpoint": "epoch_15.pth", "prompt_fusion": "mean"},
-    )
+    given = {"layers": [6, 24], "sigma": 2, "checkpoint": "epoch_15.pth"}
+    options = read_options(read_method("anomalyclip"), given)
     assert (options.layers, options.sigma) == ((6, 24), 2.0)
 
 

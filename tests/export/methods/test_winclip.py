@@ -71,10 +71,12 @@ def test_packed_and_eager_agree_for_any_references(scales: list[int], images: in
     model = FewShotWinClip(clip.visual, clip.config, scales)
     with torch.inference_mode():
         blank = [torch.zeros(1, width) for width in galleries(clip.config, scales).values()]
-        remembered = [rows.flatten(0, 1) for rows in model(photos, text, *blank)[2:]]
-        score, anomaly_map, *rows = model(pixels, text, *remembered)
+        remembered = [rows.flatten(0, 1) for rows in model(photos, text, *blank)[2:-2]]
+        score, anomaly_map, *rows, words_score, words_map = model(pixels, text, *remembered)
+        words_alone = WinClip(clip.visual, clip.config, scales)(pixels, text)
     expected = FewShotWinClipReference(clip.visual, clip.config, scales)(pixels, photos, text)
     torch.testing.assert_close((score, anomaly_map, rows), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close((words_score, words_map), words_alone)
 
 
 def test_a_state_has_the_cosine_of_its_closest_prompt() -> None:

@@ -71,8 +71,12 @@ def test_words_on_the_box_give_winclips_reference_and_the_exporters_features(bun
 def test_words_on_the_box_give_aprilgans_reference(tmp_path: Path) -> None:
     clip = golden_clip("aprilgan")
     root = handmade.write_bundle(tmp_path / "april.bundle")
+    made = handmade.make_manifest()
+    words = made.graphs["words"]
+    features = dataclasses.replace(words.inputs["text_features"], shape=(2, "P", clip.config.embed_dim))
     manifest = dataclasses.replace(
-        handmade.make_manifest(),
+        made,
+        graphs={"words": dataclasses.replace(words, inputs={**words.inputs, "text_features": features})},
         text=TextSpec(clip.config.embed_dim, ensemble="aprilgan", mean="unit embeddings"),
         text_encoder=write_text_encoder(clip, root),
     )
@@ -102,16 +106,16 @@ def test_embeddings_are_torchs_for_prompts_of_any_length_in_any_number(bundle: B
     prompts = [" ".join(["nut"] * (1 + index % 75)) for index in range(2 * PROMPTS_AT_ONCE + 1)]
     progress = []
     with TextEncoder.open(bundle) as encoder:
-        found = encoder.embed(prompts, lambda done, total: progress.append((done, total)))
+        found = encoder.embed(prompts, lambda *told: progress.append(told))
         assert encoder.embed([]).shape == (0, 64)
         with pytest.raises(RecipeError, match="has 78 tokens, the text encoder reads 77"):
             encoder.embed(["nut " * 76])
     np.testing.assert_allclose(found, embed_prompts(prompts, clip), atol=1e-5)
     assert found.dtype == np.float32
     assert progress == [
-        (PROMPTS_AT_ONCE, len(prompts)),
-        (2 * PROMPTS_AT_ONCE, len(prompts)),
-        (len(prompts), len(prompts)),
+        ("prompts", PROMPTS_AT_ONCE, len(prompts)),
+        ("prompts", 2 * PROMPTS_AT_ONCE, len(prompts)),
+        ("prompts", len(prompts), len(prompts)),
     ]
 
 

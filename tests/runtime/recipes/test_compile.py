@@ -214,7 +214,9 @@ def test_a_damaged_engine_is_refused_with_the_command_and_built_again_by_it(
 
 def test_an_engine_of_a_bundle_that_was_exported_again_is_stale(tiny_bundle: Path, cache: Path) -> None:
     assert run("compile", tiny_bundle, *RTX) == 0
-    (tiny_bundle / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM) + b"\x3a\x00")
+    (tiny_bundle / "model.onnx").write_bytes(
+        handmade_graphs.brightness(handmade.SIDE, handmade.DIM) + b"\x32\x01x"
+    )  # a description
     handmade.rewritten(tiny_bundle)
     command = f"clipspect compile {tiny_bundle} --backend tensorrt --package tensorrt_rtx"
     with pytest.raises(BackendError, match=rf"does not fit: model.onnx is another file .*: {command}$"):
