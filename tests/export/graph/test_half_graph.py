@@ -25,6 +25,7 @@ from clipspect_export.graph.graph_check import check_graph
 from clipspect_export.graph.half_graph import emulated, halve
 from support.precision_cases import halved, linear_graph
 from support.rtx import require_built, require_parsed
+from support.shared import made_once
 
 HALF, FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
 
@@ -32,10 +33,12 @@ HALF, FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
 @pytest.fixture(scope="module")
 def half_bundle(files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The golden WinCLIP from the command line in fp16, few-shot graph included."""
-    out = tmp_path_factory.mktemp("half") / "metal nut.bundle"
-    command = ["export", "winclip", "--out", str(out), "--backbone", str(files[0]), "--weights", str(files[1])]
-    assert main([*command, "--object", "metal nut", "--few-shot", "--precision", "fp16"]) == 0
-    return Bundle.open(out)
+
+    def export(out: Path) -> None:
+        command = ["export", "winclip", "--out", str(out), "--backbone", str(files[0]), "--weights", str(files[1])]
+        assert main([*command, "--object", "metal nut", "--few-shot", "--precision", "fp16"]) == 0
+
+    return Bundle.open(made_once(tmp_path_factory, "winclip fp16.bundle", export))
 
 
 def outputs_by_type(path: Path) -> dict[str, Counter[int]]:
@@ -95,6 +98,7 @@ def test_tensorrt_builds_the_zero_shot_and_the_few_shot_graph(half_bundle: Bundl
         require_built(half_bundle.path / graph.file, graph)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["model.onnx", "fewshot.onnx"])
 def test_a_dense_methods_graph_in_fp16_is_parsed_and_answers_like_in_fp32(
     aprilgan_bundle: Bundle, file: str, tmp_path: Path

@@ -25,6 +25,7 @@ from clipspect_export.towers.config import ClipConfig, read_backbone
 from seeded.published import CRANE
 from support.golden_dense import LINEAR, PROMPTS, Files, command, golden, golden_clip, golden_stages
 from support.rtx import require_parsed
+from support.shared import made_once
 
 GFLOP = 1e9
 DYNAMIC = {"image": {0: "N"}, "text_features": {1: "P"}}
@@ -38,7 +39,12 @@ CASES = {  # method, key of the golden map, options of the command line
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+SLOW = ("anomalyclip-24-raw", "anomalyclip-four")  # each option is in one of the others, too
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CASES]
+)
 def case(
     request: pytest.FixtureRequest, sources: Files, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, str, Bundle]:
@@ -47,9 +53,11 @@ def case(
     if method == "aprilgan":
         bundle: Bundle = request.getfixturevalue("aprilgan_bundle")
         return method, key, bundle
-    out = tmp_path_factory.mktemp("bundles") / f"{request.param}.bundle"
-    assert main([*command(method, sources[method], out), *options]) == 0
-    return method, key, Bundle.open(out)
+
+    def export(out: Path) -> None:
+        assert main([*command(method, sources[method], out), *options]) == 0
+
+    return method, key, Bundle.open(made_once(tmp_path_factory, f"{request.param}.bundle", export))
 
 
 Case = tuple[str, str, Bundle]
