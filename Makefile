@@ -4,7 +4,7 @@ DEMO_VENV := .venv-demo
 PEER_VENV := .venv-peer
 VENV := .venv
 STAMP := .installed
-PARALLEL := -n auto --maxprocesses 4 --dist loadgroup
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 BIN := $(VENV)/bin
 # Threads wait without spinning: where other work shared the cores, a step took 1.6 s of CPU time instead of 7.
 TRAIN := OMP_WAIT_POLICY=passive ../$(BIN)/python -m demo.train --work ../work/demo

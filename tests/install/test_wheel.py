@@ -10,7 +10,7 @@ import pytest
 
 from support.installed import ROOT, Environment, build_wheel, create, make_bundle
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

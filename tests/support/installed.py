@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -84,6 +85,7 @@ def interpreter(version: str) -> Path | None:
 def call(*command: object, cwd: Path | None = None, status: int = 0) -> str:
     """What a command writes; raises `CommandError` with it where the status is another one."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where uv is
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

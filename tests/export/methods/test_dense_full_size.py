@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from clipspect.bundle.bundle import Bundle
 from seeded.published import write_checkpoint, write_seeded
+from support.exports import peak_bytes
 from support.precision_cases import halved
 from support.rtx import require_built
 
@@ -17,11 +16,6 @@ pytestmark = pytest.mark.slow  # minutes and 6 GB for each method
 
 BYTES = 12e9  # of one export
 FLOPS = {"anomalyclip": 1.19e12, "aprilgan": 1.03e12}
-# The command line in a process of its own that says how much memory it held.
-EXPORT = (
-    "import resource, sys; from clipspect.cli import main; status = main(sys.argv[1:]);"
-    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)"
-)
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +29,7 @@ def test_the_published_backbone_exports_at_full_size(method: str, weights_file: 
     checkpoint = write_checkpoint(tmp_path, method)
     options = ["--weights", str(weights_file), "--checkpoint", str(checkpoint), "--out", str(out)]
     options += ["--few-shot"] if method == "aprilgan" else []
-    done = subprocess.run(
-        [sys.executable, "-c", EXPORT, "export", method, *options], check=True, stdout=subprocess.PIPE, text=True
-    )
-    assert int(done.stdout.split()[-1]) * 1024 < BYTES
+    assert peak_bytes("export", method, *options) < BYTES
     bundle = Bundle.open(out)
     manifest = bundle.manifest
     assert manifest.graphs["words"].flops <= FLOPS[method]
