@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,10 +12,10 @@ import pytest
 
 import clipspect
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import RECIPES
 from clipspect.engines.graph import BOTH, WORDS_MAP, WORDS_SCORE
 from clipspect.recipes.make import make_recipe
-from clipspect.recipes.recipe import Recipe
-from clipspect.recipes.shelf import open_recipe
+from clipspect.recipes.recipe import write_recipe
 
 ENGINES = ["onnxruntime", "openvino"]
 MOST_MORE = 30  # MB, for a second recipe
@@ -42,19 +43,14 @@ print(json.dumps(megabytes() - before))
 
 
 @pytest.fixture(scope="module")
-def photos(int8_bundle: Bundle) -> Recipe:
-    """A recipe of two references, written into the bundle."""
-    from clipspect.bundle.manifest import RECIPES
-    from clipspect.recipes.recipe import write_recipe
-
+def bundle(int8_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The demo model with the recipes "object", of words, and "photos", of two references."""
+    copy = tmp_path_factory.mktemp("one engine") / "demo.bundle"
+    opened = Bundle.open(shutil.copytree(int8_bundle.path, copy))
     good = [frame(seed) for seed in (100, 101)]
-    recipe = make_recipe(int8_bundle, "photos", references=good, like=words_of(int8_bundle), backend="onnxruntime")
-    write_recipe(int8_bundle.path / RECIPES / "photos.safetensors", recipe)
-    return recipe
-
-
-def words_of(bundle: Bundle) -> str:
-    return open_recipe(bundle, "object").name
+    recipe = make_recipe(opened, "photos", references=good, like="object", backend="onnxruntime")
+    write_recipe(copy / RECIPES / "photos.safetensors", recipe)
+    return opened
 
 
 def frame(seed: int) -> np.ndarray:  # type: ignore[type-arg]
@@ -62,16 +58,14 @@ def frame(seed: int) -> np.ndarray:  # type: ignore[type-arg]
 
 
 @pytest.mark.parametrize("backend", ENGINES)
-def test_the_graph_for_references_says_what_the_words_alone_say(
-    int8_bundle: Bundle, photos: Recipe, backend: str
-) -> None:
+def test_the_graph_for_references_says_what_the_words_alone_say(bundle: Bundle, backend: str) -> None:
     pytest.importorskip(backend, reason=f"needs {backend}")
     frames = [frame(seed) for seed in range(3)]
-    with clipspect.load(int8_bundle.path, "object", backend) as alone:
+    with clipspect.load(bundle.path, "object", backend) as alone:
         expected = [alone.inspect(one) for one in frames]
-    with clipspect.load(int8_bundle.path, "object", backend) as words, words.with_recipe(photos) as references:
+    with clipspect.load(bundle.path, "object", backend) as words, words.with_recipe("photos") as references:
         found, other = [words.inspect(one) for one in frames], [references.inspect(one) for one in frames]
-    with clipspect.load(int8_bundle.path, photos, backend) as references:
+    with clipspect.load(bundle.path, "photos", backend) as references:
         expected_other = [references.inspect(one) for one in frames]
     for ours, theirs in zip(found + other, expected + expected_other):
         assert ours.score == pytest.approx(theirs.score, abs=1e-6)
@@ -79,16 +73,14 @@ def test_the_graph_for_references_says_what_the_words_alone_say(
     assert abs(found[0].score - other[0].score) > 1e-3
 
 
-def test_the_manifest_names_the_outputs_of_words(int8_bundle: Bundle) -> None:
-    assert {WORDS_SCORE, WORDS_MAP} <= set(int8_bundle.manifest.graphs[BOTH].outputs)
+def test_the_manifest_names_the_outputs_of_words(bundle: Bundle) -> None:
+    assert {WORDS_SCORE, WORDS_MAP} <= set(bundle.manifest.graphs[BOTH].outputs)
 
 
 @pytest.mark.parametrize("backend", ENGINES)
 @pytest.mark.parametrize(("first", "second"), [("object", "photos"), ("photos", "object"), ("photos", "photos")])
-def test_a_second_recipe_takes_little_memory(
-    int8_bundle: Bundle, photos: Recipe, backend: str, first: str, second: str
-) -> None:
+def test_a_second_recipe_takes_little_memory(bundle: Bundle, backend: str, first: str, second: str) -> None:
     pytest.importorskip(backend, reason=f"needs {backend}")
-    command = [sys.executable, "-c", _MEASURE, str(int8_bundle.path), first, second, backend]
+    command = [sys.executable, "-c", _MEASURE, str(bundle.path), first, second, backend]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) < MOST_MORE
