@@ -22,7 +22,6 @@ from clipspect.engines.tensorrt import devices
 from clipspect.engines.tensorrt.ranges import Sizes, ranges_of
 
 RTX = ("--package", "tensorrt_rtx", "--for-compute-capability", "8.6")
-SECONDS = 300  # that a child process may take at most
 
 
 @pytest.fixture(autouse=True)
