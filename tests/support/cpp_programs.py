@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "runtime" / "cpp"
@@ -35,8 +36,10 @@ def build() -> Path:
         "CMAKE_CXX_FLAGS": "-O1",
     }
     defined = [f"-D{name}={value}" for name, value in settings.items()]
-    _checked("cmake", "-S", SOURCE, "-B", BUILD, *defined)
-    _checked("cmake", "--build", BUILD, "--parallel", "2")
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with FileLock(BUILD / "building"):  # of pytest-xdist, several workers come at once
+        _checked("cmake", "-S", SOURCE, "-B", BUILD, *defined)
+        _checked("cmake", "--build", BUILD, "--parallel", "2")
     return BUILD
 
 
