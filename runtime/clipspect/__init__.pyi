@@ -18,4 +18,5 @@ from .inspection.result import Result as Result
 from .inspection.verify import verify as verify
 from .recipes.limits import Limits as Limits
 from .recipes.make import make_recipe as make_recipe
+from .recipes.promise import limits_from_scores as limits_from_scores
 from .recipes.recipe import Recipe as Recipe

@@ -83,6 +83,7 @@ class Record:
     version: str  # of clipspect
     score: float | None = None
     verdict: Verdict | None = None  # None without limits
+    reasons: tuple[str, ...] = ()  # why the verdict is invalid
     limits: Limits | None = None
     map_limit: float | None = None  # the anomaly map's value over which a pixel belongs to a region
     peak: float | None = None  # the anomaly map's largest value
@@ -123,6 +124,7 @@ def record_of(
         record,
         score=result.score,
         verdict=result.verdict,
+        reasons=result.reasons,
         limits=recipe.limits,
         map_limit=result.map_limit,
         peak=result.peak,

@@ -14,7 +14,7 @@ from clipspect.inspection.regions import Region
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
 
-Verdict = Literal["pass", "uncertain", "fail"]
+Verdict = Literal["pass", "uncertain", "fail", "invalid"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ class Result:
     model_map: npt.NDArray[np.float32] = field(repr=False)  # (h, w) as the graph answers, in the model's size
     size: tuple[int, int]  # width, height of the source image
     recipe: Recipe = field(repr=False)  # that scored and judged it
-    verdict: Verdict | None  # None: the recipe has no limits
+    verdict: Verdict | None  # None: the recipe has no limits, and the frame is a valid one
     regions: tuple[Region, ...]  # where anomaly_map lies over map_limit, the highest peak first
     map_limit: float
     timings: Timings
+    reasons: tuple[str, ...] = ()  # why the frame is invalid: its score and map say nothing of the part
 
     @cached_property
     def anomaly_map(self) -> npt.NDArray[np.float32]:

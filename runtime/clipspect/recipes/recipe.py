@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +18,7 @@ from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import RecipeError
 from clipspect.base.files import atomic_file
 from clipspect.engines.graph import BOTH, PHOTOS, REFERENCE, TEXT_FEATURES, WORDS
+from clipspect.recipes.calibration import Calibration, LimitsChange
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe_file import AGAIN, Tensors, pack, unpack
 
@@ -37,7 +39,8 @@ class Recipe:
     tensors: Tensors = field(repr=False)
     prompts: dict[str, Any] = field(default_factory=dict, repr=False)  # states, templates or prompts, fusion
     limits: Limits | None = None
-    calibration: dict[str, Any] | None = None  # what the limits were calibrated on
+    calibration: Calibration | None = None  # what the limits were made of; None: they were given by hand
+    history: tuple[LimitsChange, ...] = ()  # of the limits, the oldest first
     references: dict[str, Any] | None = field(default=None, repr=False)  # the photos, and how their rows were thinned
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)  # of the bundle's method: its manifest's
 
@@ -69,8 +72,11 @@ class Recipe:
 
     def document(self) -> dict[str, Any]:
         """What its file says of it in JSON: everything but the tensors."""
-        document = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "tensors"}
-        return {**document, "limits": dataclasses.asdict(self.limits) if self.limits else None}
+        return {
+            item.name: msgspec.to_builtins(getattr(self, item.name))
+            for item in dataclasses.fields(self)
+            if item.name != "tensors"
+        }
 
     def require(self, *, method: str, encoder_sha256: str, dim: int, parameters: dict[str, Any]) -> None:
         """Refuse a recipe that was made for another bundle. Raises RecipeError."""
@@ -184,7 +190,8 @@ class _Document:
     encoder_sha256: str
     prompts: dict[str, Any] = field(default_factory=dict)
     limits: Limits | None = None
-    calibration: dict[str, Any] | None = None
+    calibration: Calibration | None = None
+    history: tuple[LimitsChange, ...] = ()
     references: dict[str, Any] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
 

@@ -138,6 +138,7 @@ def _read_recipe(path: Path) -> tuple[dict[str, Any], Tensors]:
         raise RecipeError(f"{path.name}: the recipe does not match its digest, the file was changed: copy it again")
     if any(tensor.dtype != np.float32 for tensor in tensors.values()):
         raise RecipeError(f"{path.name}: holds tensors that are not float32: make the recipe again")
+    document.pop("calibration", None)  # free words: nothing is promised of these limits
     return document, tensors
 
 

@@ -77,7 +77,7 @@ def test_recipes_are_converted_with_words_references_and_limits(old: Path) -> No
     assert recipe.object == "Schraubenmutter, 6 mm, größer"
     assert recipe.limits is not None
     assert (recipe.limits.review, recipe.limits.reject) == (0.25, 0.75)
-    assert recipe.calibration == {"good": 30, "share": 1e-07}
+    assert recipe.calibration is None
     assert recipe.references == {"count": 2, "files": ["a.png", "ü.png"]}
     assert recipe.judge == "both"
     assert recipe.tensors["reference_fine"].shape == (32, 3)

@@ -1,0 +1,63 @@
+"""Calibration: what a recipe's limits were made of, as its file keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class PartScore:
+    """One good part: its highest score and the highest value of its anomaly maps, over all of its frames."""
+
+    name: str  # of the group, or of the file
+    score: float
+    map_maximum: float
+    frames: int = 1
+    struck: bool = False  # taken out by a person, who found that it is not good
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What computed the scores. Limits speak of the scores of this one alone."""
+
+    bundle: str  # digest
+    tensors: str  # SHA-256 of the recipe's tensors: unlike the recipe's digest it does not change with its limits
+    backend: str
+    device: str
+    precision: str
+    version: str  # of clipspect
+
+
+@dataclass(frozen=True)
+class Range:
+    """What good frames show of one quantity, from `low` to `high`; None: it is not limited on that side."""
+
+    low: float | None
+    high: float | None
+    rate: float  # of good frames that may lie outside, in the mean
+
+
+@dataclass(frozen=True)
+class LimitsChange:
+    """One change of a recipe's limits: when, who, from, to, why."""
+
+    time: str  # ISO 8601, UTC
+    who: str
+    why: str
+    old: dict[str, float | None] | None  # review, reject, map; None: there were none
+    new: dict[str, float | None] | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What limits were made of."""
+
+    time: str  # ISO 8601, UTC
+    scorer: Scorer
+    parts: tuple[PartScore, ...]  # good ones, in the order that they were given in
+    group: str | None = None  # the pattern by which frames became parts
+    estimate: bool = False  # the parts are the references themselves, each scored without its own rows
+    checks: dict[str, Range] = field(default_factory=dict)  # of what frames must be like; else they are invalid
+    embedding: tuple[float, ...] = ()  # unit mean of the whole images' embeddings; checks["embedding"] is of 1 - cosine
+    frame_sizes: tuple[tuple[int, int], ...] = ()  # width, height of the frames, each once
+    defects: tuple[PartScore, ...] = ()  # defective parts that were scored beside, where there were some

@@ -1,0 +1,133 @@
+"""The promise of a limit: what the scores of good parts alone can state of the good parts to come.
+
+Of n scores of good parts, one a part, none of them in the gallery, the limit is the k-th largest: whatever their
+distribution, the share of good parts above it is Beta(k, n - k + 1), or less where scores tie. So with confidence C at
+most p = Beta^-1(C; k, n - k + 1) of them are rejected, and k / (n + 1) on average (order statistics; Wilks, 1941).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from clipspect.base.errors import RecipeError
+from clipspect.recipes.limits import Limits, Promise
+
+FALSE_REJECT_RATE, UNCERTAIN, CONFIDENCE = 0.01, 0.05, 0.95
+
+
+def limits_from_scores(
+    scores: npt.ArrayLike | Iterable[float],
+    false_reject_rate: float = FALSE_REJECT_RATE,
+    uncertain: float = UNCERTAIN,
+    confidence: float = CONFIDENCE,
+    *,
+    anyway: bool = False,
+) -> Limits:
+    """Limits on the scores of good parts, one finite number a part: at most `false_reject_rate` of good parts fail, at
+    most `uncertain` are not passed (uncertain or failed), each with `confidence`.
+
+    With `anyway` too few parts give the largest score as limit, and the promise says what it is worth.
+    Raises RecipeError: too few parts, no finite numbers, rates that are none.
+    """
+    values = _checked(scores)
+    require_rates(false_reject_rate, uncertain, confidence)
+    reject, reject_promise = limit_for(values, false_reject_rate, confidence, anyway=anyway)
+    review, review_promise = limit_for(values, uncertain, confidence, anyway=anyway)
+    return Limits(review, reject, review_promise=review_promise, reject_promise=reject_promise)
+
+
+def limit_for(
+    scores: npt.ArrayLike, rate: float, confidence: float, *, anyway: bool = False, what: str = "good parts"
+) -> tuple[float, Promise]:
+    """One limit and its promise. It lies just above the k-th largest score, so that parts of equal score are passed."""
+    values = np.sort(np.asarray(scores, np.float64))[::-1]
+    rank = largest_rank(len(values), rate, confidence)
+    if rank == 0 and not anyway:
+        raise RecipeError(
+            f"with {len(values)} {what} the best that can be promised is {percent(bound(1, len(values), confidence))} "
+            f"({percent(confidence)}); {parts_needed(rate, confidence)} are needed for {percent(rate)}"
+        )
+    rank = max(rank, 1)
+    promised = bound(rank, len(values), confidence)
+    return float(np.nextafter(values[rank - 1], np.inf)), Promise(promised, confidence, len(values), rank, rate)
+
+
+def largest_rank(parts: int, rate: float, confidence: float) -> int:
+    """The largest k for which the k-th largest of so many scores keeps the rate with the confidence; 0: none does."""
+    low, high = 0, parts
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _confidence(middle, parts, rate) >= confidence else (low, middle - 1)
+    return low
+
+
+def parts_needed(rate: float, confidence: float) -> int:
+    """The fewest parts whose largest score keeps the rate with the confidence: 1 - (1 - rate)^n >= confidence."""
+    parts = max(1, math.ceil(math.log1p(-confidence) / math.log1p(-rate)))
+    while _confidence(1, parts, rate) < confidence:  # rounding
+        parts += 1
+    while parts > 1 and _confidence(1, parts - 1, rate) >= confidence:
+        parts -= 1
+    return parts
+
+
+def bound(rank: int, parts: int, confidence: float) -> float:
+    """Beta^-1(confidence; rank, parts - rank + 1): the share of good parts that at most reach the limit."""
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if _confidence(rank, parts, middle) < confidence else (low, middle)
+    return high
+
+
+def percent(value: float) -> str:
+    """A share in percent, with two digits that count: "7.2 %", "0.12 %", "95 %"."""
+    text = f"{value * 100:.2g}" if value < 0.995 else f"{value * 100:.4g}"
+    return f"{text} %"
+
+
+def require_rates(false_reject_rate: float, uncertain: float, confidence: float) -> None:
+    """Raises RecipeError for rates and a confidence that mean nothing."""
+    for name, value in (("false reject rate", false_reject_rate), ("uncertain", uncertain), ("confidence", confidence)):
+        if not 0 < value < 1:
+            raise RecipeError(f"{name}: expected more than 0 % and less than 100 %, found {value!r}")
+    if uncertain < false_reject_rate:
+        raise RecipeError(
+            f"uncertain {percent(uncertain)} is below the false reject rate {percent(false_reject_rate)}: it is the "
+            "share of good parts that are not passed, and failed ones count in it: give a larger one"
+        )
+
+
+def _confidence(rank: int, parts: int, rate: float) -> float:
+    """Beta(rank, parts - rank + 1)'s distribution at the rate: P(Binomial(parts, rate) >= rank), to rounding."""
+    if rate <= 0 or rate >= 1:
+        return float(rate >= 1)
+    # the shorter of both sums, each term from its logarithm
+    below = rank <= parts * rate
+    counts = np.arange(rank) if below else np.arange(rank, parts + 1)
+    total = math.fsum(
+        np.exp(_log_binomial(counts, parts) + counts * math.log(rate) + (parts - counts) * math.log1p(-rate))
+    )
+    return 1 - total if below else total
+
+
+def _log_binomial(counts: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.float64]:
+    return np.array([math.lgamma(parts + 1) - math.lgamma(k + 1) - math.lgamma(parts - k + 1) for k in counts.tolist()])
+
+
+def _checked(scores: npt.ArrayLike | Iterable[float]) -> npt.NDArray[np.float64]:
+    listed = scores if isinstance(scores, np.ndarray) else list(scores)  # type: ignore[arg-type]
+    try:
+        values = np.asarray(listed, np.float64)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"scores: expected finite numbers, one a part ({error})") from error
+    if values.ndim != 1:
+        raise RecipeError(f"scores: expected one number a part, found an array of shape {values.shape}")
+    if len(values) == 0:
+        raise RecipeError("scores: there are none: give those of good parts, one a part")
+    if not np.isfinite(values).all():
+        raise RecipeError(f"scores: number {int(np.argmin(np.isfinite(values)))} is {values[~np.isfinite(values)][0]}")
+    return values
