@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from clipspect.base.errors import BackendError
 from support.command_line import error_of, run
+from support.compiled import RTX, documents, engine_of
 
 pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install tensorrt-rtx-cu13 (no GPU)")
 pytest.importorskip("cuda.bindings", reason="needs NVIDIA's bindings: pip install cuda-bindings (no GPU)")
 from clipspect.base.lock import locked
 
-RTX = ("--package", "tensorrt_rtx", "--for-compute-capability", "8.6")
 SECONDS = 300  # that a child process may take at most
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CLIPSPECT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "tensorrt"
-
-
-def documents(cache: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(cache.glob("*.json"))]
-
-
-def engine_of(cache: Path) -> Path:
-    (path,) = cache.glob("*.engine")
-    return path
 
 
 def started(*arguments: object) -> subprocess.Popen[str]:

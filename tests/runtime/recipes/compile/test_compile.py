@@ -15,29 +15,12 @@ from clipspect.recipes.compile import compile_bundle
 from clipspect.recipes.recipe import Recipe, write_recipe
 from support import handmade, handmade_graphs
 from support.command_line import error_of, run
+from support.compiled import RTX, documents, engine_of
 
 pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install tensorrt-rtx-cu13 (no GPU)")
 pytest.importorskip("cuda.bindings", reason="needs NVIDIA's bindings: pip install cuda-bindings (no GPU)")
 from clipspect.engines.tensorrt import devices
 from clipspect.engines.tensorrt.ranges import Sizes, ranges_of
-
-RTX = ("--package", "tensorrt_rtx", "--for-compute-capability", "8.6")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CLIPSPECT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "tensorrt"
-
-
-def documents(cache: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(cache.glob("*.json"))]
-
-
-def engine_of(cache: Path) -> Path:
-    (path,) = cache.glob("*.engine")
-    return path
-
 
 # --- what is built ---------------------------------------------------------------------------------------------------
 
