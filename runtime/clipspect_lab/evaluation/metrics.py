@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.recipes.defects import best_f1
 from clipspect_lab.evaluation.curves import Curves, Figures, Levels, Totals
 
 
@@ -38,13 +39,10 @@ def f1_max(defective: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
 
 def f1_limit(defective: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
     """The highest limit at which F1 is largest, a score from it on being defective. Arguments and None as `auroc`."""
-    label: npt.NDArray[Any] = np.asarray(defective, dtype=bool)
-    levels = _levels(label, np.asarray(scores))
-    positives = int(levels.defects.sum())
-    if positives in (0, label.size):
+    label, score = np.asarray(defective, dtype=bool), np.asarray(scores)
+    if label.all() or not label.any():
         return None
-    tp, fp = np.cumsum(levels.defects), np.cumsum(levels.goods)
-    return float(levels.score[np.argmax(2 * tp / (tp + fp + positives))])
+    return best_f1(score[~label], score[label]).limit
 
 
 def image_figures(defective: npt.ArrayLike, scores: npt.ArrayLike) -> Figures:
