@@ -79,14 +79,16 @@ def _inspect(
     inspector: Inspector, sources: Sources, batch: int, sinks: list[Sink], summary: _Summary, bar: ProgressBar
 ) -> None:
     from clipspect.inspection.record import record_of
+    from clipspect.sinks.chain import Chain
     from clipspect.sinks.sink import with_files
 
     total = math.inf if sources.total is None else sources.total
     keep_pictures = any(sink.keeps_pictures for sink in sinks)
+    chain = Chain()
     bar("", 0, total)
     with contextlib.closing(inspector.stream(sources, batch, keep_pictures=keep_pictures)) as outcomes:
         for done, outcome in enumerate(outcomes, 1):
-            record = with_files(record_of(outcome, inspector), outcome, sinks)
+            record = chain.added(with_files(record_of(outcome, inspector), outcome, sinks))
             for sink in sinks:
                 sink.take(record, outcome)
             summary.add(record)
