@@ -136,7 +136,7 @@ def record_of(
         score=result.score,
         verdict=result.verdict,
         reasons=result.reasons,
-        limits=recipe.limits,
+        limits=result.limits,
         map_limit=result.map_limit,
         peak=result.peak,
         regions=result.regions,
