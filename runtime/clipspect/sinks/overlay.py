@@ -1,69 +1,66 @@
-"""Pictures for people: the image under its heat, the regions' contours, the score and the scale.
+"""Pictures for people: the frame beside its heat, the regions' contours, the verdict, and the score against its limits.
 
-The scale of the colours is given, the same for every image, so that a good part looks calm
-beside a bad one.
+The scale of the colours is given, the same for every frame, so that a good part looks calm beside a bad one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image
 
+from clipspect.inspection.maps import Map, to_source_size
+from clipspect.inspection.regions import Region
 from clipspect.inspection.result import Result
+from clipspect.sinks.overlay_caption import MIN_WIDTH, PAPER, draw_caption
+from clipspect.sinks.overlay_colours import HeatScale, heat_image
 
 Mask = npt.NDArray[np.bool_]
 
-# matplotlib's "inferno" (CC0) at 9 even steps; perceptually uniform, and still ordered in grey
-_INFERNO = np.array(
-    [
-        (0, 0, 4), (32, 12, 74), (87, 16, 110), (138, 34, 106), (188, 55, 84),
-        (227, 89, 51), (249, 140, 10), (249, 201, 50), (252, 255, 164),
-    ],
-    dtype=np.float32,
-)  # fmt: skip
 _OPAQUE = 0.8  # of the heat at the top of the scale
-_SHORT, _LONG = 480, 1600  # pixels: smaller pictures are enlarged to be readable, larger ones shrunk to be handy
-_MIN_WIDTH = 360  # of the caption
-_INK, _PAPER = (236, 236, 236), (24, 24, 27)
+_SHORT, _LONG = 360, 800  # pixels: smaller pictures are enlarged to be readable, larger ones shrunk to be handy
+_WIDE = 2.0  # width by height from which the heat lies below the picture instead of beside it
+_GAP = 4  # pixels between the two
+_SMALLEST = 5  # pixels of a region's contour: what is smaller in the picture could not be seen
 _CONTOUR, _HALO = (255, 255, 255), (0, 0, 0)
-VERDICT_COLOURS = {"pass": (34, 160, 84), "uncertain": (214, 158, 16), "fail": (214, 51, 51)}
-
-
-@dataclass(frozen=True)
-class HeatScale:
-    """The anomaly map's values that are drawn coldest and hottest."""
-
-    low: float
-    high: float
+_ALPHA = np.rint(_OPAQUE * np.arange(256)).astype(np.uint8)  # of each of the 256 levels of heat
+UNMARKED = frozenset({"pass", "invalid"})  # verdicts whose regions are not outlined
 
 
 def render(image: Image.Image, result: Result, scale: HeatScale) -> Image.Image:
-    """The overlay that `clipspect run` writes: `draw_heat` and, below it, score, verdict and colour bar."""
-    picture = draw_heat(image, result, scale)
-    width = max(picture.width, _MIN_WIDTH)
-    text_size = round(min(max(width / 34, 13), 28))
-    canvas = Image.new("RGB", (width, picture.height + 3 * text_size), _PAPER)
-    canvas.paste(picture, ((width - picture.width) // 2, 0))
-    _draw_caption(canvas, picture.height, text_size, result, scale)
+    """The overlay: the picture beside its heat, and below them verdict, score, limits, scale, and why it is invalid."""
+    plain = shrunk(image, _display_size(image.size))
+    heat = draw_heat(plain, result, scale)
+    beside = plain.width < _WIDE * plain.height
+    across, down = (2 * plain.width + _GAP, plain.height) if beside else (plain.width, 2 * plain.height + _GAP)
+    width = max(across, MIN_WIDTH)
+    caption = draw_caption(width, result, scale)
+    canvas = Image.new("RGB", (width, down + caption.height), PAPER)
+    left = (width - across) // 2
+    canvas.paste(plain, (left, 0))
+    canvas.paste(heat, (left + plain.width + _GAP, 0) if beside else (left, plain.height + _GAP))
+    canvas.paste(caption, (0, down))
     return canvas
 
 
 def draw_heat(image: Image.Image, result: Result, scale: HeatScale, longest: int | None = None) -> Image.Image:
-    """The image with its map as heat and its regions outlined.
+    """The image with its map as heat and, unless the part passes or the frame is invalid, its regions outlined.
 
-    The longer side becomes `longest` pixels; without it, it is brought between 480 and 1600.
+    The longer side becomes `longest` pixels; without it, the image keeps its size.
     """
-    size = _display_size(image.size, longest)
-    base: npt.NDArray[Any] = np.asarray(image.resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
-    values = np.asarray(Image.fromarray(result.anomaly_map).resize(size, Image.Resampling.BILINEAR))
-    heat = np.clip((values - scale.low) / (scale.high - scale.low), 0.0, 1.0)
-    alpha = (_OPAQUE * heat)[..., None]  # nothing at the low end: a good part stays clean
-    blended = base * (1 - alpha) + colours(heat) * alpha
-    return outline(Image.fromarray(blended.astype(np.uint8)), values > result.map_limit)
+    picture = shrunk(image, fitting(image.size, longest)) if longest else image.convert("RGB")
+    values = to_source_size(result.model_map, *picture.size)
+    drawn = blend(picture, values, scale)
+    if result.verdict in UNMARKED:
+        return drawn
+    return outline(drawn, _seen(values > result.map_limit, result.regions, result.size))
+
+
+def blend(picture: Image.Image, values: Map, scale: HeatScale) -> Image.Image:
+    """An RGB picture under the heat of a map of its size: nothing at the low end, so that a good part stays clean."""
+    heat = (values - np.float32(scale.low)) * np.float32(255 / (scale.high - scale.low))
+    level = np.rint(np.clip(heat, 0, 255, out=heat), out=heat).astype(np.uint8)
+    return Image.composite(heat_image(level), picture, Image.fromarray(_ALPHA[level]))
 
 
 def outline(picture: Image.Image, mask: Mask, colour: tuple[int, int, int] = _CONTOUR) -> Image.Image:
@@ -71,63 +68,51 @@ def outline(picture: Image.Image, mask: Mask, colour: tuple[int, int, int] = _CO
     if not mask.any():
         return picture
     line = max(1, round(max(picture.size) / 400))
-    filled = Image.fromarray(mask.astype(np.uint8) * 255)
-    inner, outer = (
-        filled.filter(ImageFilter.MaxFilter(2 * line + 1)),
-        filled.filter(ImageFilter.MaxFilter(2 * line + 3)),
-    )
+    inner, outer = _grown(mask, line), _grown(mask, line + 1)
     picture = picture.copy()
-    picture.paste(_HALO, mask=Image.fromarray(np.asarray(outer) & ~np.asarray(inner) & 150))
-    picture.paste(colour, mask=Image.fromarray(np.asarray(inner) & ~np.asarray(filled)))
+    picture.paste(_HALO, mask=Image.fromarray((outer & ~inner) * np.uint8(150)))
+    picture.paste(colour, mask=Image.fromarray((inner & ~mask) * np.uint8(255)))
     return picture
 
 
-def colours(heat: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """Values 0 to 1 of any shape as RGB 0 to 255, shape (..., 3)."""
-    index = np.rint(heat * (len(_TABLE) - 1)).astype(np.intp)
-    rgb: npt.NDArray[np.float32] = _TABLE[index]
-    return rgb
+def _grown(mask: Mask, by: int) -> Mask:
+    """The mask with all that lies up to so many pixels from it, down and across. (Pillow's MaxFilter takes 30 ms.)"""
+    for axis in (0, 1):
+        grown = np.moveaxis(mask.copy(), axis, 0)
+        source = np.moveaxis(mask, axis, 0)
+        for step in range(1, by + 1):
+            grown[step:] |= source[:-step]
+            grown[:-step] |= source[step:]
+        mask = np.moveaxis(grown, 0, axis)
+    return mask
 
 
-def _interpolate(steps: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-    position = np.linspace(0, len(steps) - 1, count)
-    return np.stack([np.interp(position, np.arange(len(steps)), channel) for channel in steps.T], axis=1).astype(
-        np.float32
-    )
+def shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """An image of any of the modes that frames have as RGB of that size."""
+    # the gap saves most of the time for a large frame, and nobody sees it
+    resized = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.5)
+    return resized.convert("RGB")
 
 
-_TABLE = _interpolate(_INFERNO, 256)
+def _seen(mask: Mask, regions: tuple[Region, ...], size: tuple[int, int]) -> Mask:
+    """The mask with what became too small to be seen, or vanished, when the frame was shrunk."""
+    height, width = mask.shape
+    across, down = width / size[0], height / size[1]
+    small = [region for region in regions if max(region.width * across, region.height * down) < _SMALLEST]
+    if not small:
+        return mask
+    mask = mask.copy()
+    for region in small:
+        x, y = int((region.x + region.width / 2) * across), int((region.y + region.height / 2) * down)
+        around = _SMALLEST // 2
+        mask[max(y - around, 0) : y + around + 1, max(x - around, 0) : x + around + 1] = True
+    return mask
 
 
-def _display_size(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
+def _display_size(size: tuple[int, int]) -> tuple[int, int]:
+    return fitting(size, min(max(*size, _SHORT), _LONG))
+
+
+def fitting(size: tuple[int, int], longest: int) -> tuple[int, int]:
     side = max(size)
-    target = longest or min(max(side, _SHORT), _LONG)
-    return max(1, round(size[0] * target / side)), max(1, round(size[1] * target / side))
-
-
-def _draw_caption(canvas: Image.Image, top: int, text_size: int, result: Result, scale: HeatScale) -> None:
-    draw = ImageDraw.Draw(canvas)
-    font, small = ImageFont.load_default(text_size), ImageFont.load_default(round(text_size * 0.75))
-    pad, middle = text_size // 2, top + (canvas.height - top) // 2
-    score = f"score {result.score:.3f}"
-    draw.text((pad, middle), score, fill=_INK, font=font, anchor="lm")
-    x = pad + draw.textlength(score, font=font) + text_size
-    if result.verdict:
-        word = result.verdict.upper()
-        box = (x, middle - text_size * 0.8, x + draw.textlength(word, font=font) + text_size, middle + text_size * 0.8)
-        draw.rounded_rectangle(box, radius=text_size * 0.3, fill=VERDICT_COLOURS[result.verdict])
-        draw.text((x + text_size / 2, middle), word, fill=(255, 255, 255), font=font, anchor="lm")
-    low, high = f"{scale.low:g}", f"{scale.high:g}"
-    right = canvas.width - pad - draw.textlength(high, font=small)
-    bar_width, bar_height = round(canvas.width * 0.22), text_size
-    left = round(right - pad / 2 - bar_width)
-    draw.text((right, middle), high, fill=_INK, font=small, anchor="lm")
-    draw.text((left - pad / 2, middle), low, fill=_INK, font=small, anchor="rm")
-    bar = np.tile(colours(np.linspace(0, 1, bar_width, dtype=np.float32)), (bar_height, 1, 1))
-    canvas.paste(Image.fromarray(bar.astype(np.uint8)), (left, middle - bar_height // 2))
-    share = (result.map_limit - scale.low) / (scale.high - scale.low)
-    if 0 <= share <= 1:  # where the contours run
-        mark = left + share * (bar_width - 1)
-        draw.line(
-            (mark, middle - bar_height * 0.7, mark, middle + bar_height * 0.7), fill=_INK, width=max(1, text_size // 10)
-        )
+    return max(1, round(size[0] * longest / side)), max(1, round(size[1] * longest / side))

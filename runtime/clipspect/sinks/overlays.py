@@ -10,7 +10,8 @@ from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
-from clipspect.sinks.overlay import HeatScale, render
+from clipspect.sinks.overlay import render
+from clipspect.sinks.overlay_colours import HeatScale
 from clipspect.sinks.sink import Sink
 
 OVERLAYS = "overlays"

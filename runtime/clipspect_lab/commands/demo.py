@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from clipspect.base.files import atomic_file
     from clipspect.inspection.inspector import load
-    from clipspect.sinks.overlay import HeatScale
+    from clipspect.sinks.overlay_colours import HeatScale
     from clipspect_lab.demo.inspected import inspect_pictures, write_overlays
     from clipspect_lab.demo.page import demo_page
     from clipspect_lab.demo.table import demo_table, table_text

@@ -14,7 +14,8 @@ from clipspect.base.progress import Progress, quiet
 from clipspect.frame.prepare import Frame
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.result import Result
-from clipspect.sinks.overlay import HeatScale, render
+from clipspect.sinks.overlay import render
+from clipspect.sinks.overlay_colours import HeatScale
 from clipspect_lab.demo.pictures import DemoPicture, read_demo_pictures, read_mask
 
 

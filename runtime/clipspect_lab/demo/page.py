@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from clipspect.base.version import __version__
-from clipspect.sinks.overlay import HeatScale, colours, draw_heat, outline
+from clipspect.sinks.overlay import draw_heat, outline
+from clipspect.sinks.overlay_colours import HeatScale, colours
 from clipspect_lab.demo.inspected import InspectedPicture
 from clipspect_lab.demo.page_template import PAGE, STYLE
 from clipspect_lab.demo.table import TableRow, percent

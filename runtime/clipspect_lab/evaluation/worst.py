@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from clipspect.frame.decode import decode
 from clipspect.inspection.maps import Map
-from clipspect.sinks.overlay import colours
+from clipspect.sinks.overlay_colours import colours
 
 _SIDE, _GAP, _CAPTION = 320, 8, 26  # pixels
 _INK, _PAPER = (236, 236, 236), (24, 24, 27)
