@@ -1,1 +1,1 @@
-"""The commands that this package adds to the command line: eval, bench, demo."""
+"""The commands that this package adds to the command line: eval, study, bench, demo."""

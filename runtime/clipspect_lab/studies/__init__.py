@@ -1,0 +1,1 @@
+"""Measurement system analysis: how repeatable scores and verdicts are, and how they agree with an expert."""
