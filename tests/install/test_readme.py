@@ -23,6 +23,7 @@ from clipspect_models import DEMO_BUNDLE, DEMO_IMAGES
 from seeded.weights import write_weights
 from support import golden_dense
 from support.documented import Block, blocks_of
+from support.drawn_studies import write_parts
 from support.golden_clip import weights
 from support.installed import ROOT
 
@@ -124,13 +125,17 @@ STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """With part.png, photos/ and good/: what the pages' commands read."""
+    """With part.png, photos/, good/, and the parts of a study: what the pages' commands read."""
     place = Place(tmp_path_factory.mktemp("readme"), tmp_path_factory.mktemp("aside"))
     shutil.copyfile(DEMO_IMAGES / "gear-fibre-mask.png", place.folder / "part.png")
     for name, pattern in (("photos", "twill-*.jpg"), ("good", "twill-*-good.jpg")):
         (place.folder / name).mkdir()
         for picture in sorted(DEMO_IMAGES.glob(pattern))[:4]:
             shutil.copyfile(picture, place.folder / name / picture.name)
+    scores = 0.2, 0.21
+    write_parts(place.folder / "study", {"good/part 01": scores, "defect/part 17": scores})
+    write_parts(place.folder / "parts", {"part 01": scores, "part 17": scores})
+    (place.folder / "labels.csv").write_text("part,label\npart 01,good\npart 17,defect\n")
     assert len(list((place.folder / "photos").iterdir())) >= 2
     assert len(list((place.folder / "good").iterdir())) >= 2
     return place

@@ -53,7 +53,20 @@ def test_the_wheel_holds_every_file_of_its_packages_and_nothing_else(wheel: Path
 
 def test_its_commands_are_there_and_the_exporters_too(installed: Environment, tmp_path: Path) -> None:
     said = installed.command("clipspect", "--help", cwd=tmp_path)
-    for command in ("recipe", "run", "watch", "info", "compile", "verify", "doctor", "export", "eval", "bench", "demo"):
+    for command in (
+        "recipe",
+        "run",
+        "watch",
+        "info",
+        "compile",
+        "verify",
+        "doctor",
+        "export",
+        "eval",
+        "study",
+        "bench",
+        "demo",
+    ):
         assert f"\n    {command} " in said, command
     assert "does not load" not in said
 
