@@ -5,6 +5,7 @@ from .base.errors import ClipspectError as ClipspectError
 from .base.errors import DatasetError as DatasetError
 from .base.errors import ExportError as ExportError
 from .base.errors import ImageError as ImageError
+from .base.errors import ImageReadError as ImageReadError
 from .base.errors import RecipeError as RecipeError
 from .base.version import __version__ as __version__
 from .bundle.bundle import Bundle as Bundle

@@ -17,6 +17,10 @@ class ImageError(ClipspectError):
     """An image cannot be read, or has a shape or type that cannot be inspected."""
 
 
+class ImageReadError(ImageError):
+    """The system does not give a file's bytes, now: nothing is known of the image."""
+
+
 class BackendError(ClipspectError):
     """An engine is not installed, cannot run this graph, or failed on the device asked for."""
 

@@ -7,10 +7,13 @@ from typing import Any
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.local_records import local_record
+from clipspect.bundle.manifest import InspectionGraph
 from clipspect.bundle.precision_record import LIMITS, PrecisionRecord
 from clipspect.engines import Backend, Tensors, open_backend
 from clipspect.engines.engine import registry
 from clipspect.engines.graph import INT8, Graph
+
+ALLOWANCE = 10  # times the export's tolerance, which is for one engine: others sum in another order
 
 
 def open_graph(
@@ -41,6 +44,21 @@ def open_graph(
         opened.close()
         raise BackendError(fault)
     return opened
+
+
+def allowed_difference(
+    bundle: Bundle, graph: InspectionGraph, engine: str, device: str, precision: str
+) -> float | None:
+    """How far a score or a map's pixel of an engine may lie from the reference's; None where nothing is known of it.
+
+    In the bundle's own precision ALLOWANCE times the tolerance of the graph's export, in another the tolerance of its
+    record, if it passed. These are what `clipspect verify` demands. What was measured on a few check images is no
+    bound: the demo's record of bf16 says 2e-3, on photographs of cookies it was 2e-2.
+    """
+    if precision == bundle.manifest.precision:
+        return ALLOWANCE * graph.parity.tolerance
+    record = _known(bundle, engine, precision, device)
+    return record.tolerance if record is not None and record.passed else None
 
 
 def record_of(bundle: Bundle, engine: Backend) -> PrecisionRecord | None:

@@ -6,6 +6,8 @@ import argparse
 import math
 from typing import Any
 
+RECIPE_HELP = "recipe of the bundle, or the path of a recipe's file (default: the bundle's only one)"
+
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """--backend, and those of `add_engine_options`."""

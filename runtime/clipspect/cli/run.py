@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from clipspect.base.errors import ClipspectError
-from clipspect.cli.arguments import add_engine, add_sinks, count, engine_options, number
+from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_sinks, count, engine_options, number
 from clipspect.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="image, folder (with its subfolders), glob, folder:PATH (one that grows, until ctrl-C), or a scheme of "
         "another package",
     )
-    parser.add_argument("--recipe", metavar="NAME", help="recipe of the bundle (default: its only one)")
+    parser.add_argument("--recipe", metavar="NAME", help=RECIPE_HELP)
     add_engine(parser)
     parser.add_argument("--batch", metavar="N", type=count, default=1, help="images per run of the engine (default: 1)")
     parser.add_argument("--map-limit", metavar="X", type=number, help="regions are where the anomaly map is over this")
@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
         inspector = stack.enter_context(
             load(args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args))
         )
+        if said := guard_line(inspector):
+            print(said, file=sys.stderr)
         bar = stack.enter_context(ProgressBar("image"))
         sinks = [*_pictures(args, inspector), *others, *_documents(args.out), *_shown(args.json, bar)]
         for sink in sinks:
@@ -79,14 +81,16 @@ def _inspect(
     inspector: Inspector, sources: Sources, batch: int, sinks: list[Sink], summary: _Summary, bar: ProgressBar
 ) -> None:
     from clipspect.inspection.record import record_of
+    from clipspect.sinks.chain import Chain
     from clipspect.sinks.sink import with_files
 
     total = math.inf if sources.total is None else sources.total
     keep_pictures = any(sink.keeps_pictures for sink in sinks)
+    chain = Chain()
     bar("", 0, total)
     with contextlib.closing(inspector.stream(sources, batch, keep_pictures=keep_pictures)) as outcomes:
         for done, outcome in enumerate(outcomes, 1):
-            record = with_files(record_of(outcome, inspector), outcome, sinks)
+            record = chain.added(with_files(record_of(outcome, inspector), outcome, sinks))
             for sink in sinks:
                 sink.take(record, outcome)
             summary.add(record)
@@ -124,6 +128,14 @@ def _shown(as_json: bool, bar: ProgressBar) -> Iterable[Sink]:
         bar.write(line, sys.stdout)
 
     return [Errors(lambda line: bar.write(line, sys.stderr)), JsonPrinter(to_stdout) if as_json else Table(to_stdout)]
+
+
+def guard_line(inspector: Inspector) -> str:
+    """What is to be said of limits that another engine calibrated; empty where there is nothing."""
+    from clipspect.recipes.guard import guard_words
+
+    said = guard_words(inspector.recipe, inspector.limits)
+    return f"clipspect: {said}" if said else ""
 
 
 def engine_words(inspector: Inspector) -> str:

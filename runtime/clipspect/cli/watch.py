@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.cli.arguments import add_engine, add_sinks, engine_options, number
+from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_sinks, engine_options, number
 from clipspect.sinks.sorting import MODES
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where a camera's software writes its images")
     parser.add_argument("--bundle", metavar="BUNDLE", required=True, help='bundle folder, or the word "demo"')
-    parser.add_argument("--recipe", metavar="NAME", help="recipe of the bundle (default: its only one)")
+    parser.add_argument("--recipe", metavar="NAME", help=RECIPE_HELP)
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="results, sorted images and state")
     parser.add_argument(
         "--sort",
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _say_start(args: argparse.Namespace, inspector: Inspector) -> None:
-    from clipspect.cli.run import engine_words
+    from clipspect.cli.run import engine_words, guard_line
 
     recipe = f"recipe {inspector.recipe.name!r}"
     if inspector.recipe.limits is None:
@@ -110,6 +110,8 @@ def _say_start(args: argparse.Namespace, inspector: Inspector) -> None:
         file=sys.stderr,
         flush=True,
     )
+    if said := guard_line(inspector):
+        _say(said)
 
 
 def _print(line: str) -> None:

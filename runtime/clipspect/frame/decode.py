@@ -1,8 +1,6 @@
 """A frame, whatever it came as, becomes a picture: RGB or grey, eight bits.
 
-What is not plain 8-bit RGB is converted the way a viewer would show it: EXIF orientation is
-applied, transparency is laid over white, 16-bit grey is scaled from its full range (never
-stretched per image), an animation gives its first picture.
+EXIF orientation is applied, `eight_bits` converts what is not 8-bit RGB or grey, an animation gives its first picture.
 """
 
 from __future__ import annotations
@@ -13,20 +11,19 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from clipspect.base.errors import ImageError
+from clipspect.frame.eight_bits import Stored, eight_bits
+from clipspect.frame.raster_file import open_image, whole_images_only
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels"
 Picture: TypeAlias = "Image.Image | Pixels"  # checked and decoded: RGB or grey, uint8, the caller's own where it was so
 
 MAX_PIXELS = 80_000_000  # below the size at which Pillow warns of a decompression bomb; 8000 x 6000 is 48 million
-_BACKGROUND = (255, 255, 255)
-_WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
-_SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+MAX_SIDE = 1_000_000  # a longer line of pixels is hardly a picture, and takes gigabytes to resize
 _EXIF_ORIENTATION = 0x0112
-_FULL_SCALE = 65535
 
 
 def source_name(frame: FrameLike) -> str | None:
@@ -84,33 +81,22 @@ def _checked(array: Pixels) -> Pixels:
 
 
 def _from_file(path: Path) -> Image.Image:
-    if not path.exists():
-        raise ImageError(f"{path}: no such file")
-    if not path.is_file():
-        raise ImageError(f"{path}: is not a file")
-    if path.stat().st_size == 0:
-        raise ImageError(f"{path}: the file is empty")
-    try:
-        # Not at a JPEG's half size (Pillow's draft): of a 1280 x 1024 frame it saves 6 of 10 ms of one core, which a
-        # stream hides behind the engine, and over the 36 demo pictures moved scores by up to 0.009 and maps by 0.028.
-        with Image.open(path) as image:
-            return _guarded(image, str(path))
-    except ImageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not an image in a format that Pillow reads: convert it to PNG or JPEG") from error
-    except Exception as error:
-        raise ImageError(f"{path}: cannot be read ({error}): check the file") from error
+    # Not at a JPEG's half size (Pillow's draft): of a 1280 x 1024 frame it saves 6 of 10 ms of one core, which a
+    # stream hides behind the engine, and over the 36 demo pictures moved scores by up to 0.009 and maps by 0.028.
+    with open_image(path) as image:
+        return _guarded(image, str(path))
 
 
 def _guarded(image: Image.Image, name: str) -> Image.Image:
     """Decode and convert; whatever a decoder raises on damaged data becomes one ImageError."""
     _check_size(image.size, name)
     try:
-        image.load()
+        stored = Stored.of(image, name)
+        with whole_images_only:
+            image.load()
         if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
-        return _converted(image, name)
+        return eight_bits(image, stored, name)
     except ImageError:
         raise
     except (
@@ -127,28 +113,5 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise ImageError(
             f"{name}: {width} x {height} is more than {MAX_PIXELS:,} pixels: shrink it or cut it into tiles"
         )
-
-
-def _converted(image: Image.Image, name: str) -> Image.Image:
-    """To RGB or L, by mode."""
-    if image.mode in _SIXTEEN_BIT:
-        return _from_sixteen_bit(np.asarray(image), name)
-    if image.mode == "F":
-        raise ImageError(f"{name}: floating-point pixels have no known range: save it as 8-bit or 16-bit")
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        opaque = Image.new("RGB", rgba.size, _BACKGROUND)
-        opaque.paste(rgba, mask=rgba.getchannel("A"))
-        return opaque
-    return image if image.mode in {"RGB", "L"} else image.convert("RGB")
-
-
-def _from_sixteen_bit(pixels: npt.NDArray[np.generic], name: str) -> Image.Image:
-    """16-bit grey to L: 0 to 65535 becomes 0 to 255, rounded. (PIL's own conversion clips at 255.)"""
-    wide = pixels.astype(np.int64)
-    if wide.min() < 0 or wide.max() > _FULL_SCALE:
-        raise ImageError(
-            f"{name}: 32-bit pixels beyond 0 to {_FULL_SCALE} have no known range: save it as 8-bit or 16-bit"
-        )
-    grey = (wide * 255 + _FULL_SCALE // 2) // _FULL_SCALE
-    return Image.fromarray(grey.astype(np.uint8))
+    if max(size) > MAX_SIDE:
+        raise ImageError(f"{name}: {width} x {height} has a side of more than {MAX_SIDE:,} pixels: cut it into tiles")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
 
 
@@ -19,6 +20,7 @@ class Answer:
     score: float
     model_map: npt.NDArray[np.float32] = field(repr=False)  # (H, W); of several views, in the frame's size
     infer_ms: float
-    recipe: Recipe = field(repr=False)  # whose tensors it was scored with, and whose limits judge it
+    recipe: Recipe = field(repr=False)  # whose tensors it was scored with
+    limits: Limits | None  # that judge it: the recipe's, or what is left of them in another precision than theirs
     map_limit: float  # the map's value over which a pixel belongs to a region
     extras: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)  # by name, (views, ...)

@@ -28,6 +28,7 @@ from clipspect.inspection.regions import regions_in_source
 from clipspect.inspection.result import Result, Timings, decide
 from clipspect.inspection.shared_engine import Serving, SharedEngine
 from clipspect.inspection.stream import outcomes_of
+from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.shelf import open_recipe, own
 
@@ -36,19 +37,23 @@ _MOST_WORKERS = 8  # threads that prepare frames; each can hold a frame in full 
 
 def load(
     bundle: str | os.PathLike[str],
-    recipe: str | Recipe | None = None,
+    recipe: str | os.PathLike[str] | Recipe | None = None,
     backend: str | None = None,
     *,
     map_limit: float | None = None,
+    verdicts: bool = True,
     extras: Sequence[str] = (),
     **options: Any,
 ) -> Inspector:
     """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle.
 
-    `recipe` is a name, or a recipe in memory as `make_recipe` returns it; without one: the bundle's only one. Without a
-    backend: the fastest of the installed by real runs, `.backend` and `.reason` say which and why; to name one saves
-    their time. `map_limit` is the anomaly map's value over which a pixel belongs to a region; the default is the middle
-    of the range of the method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). `extras` are further
+    `recipe` is a name, the path of a file anywhere (it ends in .safetensors), or a recipe in memory as `make_recipe`
+    returns it; without one: the bundle's only one. Without a backend: the fastest of the installed by real runs,
+    `.backend` and `.reason` say which and why; to name one saves their time. `map_limit` is the anomaly map's value
+    over which a pixel belongs to a region; the default is the recipe's limit on the map, else the middle of the range
+    of the method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). Calibrated limits speak of the
+    engine and the precision that they were calibrated with: in others they are widened, or refused where nothing is
+    known of the difference (docs/limits.md). With `verdicts=False` nothing is judged. `extras` are further
     outputs of the graph that answers keep. `options` are the engine's, e.g. threads=4 or precision="int8";
     `force_precision=True` takes one that did not pass at export. On the CPU, the first frame is the engine's first run.
     Raises BundleError, RecipeError or BackendError.
@@ -59,7 +64,11 @@ def load(
     chosen = _chosen(opened, recipe)
     engine = SharedEngine(opened, chosen, backend, options)
     workers = min(options.get("threads") or usable_cores(), _MOST_WORKERS)
-    return Inspector(engine, chosen, map_limit=map_limit, extras=extras, workers=workers)
+    engine.hold()  # until an inspector does: where none comes about, it closes
+    try:
+        return Inspector(engine, chosen, map_limit=map_limit, verdicts=verdicts, extras=extras, workers=workers)
+    finally:
+        engine.release()
 
 
 class Inspector:
@@ -71,6 +80,7 @@ class Inspector:
         recipe: Recipe,
         *,
         map_limit: float | None = None,
+        verdicts: bool = True,
         extras: Sequence[str] = (),
         workers: int = 1,
     ) -> None:
@@ -79,7 +89,8 @@ class Inspector:
         self.extras = tuple(extras)
         self._engine = engine
         self._map_limit = map_limit
-        self._serving = engine.serve(recipe, self.extras)
+        self._verdicts = verdicts
+        self._serving = engine.serve(recipe, self.extras, verdicts=verdicts)
         self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(workers, "clipspect-workers")
         engine.hold()
 
@@ -87,6 +98,11 @@ class Inspector:
     def recipe(self) -> Recipe:
         """The recipe in use."""
         return self._serving.recipe
+
+    @property
+    def limits(self) -> Limits | None:
+        """What is judged by: the recipe's limits, widened where they were calibrated with another engine."""
+        return self._serving.limits
 
     @property
     def map_range(self) -> tuple[float, float]:
@@ -118,16 +134,16 @@ class Inspector:
         """Why this engine was taken, with the times of the others; empty where it was named."""
         return self._engine.first.reason
 
-    def use_recipe(self, recipe: str | Recipe) -> None:
+    def use_recipe(self, recipe: str | os.PathLike[str] | Recipe) -> None:
         """Switch to another recipe of the bundle, or one in memory; the engine stays as it is.
 
         A frame is scored and judged by one recipe: the one in use when its batch comes to the engine. A `stream` works
         ahead, so that the first results after the switch can still be the old recipe's. For another product or camera
         beside this one, see `with_recipe`. Raises RecipeError, BackendError.
         """
-        self._serving = self._engine.serve(_chosen(self.bundle, recipe), self.extras)
+        self._serving = self._engine.serve(_chosen(self.bundle, recipe), self.extras, verdicts=self._verdicts)
 
-    def with_recipe(self, recipe: str | Recipe) -> Inspector:
+    def with_recipe(self, recipe: str | os.PathLike[str] | Recipe) -> Inspector:
         """A second inspector, for another recipe of the bundle or one in memory, over the same engine.
 
         Each is closed by itself, and the engine with the last. Any number of threads may use them at once; the engine
@@ -137,6 +153,7 @@ class Inspector:
             self._engine,
             _chosen(self.bundle, recipe),
             map_limit=self._map_limit,
+            verdicts=self._verdicts,
             extras=self.extras,
             workers=self.workers,
         )
@@ -209,7 +226,7 @@ class Inspector:
         """Regions, and the verdict by the limits of the recipe that scored the frame."""
         start = perf_counter()
         regions = regions_in_source(answer.model_map, *frame.size, answer.map_limit)
-        verdict = decide(answer.score, answer.recipe.limits)
+        verdict = decide(answer.score, answer.limits)
         post_ms = (perf_counter() - start) * 1e3
         timings = Timings(frame.decode_ms, frame.preprocess_ms, answer.infer_ms, post_ms)
         return Result(
@@ -222,6 +239,7 @@ class Inspector:
             regions=regions,
             map_limit=answer.map_limit,
             timings=timings,
+            limits=answer.limits,
         )
 
     def close(self) -> None:
@@ -240,10 +258,15 @@ class Inspector:
     def _merged(self, frame: Frame, outputs: dict[str, npt.NDArray[Any]], serving: Serving, infer_ms: float) -> Answer:
         score, model_map = merge(outputs[SCORE], outputs[ANOMALY_MAP], frame.views, frame.size)
         extras = {name: np.array(outputs[name]) for name in self.extras}
-        return Answer(score, model_map, infer_ms, serving.recipe, self._limit_of(serving), extras)
+        map_limit = self._limit_of(serving)
+        return Answer(score, model_map, infer_ms, serving.recipe, serving.limits, map_limit, extras)
 
     def _limit_of(self, serving: Serving) -> float:
-        return sum(serving.graph.map_range) / 2 if self._map_limit is None else self._map_limit
+        if self._map_limit is not None:
+            return self._map_limit
+        if serving.limits is not None and serving.limits.map is not None:
+            return serving.limits.map
+        return sum(serving.graph.map_range) / 2
 
     def __enter__(self) -> Inspector:
         return self
@@ -254,7 +277,7 @@ class Inspector:
         self.close()
 
 
-def _chosen(bundle: Bundle, recipe: str | Recipe | None) -> Recipe:
+def _chosen(bundle: Bundle, recipe: str | os.PathLike[str] | Recipe | None) -> Recipe:
     return own(bundle, recipe) if isinstance(recipe, Recipe) else open_recipe(bundle, recipe)
 
 

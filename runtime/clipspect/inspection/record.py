@@ -70,6 +70,16 @@ class EngineRecord:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A record's place in the chain of its log (docs/audit.md). The digest is the last thing in the record's line."""
+
+    log: str  # which log: 32 hexadecimal digits, made when it was begun
+    line: int  # of the chain, from 1; over all files of a log that was rotated
+    previous: str | None  # digest of the line before; None of the first
+    digest: str  # SHA-256 over the bytes of the line before `, "digest": "`
+
+
+@dataclass(frozen=True)
 class Record:
     """One outcome and what decided it. Either `error` is set, or `score` and what follows from it are."""
 
@@ -92,6 +102,7 @@ class Record:
     timings_ms: Timings | None = None
     files: dict[str, str] = field(default_factory=dict)  # that sinks wrote of it, by kind, relative to their folder
     error: str | None = None  # why the frame could not be inspected
+    chain: Link | None = None  # the last member of the line; None where the record is of no log
 
     def to_json(self) -> str:
         """One line. ASCII: whatever bytes a file's name is made of, it can be written and read."""
@@ -125,7 +136,7 @@ def record_of(
         score=result.score,
         verdict=result.verdict,
         reasons=result.reasons,
-        limits=recipe.limits,
+        limits=result.limits,
         map_limit=result.map_limit,
         peak=result.peak,
         regions=result.regions,

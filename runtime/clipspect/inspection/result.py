@@ -47,6 +47,7 @@ class Result:
     regions: tuple[Region, ...]  # where anomaly_map lies over map_limit, the highest peak first
     map_limit: float
     timings: Timings
+    limits: Limits | None = None  # that judged it: the recipe's, widened where another engine or precision scored
     reasons: tuple[str, ...] = ()  # why the frame is invalid: its score and map say nothing of the part
 
     @cached_property

@@ -17,6 +17,8 @@ from clipspect.bundle.precision import open_graph
 from clipspect.engines import Backend, Tensors
 from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, SCORE, WORDS, WORDS_MAP, WORDS_SCORE, Graph
 from clipspect.recipes.galleries import blank_references
+from clipspect.recipes.guard import limits_in_use
+from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.shelf import serving
 
@@ -27,10 +29,11 @@ Outputs = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Serving:
-    """A recipe, and the graph that takes it."""
+    """A recipe, the graph that takes it, and the limits that judge what comes out."""
 
     recipe: Recipe
     graph: InspectionGraph
+    limits: Limits | None
 
 
 class SharedEngine:
@@ -53,21 +56,26 @@ class SharedEngine:
         self.first = self._backends[graph.file] = self._open(graph, recipe.tensors)
         self._name, self._options = self.first.name, {**options, "device": self.first.device}  # the others follow it
 
-    def serve(self, recipe: Recipe, extras: Sequence[str] = ()) -> Serving:
-        """Open the graph that takes the recipe, if nothing that is open does.
+    def serve(self, recipe: Recipe, extras: Sequence[str] = (), *, verdicts: bool = True) -> Serving:
+        """Open the graph that takes the recipe, if nothing that is open does. Without `verdicts` nothing is judged.
 
-        Raises RecipeError for a recipe that none takes; BackendError, also where the graph has not all `extras`.
+        Raises RecipeError for a recipe that none takes, or whose limits say nothing of this engine; BackendError, also
+        where the graph has not all `extras`.
         """
         graph = serving(self.bundle, recipe)
         if missing := [name for name in extras if name not in graph.outputs]:
             raise BackendError(f"{graph.file} has no output {missing[0]!r}; there are: {', '.join(graph.outputs)}")
+        first = self.first
+        limits = (
+            limits_in_use(recipe, self.bundle, graph, first.name, first.device, first.precision) if verdicts else None
+        )
         with self._changing:
             if self._closed:
                 raise BackendError("the inspector is closed: load the bundle again")
             if graph.file not in self._backends and (recipe.judge != WORDS or self._stand_in() is None):
                 self._backends[graph.file] = self._open(graph, recipe.tensors)
                 self._close_what_is_not_needed()
-        return Serving(recipe, graph)
+        return Serving(recipe, graph, limits)
 
     def run(self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
         """These outputs for images (N, H, W, 3), any number of them; the caller holds `free`. Raises BackendError."""

@@ -16,13 +16,12 @@ from clipspect.base.errors import BackendError, BundleError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.local_records import write_local_record
 from clipspect.bundle.manifest import Parity
-from clipspect.bundle.precision import open_graph, record_of
+from clipspect.bundle.precision import ALLOWANCE, open_graph, record_of
 from clipspect.bundle.precision_record import LIMITS, PrecisionRecord, judge_precision
 from clipspect.engines import Backend
 from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, SCORE, TEXT_FEATURES, WORDS, Graph
 from clipspect.recipes.galleries import MAP_LIMITS, GalleryMaker, blank_references
 
-ALLOWANCE = 10  # times the export's tolerance, which is for one engine: others sum in another order
 ZERO_SHOT, FEW_SHOT = "zero-shot", "few-shot"
 IMAGES, REFERENCES, FEW_SHOT_PREFIX = "images", "fewshot_references", "fewshot_"  # tensors of the check, and a prefix
 

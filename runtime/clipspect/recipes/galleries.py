@@ -47,6 +47,11 @@ class Gallery:
         return rows
 
     @property
+    def kept_of_each(self) -> npt.NDArray[np.int64]:
+        """Of each reference, how many rows are kept; they lie one reference after the other."""
+        return np.bincount(self.owners[self.thinning.kept], minlength=int(self.owners[-1]) + 1)
+
+    @property
     def is_thinned(self) -> bool:
         return len(self.thinning.kept) < len(self.rows)
 

@@ -133,6 +133,7 @@ def _with_references(recipe: Recipe, photos: References, maker: GalleryMaker, ga
 def _described(gallery: Gallery) -> dict[str, Any]:
     return {
         "rows": len(gallery.kept),
+        "kept": gallery.kept_of_each.tolist(),
         "of": len(gallery.rows),
         "largest_distance": gallery.thinning.largest_distance,
         "mean_distance": gallery.thinning.mean_distance,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from clipspect.base.errors import RecipeError
 from clipspect.recipes.limits import Limits, Promise
 
 FALSE_REJECT_RATE, UNCERTAIN, CONFIDENCE = 0.01, 0.05, 0.95
+_FEWEST_TERMS = 200  # of a sum over the binomial distribution
 
 
 def limits_from_scores(
@@ -33,8 +35,8 @@ def limits_from_scores(
     With `anyway` too few parts give the largest score as limit, and the promise says what it is worth.
     Raises RecipeError: too few parts, no finite numbers, rates that are none.
     """
-    values = _checked(scores)
     require_rates(false_reject_rate, uncertain, confidence)
+    values = _checked(scores)
     reject, reject_promise = limit_for(values, false_reject_rate, confidence, anyway=anyway)
     review, review_promise = limit_for(values, uncertain, confidence, anyway=anyway)
     return Limits(review, reject, review_promise=review_promise, reject_promise=reject_promise)
@@ -43,19 +45,28 @@ def limits_from_scores(
 def limit_for(
     scores: npt.ArrayLike, rate: float, confidence: float, *, anyway: bool = False, what: str = "good parts"
 ) -> tuple[float, Promise]:
-    """One limit and its promise. It lies just above the k-th largest score, so that parts of equal score are passed."""
-    values = np.sort(np.asarray(scores, np.float64))[::-1]
-    rank = largest_rank(len(values), rate, confidence)
-    if rank == 0 and not anyway:
-        raise RecipeError(
-            f"with {len(values)} {what} the best that can be promised is {percent(bound(1, len(values), confidence))} "
-            f"({percent(confidence)}); {parts_needed(rate, confidence)} are needed for {percent(rate)}"
-        )
-    rank = max(rank, 1)
+    """One limit and its promise. It lies just above the k-th largest score, so that parts of equal score are passed.
+
+    Raises RecipeError where there are none, or without `anyway` too few.
+    """
+    values = np.sort(_checked(scores))[::-1]
+    if not anyway:
+        require_enough(len(values), rate, confidence, what=what)
+    rank = max(1, largest_rank(len(values), rate, confidence))
     promised = bound(rank, len(values), confidence)
     return float(np.nextafter(values[rank - 1], np.inf)), Promise(promised, confidence, len(values), rank, rate)
 
 
+def require_enough(parts: int, rate: float, confidence: float, *, what: str = "good parts") -> None:
+    """Raises RecipeError where so many parts cannot keep the rate with the confidence."""
+    if largest_rank(parts, rate, confidence) == 0:
+        raise RecipeError(
+            f"with {parts} {what} the best that can be promised is {percent(bound(1, parts, confidence))} "
+            f"({percent(confidence)}); {parts_needed(rate, confidence)} are needed for {percent(rate)}"
+        )
+
+
+@lru_cache
 def largest_rank(parts: int, rate: float, confidence: float) -> int:
     """The largest k for which the k-th largest of so many scores keeps the rate with the confidence; 0: none does."""
     low, high = 0, parts
@@ -78,6 +89,7 @@ def parts_needed(rate: float, confidence: float, rank: int = 1) -> int:
     return high
 
 
+@lru_cache
 def bound(rank: int, parts: int, confidence: float) -> float:
     """Beta^-1(confidence; rank, parts - rank + 1): the share of good parts that at most reach the limit."""
     low, high = 0.0, 1.0
@@ -95,8 +107,8 @@ def percent(value: float) -> str:
 def require_rates(false_reject_rate: float, uncertain: float, confidence: float) -> None:
     """Raises RecipeError for rates and a confidence that mean nothing."""
     for name, value in (("false reject rate", false_reject_rate), ("uncertain", uncertain), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise RecipeError(f"{name}: expected more than 0 % and less than 100 %, found {value!r}")
+        if not isinstance(value, (int, float)) or not 0 < value < 1:
+            raise RecipeError(f"{name}: expected more than 0 and less than 1 (100 %), found {value!r}")
     if uncertain < false_reject_rate:
         raise RecipeError(
             f"uncertain {percent(uncertain)} is below the false reject rate {percent(false_reject_rate)}: it is the "
@@ -108,9 +120,10 @@ def _confidence(rank: int, parts: int, rate: float) -> float:
     """Beta(rank, parts - rank + 1)'s distribution at the rate: P(Binomial(parts, rate) >= rank), to rounding."""
     if rate <= 0 or rate >= 1:
         return float(rate >= 1)
-    # the shorter of both sums, each term from its logarithm
+    # the shorter of both sums, each term from its logarithm; what lies 40 standard deviations further adds nothing
     below = rank <= parts * rate
-    counts = np.arange(rank) if below else np.arange(rank, parts + 1)
+    reach = _FEWEST_TERMS + math.ceil(40 * math.sqrt(parts * rate * (1 - rate)))
+    counts = np.arange(max(0, rank - reach), rank) if below else np.arange(rank, min(parts, rank + reach) + 1)
     total = math.fsum(
         np.exp(_log_binomial(counts, parts) + counts * math.log(rate) + (parts - counts) * math.log1p(-rate))
     )
@@ -133,4 +146,6 @@ def _checked(scores: npt.ArrayLike | Iterable[float]) -> npt.NDArray[np.float64]
         raise RecipeError("scores: there are none: give those of good parts, one a part")
     if not np.isfinite(values).all():
         raise RecipeError(f"scores: number {int(np.argmin(np.isfinite(values)))} is {values[~np.isfinite(values)][0]}")
+    if values.max() == np.finfo(np.float64).max:
+        raise RecipeError(f"scores: the largest, {values.max()}, leaves no room for a limit above it")
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -69,6 +70,15 @@ class Recipe:
     def digest(self) -> str:
         """SHA-256 by which records name it: that of its file, or of the file that `write_recipe` would write."""
         return pack(self.document(), self.tensors)[0]
+
+    @cached_property
+    def tensors_digest(self) -> str:
+        """SHA-256 of the tensors alone, which limits belong to: docs/bundle-format.md says how it is made."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.tensors.items()):
+            digest.update(f"{' '.join([name, *map(str, value.shape)])}\n".encode())
+            digest.update(np.ascontiguousarray(value, "<f4").tobytes())
+        return digest.hexdigest()
 
     def document(self) -> dict[str, Any]:
         """What its file says of it in JSON: everything but the tensors."""

@@ -25,7 +25,7 @@ class References:
 
     pixels: npt.NDArray[np.uint8]  # (n, H, W, 3), at the model's size
     size: tuple[int, int]  # of the photos: width, height
-    files: list[dict[str, str]]  # name without its folder; sha256 of the file, or of an array's RGB pixels
+    files: list[dict[str, str]]  # name without its folder; sha256 of the file, or of an array's RGB pixels; content
 
     def __len__(self) -> int:
         return len(self.files)
@@ -60,8 +60,14 @@ def read_references(frames: Iterable[FrameLike], spec: ImageSpec) -> References 
             raise ImageError(f"the same reference twice: {given[digest]} and {source} are equal: leave one of them out")
         given[digest] = source
         pixels.append(to_model_size(image, spec))
-        files.append({"name": name, "sha256": digest})
+        files.append({"name": name, "sha256": digest, "content": content_digest(pixels[-1])})
     return References(np.stack(pixels), size, files) if size is not None else None
+
+
+def content_digest(pixels: npt.NDArray[np.uint8]) -> str:
+    """What a photo shows, uint8 (H, W, 3) at the model's size: the same under another name, or in another lossless
+    format."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import RECIPES, InspectionGraph
@@ -43,10 +46,22 @@ def recipe_names(bundle: Bundle) -> list[str]:
     return sorted(name for name in names if is_recipe_name(name))
 
 
-def open_recipe(bundle: Bundle, name: str | None = None) -> Recipe:
-    """The recipe of that name; without a name, the only one. Raises RecipeError."""
-    chosen = choose_recipe(recipe_names(bundle), name, bundle.path)
-    return own(bundle, read_recipe(bundle.path / RECIPES / f"{chosen}{RECIPE_SUFFIX}"))
+def open_recipe(bundle: Bundle, recipe: str | os.PathLike[str] | None = None) -> Recipe:
+    """The recipe of that name or in that file; without either, the bundle's only one. Raises RecipeError."""
+    return own(bundle, read_recipe(recipe_path(bundle, recipe)))
+
+
+def recipe_path(bundle: Bundle, recipe: str | os.PathLike[str] | None = None) -> Path:
+    """Where it lies: what ends in .safetensors is a path, all else a name in the bundle. Raises RecipeError."""
+    if recipe is not None and is_recipe_path(recipe):
+        return Path(recipe)
+    chosen = choose_recipe(recipe_names(bundle), None if recipe is None else os.fspath(recipe), bundle.path)
+    return bundle.path / RECIPES / f"{chosen}{RECIPE_SUFFIX}"
+
+
+def is_recipe_path(recipe: str | os.PathLike[str]) -> bool:
+    """Whether a recipe is given as a file, which can lie outside the bundle."""
+    return os.fspath(recipe).endswith(RECIPE_SUFFIX)
 
 
 def own(bundle: Bundle, recipe: Recipe) -> Recipe:

@@ -39,7 +39,7 @@ class TimedEngine:
         self.backend, self.frame, self.batch, self.options = backend, frame, batch, options
         self.bundle, self.recipe = bundle.path, recipe.name
         self.milliseconds: dict[str, list[float]] = {name: [] for name in (*STAGES, TOTAL, MAP)}
-        self.inspector = load(bundle.path, recipe.name, backend, **options)
+        self.inspector = load(bundle.path, recipe.name, backend, verdicts=False, **options)
         engine = engine_named(backend)
         self.version = str(sys.modules[engine.package].__version__)
         self._spent = 0.0

@@ -22,6 +22,7 @@ from clipspect_lab.evaluation.recipes import RecipeChoice
 from clipspect_lab.evaluation.request import Request
 from clipspect_lab.evaluation.rows import ClassRow, ImageRow
 from clipspect_lab.evaluation.store import Store, stamp_of
+from clipspect_lab.evaluation.verdicts import class_verdicts
 
 
 class ClassRun:
@@ -69,6 +70,7 @@ class ClassRun:
         """The figures of the rows of all images. Their maps stay."""
         item, choice = self.item, self._choice
         defective = [sample.defect is not None for sample in item.test]
+        scores = [row.score for row in rows]
         pairs = self.pairs(rows)
         found = survey(pairs) if item.masks else None
         row = ClassRow(
@@ -80,8 +82,9 @@ class ClassRun:
             references=tuple(self._relative(path) for path in item.references),
             good=defective.count(False),
             defective=defective.count(True),
-            image=image_figures(defective, [row.score for row in rows]),
+            image=image_figures(defective, scores),
             pixel=pixel_figures(pairs, found) if found is not None else None,
+            verdicts=class_verdicts(defective, scores, [row.verdict for row in rows], choice.limits),
         )
         if keep:
             counted = histograms(pairs, len(rows), found) if found is not None else None
@@ -113,7 +116,7 @@ class ClassRun:
 
     def _kept(self, sample: Sample, result: Result) -> ImageRow:
         image, stamp = self._relative(sample.path), self._stamps[sample.path]
-        row = ImageRow(self.item.name, image, stamp, sample.defect, result.score, *result.size)
+        row = ImageRow(self.item.name, image, stamp, sample.defect, result.score, *result.size, result.verdict)
         self._store.add_image(row, result.model_map if self._needs_maps else None)
         return row
 

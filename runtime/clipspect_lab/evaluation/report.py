@@ -13,6 +13,7 @@ from clipspect_lab.evaluation.pixels import EXACT_PIXELS
 from clipspect_lab.evaluation.published import PublishedRow, published
 from clipspect_lab.evaluation.rows import ClassRow
 from clipspect_lab.evaluation.truth import FIXED, MODEL
+from clipspect_lab.evaluation.verdicts import verdicts_document
 
 COLUMNS = {  # key: heading
     "image_auroc": "image AUROC",
@@ -84,6 +85,7 @@ def _class_document(row: ClassRow) -> dict[str, Any]:
         "pixels": pixel.pixels if pixel is not None else None,
         "regions": pixel.regions if pixel is not None else None,
         "figures": named_figures(row),
+        **verdicts_document(row.verdicts),
         "largest_errors": errors,
     }
 

@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
+from clipspect.inspection.result import Verdict
 from clipspect_lab.evaluation.curves import Figures
 from clipspect_lab.evaluation.pixels import MeasuredPixels
+from clipspect_lab.evaluation.verdicts import ClassVerdicts
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class ImageRow:
     score: float
     width: int
     height: int
+    verdict: Verdict | None  # at its recipe's limits
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class ClassRow:
     defective: int
     image: Figures
     pixel: MeasuredPixels | None  # None: no masks
+    verdicts: ClassVerdicts
 
 
 KeptRow = TypeVar("KeptRow", ImageRow, ClassRow)

@@ -10,6 +10,7 @@ from typing import Any
 
 from clipspect.base.files import atomic_file
 from clipspect_lab.evaluation.report import COLUMNS, NamedFigures
+from clipspect_lab.evaluation.verdict_tables import verdict_lines, verdict_markdown
 
 
 def write(found: dict[str, Any], folder: Path) -> None:
@@ -38,7 +39,7 @@ def table(found: dict[str, Any]) -> str:
     for row in found["published"]:
         lines.append(" ".join([f"{'published':{name_width}} {'':5}", *_cells(row["published"], 7), row["source"]]))
         lines.append(" ".join([f"{'difference':{name_width}} {'':5}", *_cells(row["difference"], 7, "+")]))
-    lines += ["", f"Per cent. {found['resolution']}", found["aupro"], *found["notes"]]
+    lines += ["", f"Per cent. {found['resolution']}", found["aupro"], *found["notes"], *verdict_lines(found)]
     return "\n".join(lines)
 
 
@@ -60,6 +61,7 @@ def markdown(found: dict[str, Any]) -> str:
         lines += _row(row["name"], row["good"], row["defective"], *_cells(row["figures"]))
     lines += _row("**mean**", *(sum(row[key] for row in found["classes"]) for key in ("good", "defective")),
                   *_cells(found["mean"]))  # fmt: skip
+    lines += verdict_markdown(found)
     if found["published"]:
         lines += ["", "## Published", "", *_row("source", *COLUMNS.values()), *_row(*["---"] * (len(COLUMNS) + 1))]
         for row in found["published"]:

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,7 @@ struct Decoder {
     png_structp png = nullptr;
     png_infop info = nullptr;
     bool sixteen_bit_grey = false;
+    const char* refusal = nullptr;  // of a picture that cannot be shown right
     std::vector<std::uint8_t> pixels;
     std::vector<png_bytep> rows;
 
@@ -63,6 +65,8 @@ struct Decoder {
         if (setjmp(png_jmpbuf(png))) return false;
         const png_byte depth = png_get_bit_depth(png, info), colour = png_get_color_type(png, info);
         sixteen_bit_grey = depth == 16 && colour == PNG_COLOR_TYPE_GRAY;
+        if (depth == 16 && colour == PNG_COLOR_TYPE_RGB && png_get_valid(png, info, PNG_INFO_tRNS) != 0)
+            refusal = "a transparent colour of 16 bits is lost in 8: save it with an alpha channel instead";
         if (sixteen_bit_grey) {
             const std::uint16_t one = 1;
             if (*reinterpret_cast<const std::uint8_t*>(&one) == 1) png_set_swap(png);  // the file is big endian
@@ -94,10 +98,29 @@ struct Decoder {
 
     clipspect::Picture picture(int width, int height) {
         const png_byte channels = png_get_channels(png, info);
-        if (sixteen_bit_grey)
-            return clipspect::from_sixteen_bit(reinterpret_cast<const std::uint16_t*>(pixels.data()), width, height);
-        if (channels == 4) return clipspect::over_white(pixels.data(), width, height);
+        if (sixteen_bit_grey) {
+            auto* grey = reinterpret_cast<std::uint16_t*>(pixels.data());
+            if (const auto clear = transparent_grey())
+                std::replace(grey, grey + pixels.size() / 2, *clear, std::uint16_t{65535});
+            return clipspect::from_sixteen_bit(grey, width, height);
+        }
+        if (channels == 4) {
+            if (wholly_transparent()) refusal = "every pixel is wholly transparent: save it without transparency";
+            return clipspect::over_white(pixels.data(), width, height);
+        }
         return {width, height, channels, std::move(pixels)};
+    }
+
+    std::optional<std::uint16_t> transparent_grey() const {
+        png_color_16p value = nullptr;
+        if (png_get_tRNS(png, info, nullptr, nullptr, &value) == 0 || value == nullptr) return std::nullopt;
+        return value->gray;
+    }
+
+    bool wholly_transparent() const {
+        for (std::size_t i = 3; i < pixels.size(); i += 4)
+            if (pixels[i] != 0) return false;
+        return true;
     }
 };
 
@@ -119,5 +142,7 @@ inline clipspect::Picture read_png(std::string_view content, const std::string& 
     for (std::size_t y = 0; y < height; ++y) decoder.rows.push_back(decoder.pixels.data() + y * row_bytes);
     if (!decoder.read_pixels()) throw damaged();
     const int orientation = decoder.orientation();
-    return clipspect::oriented(decoder.picture(static_cast<int>(width), static_cast<int>(height)), orientation);
+    clipspect::Picture picture = decoder.picture(static_cast<int>(width), static_cast<int>(height));
+    if (decoder.refusal != nullptr) throw clipspect::ImageError(name + ": " + decoder.refusal);
+    return clipspect::oriented(std::move(picture), orientation);
 }

@@ -14,6 +14,7 @@ from clipspect.frame.decode import read
 from clipspect.frame.resize import to_model_size
 from clipspect.frame.spec import ImageSpec
 from support.cpp_programs import call
+from support.raw_images import png
 
 
 def pixels_of(built: Path, images: list[Path], height: int, width: int) -> np.ndarray:
@@ -90,6 +91,25 @@ def test_images_that_cannot_be_inspected_are_refused_in_a_line(built: Path, phot
         said = call(built / "pixels", 8, 8, tmp_path / name, status=1)[1]
         assert reason in said
         assert said.count("\n") == 1
+
+
+def test_transparency_of_every_depth_is_shown_or_refused_as_in_python(built: Path, tmp_path: Path) -> None:
+    colour = np.array([[[1000, 1000, 1000], [30000, 2, 1]]])
+    images = [
+        png(tmp_path / "deep.png", np.array([[1000, 30000, 1001]]), 16, 0, (1000,)),
+        png(tmp_path / "four.png", np.array([[3, 15, 5]]), 4, 0, (3,)),
+        png(tmp_path / "plain.png", np.array([[10, 20]]), 8, 0, (10,)),
+        png(tmp_path / "colour.png", colour % 256, 8, 2, (232, 232, 232)),
+    ]
+    for image, found in zip(images, pixels_of(built, images, 8, 8), strict=True):
+        np.testing.assert_array_equal(found, to_model_size(read(image), ImageSpec(8, 8)), err_msg=image.name)
+    png(tmp_path / "lost.png", colour, 16, 2, (1000, 1000, 1000))
+    Image.new("RGBA", (4, 4), (200, 0, 0, 0)).save(tmp_path / "clear.png")
+    Image.new("1", (1, 2_000_000)).save(tmp_path / "line.png")
+    reasons = {"lost": "16 bits is lost in 8", "clear": "wholly transparent", "line": "a side of more than 1000000"}
+    for name, reason in reasons.items():
+        assert _refused(tmp_path / f"{name}.png")
+        assert reason in call(built / "pixels", 8, 8, tmp_path / f"{name}.png", status=1)[1]
 
 
 def _refused(image: Path) -> bool:

@@ -19,8 +19,9 @@ from scipy.stats import spearmanr
 
 from clipspect.base.errors import BundleError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.precision import ALLOWANCE
 from clipspect.cli import main
-from clipspect.inspection.verify import ALLOWANCE, rank_correlation, verify
+from clipspect.inspection.verify import rank_correlation, verify
 from support import handmade
 
 Capture = pytest.CaptureFixture[str]

@@ -59,7 +59,7 @@ def test_every_image_gets_one_line_the_record_of_run_with_the_files_identity(
     assert run("run", tiny_bundle, folder, "--json") == 0
     plain = json.loads(capsys.readouterr().out.splitlines()[0])
     assert plain.keys() == rows[0].keys()
-    of_the_file = {"id", "time", "item", "files", "timings_ms"}
+    of_the_file = {"id", "time", "item", "files", "timings_ms", "chain"}
     assert {key: plain[key] for key in plain.keys() - of_the_file} == {
         key: rows[0][key] for key in rows[0].keys() - of_the_file
     }

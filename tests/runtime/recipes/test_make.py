@@ -19,6 +19,7 @@ from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.recipe import read_recipe, write_recipe
+from clipspect.recipes.references import content_digest
 from clipspect.recipes.shelf import open_recipe
 from support import handmade, handmade_graphs
 
@@ -57,10 +58,13 @@ def test_a_recipe_says_what_its_references_were(full_bundle: Path, photo_files: 
     references = recipe.references
     assert references is not None
     assert (references["count"], references["size"]) == (2, [64, 48])
+    contents = [content_digest(np.asarray(Image.open(path).resize((32, 32), 3))) for path in photo_files[:2]]
     assert references["files"] == [
-        {"name": "photo0.png", "sha256": sha256_of(photo_files[0])},
-        {"name": "photo 2", "sha256": hashlib.sha256(array.tobytes()).hexdigest()},
+        {"name": "photo0.png", "sha256": sha256_of(photo_files[0]), "content": contents[0]},
+        {"name": "photo 2", "sha256": hashlib.sha256(array.tobytes()).hexdigest(), "content": contents[1]},
     ]
+    assert sum(references["galleries"]["fine"]["kept"]) == 10
+    assert references["galleries"]["coarse"]["kept"] == [4, 4]
     assert {name: (item["rows"], item["of"]) for name, item in references["galleries"].items()} == {
         "fine": (10, 32),
         "coarse": (8, 8),

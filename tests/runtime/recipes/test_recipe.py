@@ -11,6 +11,7 @@ import pytest
 import clipspect
 from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
+from clipspect.recipes.calibration import Calibration, LimitsChange, PartScore, Scorer
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import check_recipe_name, read_recipe, write_recipe
 from clipspect.recipes.shelf import open_recipe
@@ -18,11 +19,15 @@ from support import handmade
 
 
 def test_a_recipe_survives_writing_and_reading(tmp_path: Path) -> None:
-    recipe = handmade.make_recipe("metal nut", limits=Limits(0.4, 0.6), calibration={"good": 30})
+    scorer = Scorer("b" * 64, "c" * 64, "onnxruntime", "cpu", "fp32", "0")
+    calibration = Calibration("2026-11-27T12:00:00+00:00", scorer, (PartScore("1.png", 0.5, 0.25),), group="(.*)")
+    history = (LimitsChange("2026-11-27T12:00:00+00:00", "me", "first", None, {"review": 0.4, "reject": 0.6}),)
+    recipe = handmade.make_recipe("metal nut", limits=Limits(0.4, 0.6), calibration=calibration, history=history)
     path = tmp_path / "metal nut.safetensors"
     write_recipe(path, recipe)
     again = read_recipe(path)
-    assert (again.limits, again.calibration, again.prompts) == (recipe.limits, recipe.calibration, recipe.prompts)
+    assert again.document() == recipe.document()
+    assert (again.limits, again.calibration, again.history) == (recipe.limits, recipe.calibration, recipe.history)
     np.testing.assert_array_equal(again.text_features, recipe.text_features)
     assert not again.text_features.flags.writeable
 

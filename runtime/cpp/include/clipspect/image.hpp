@@ -14,6 +14,7 @@
 namespace clipspect {
 
 constexpr std::int64_t max_pixels = 80'000'000;
+constexpr std::int64_t max_side = 1'000'000;
 
 // Somebody's 8-bit pixels, not copied: rows of `channels` bytes a pixel, `stride` bytes from one row to the next.
 struct View {
@@ -57,6 +58,9 @@ inline void check_size(std::int64_t width, std::int64_t height, const std::strin
     if (width > max_pixels / height)
         throw ImageError(name + ": " + std::to_string(width) + " x " + std::to_string(height) + " is more than " +
                          std::to_string(max_pixels) + " pixels: shrink it or cut it into tiles");
+    if (std::max(width, height) > max_side)
+        throw ImageError(name + ": " + std::to_string(width) + " x " + std::to_string(height) +
+                         " has a side of more than " + std::to_string(max_side) + " pixels: cut it into tiles");
 }
 
 }  // namespace detail

@@ -116,7 +116,8 @@ std::string record_line(const Inspector<Engine>& inspector, const Item& item, co
                           {"explanation", nullptr},
                           {"timings_ms", timings},
                           {"files", Document::object()},
-                          {"error", or_null(error)}};
+                          {"error", or_null(error)},
+                          {"chain", nullptr}};  // lines on standard output are of no log
     std::string line;
     append_line(line, record);
     return line;

@@ -1,0 +1,117 @@
+"""Records read back: from the lines of a log, over its rotated files in order, or of any file of JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from clipspect.base.document import MismatchError, build
+from clipspect.base.errors import ClipspectError
+from clipspect.inspection.record import Record
+from clipspect.sinks.chain import link_of
+
+_ROTATED = r"-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z"  # behind the log's stem
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a file, as it is."""
+
+    path: Path
+    number: int  # in its file, from 1
+    content: bytes  # without the line feed
+    whole: bool  # whether it has its line feed
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}: line {self.number}"
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of RESULTS.jsonl, the oldest first: of a log, those of its rotated files beside it come before.
+
+    A last line that is not whole is left out: it is being written, or was cut short and is no record yet. Raises
+    ClipspectError for a file that cannot be read, and for a line that is no record.
+    """
+    for line in lines_of(path):
+        if line.whole or line.path != path:
+            try:
+                yield parse_record(line.content, line.where)
+            except MismatchError as error:
+                raise ClipspectError(f"{error}: see what is wrong with: clipspect audit {path}") from error
+
+
+def lines_of(path: Path) -> Iterator[Line]:
+    """The lines of a file of JSON lines; of a log also, before them, those of the files that it was rotated to.
+
+    The log may be written to and rotated meanwhile. Raises ClipspectError where a file cannot be read.
+    """
+    try:
+        with ExitStack() as stack:
+            current = stack.enter_context(path.open("rb")) if path.is_file() else None
+            rotated = rotated_files(path)  # after it was opened: if it is rotated now, it is among them
+            if current is None and not rotated:
+                raise ClipspectError(f"{path}: no such file: expected the results.jsonl of clipspect watch or run")
+            for other in rotated:
+                if current is None or not os.path.samestat(os.stat(other), os.fstat(current.fileno())):
+                    with other.open("rb") as file:
+                        yield from _lines(other, file)
+            if current is not None:
+                yield from _lines(path, current)
+    except OSError as error:
+        raise ClipspectError(
+            f"{path}: cannot be read ({error.strerror or error}): check the path and its rights"
+        ) from error
+
+
+def _lines(path: Path, file: BinaryIO) -> Iterator[Line]:
+    for number, content in enumerate(file, 1):
+        yield Line(path, number, content.removesuffix(b"\n"), content.endswith(b"\n"))
+
+
+def rotated_files(path: Path) -> list[Path]:
+    """The files that a log was rotated to, the oldest first by the chain, since a clock can be set back.
+
+    Those that have no link come last. Raises OSError.
+    """
+    name = re.compile(re.escape(path.stem) + _ROTATED + re.escape(path.suffix))
+    if not path.parent.is_dir():
+        return []
+    found = [entry for entry in path.parent.iterdir() if name.fullmatch(entry.name) and entry.is_file()]
+    numbered = [(first_line(entry), entry) for entry in found]
+    ordered = sorted(numbered, key=lambda pair: (pair[0] is None, pair[0] or 0, pair[1].name))
+    return [entry for _, entry in ordered]
+
+
+def first_line(path: Path) -> int | None:
+    """The number in the chain of a file's first line, said by the first of its lines that has a link."""
+    with path.open("rb") as file:
+        for before, line in enumerate(file):
+            if (link := link_of(line.rstrip(b"\n"))) is not None:
+                return link.line - before
+    return None
+
+
+def parse_record(line: bytes, where: str) -> Record:
+    """A line as a record. Raises MismatchError."""
+    document = json_object(line)
+    if document is None:
+        raise MismatchError(f"{where}: not readable as JSON")
+    if document.get("schema") != 1:
+        raise MismatchError(f"{where}: not a record of schema 1")
+    return build(Record, document, where)
+
+
+def json_object(line: bytes) -> dict[str, Any] | None:
+    """A line as a JSON object. Unlike msgspec, json reads halves of surrogate pairs: a file's name can be any bytes."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
