@@ -24,6 +24,11 @@ def golden() -> Arrays:
     return dict(np.load(GOLDEN / "winclip_tiny.npz"))
 
 
+def unit_rows(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Each row divided by its length."""
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
 def document(sizes: dict[str, int] = TINY, **options: Any) -> dict[str, Any]:
     """The configuration in open_clip's form."""
     return {

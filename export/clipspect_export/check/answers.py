@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from safetensors.numpy import save
 
-from clipspect.engines.graph import ANOMALY_MAP, IMAGE, SCORE, TEXT_FEATURES, WORDS
+from clipspect.engines.graph import ANOMALY_MAP, IMAGE, IMAGE_EMBEDDING, SCORE, TEXT_FEATURES, WORDS
 from clipspect.inspection.verify import FEW_SHOT_PREFIX, IMAGES, REFERENCES
 from clipspect.recipes.galleries import MAP_LIMITS
 from clipspect_export.methods.model import Features, GraphForm
@@ -45,11 +45,11 @@ def ask_reference(form: GraphForm, size: int, text_features: Features, words: Ch
     limits: Tensors = {MAP_LIMITS: np.array(form.map_range, np.float32)} if form.takes_map_limits else {}
     named = {TEXT_FEATURES: text_features, **limits}
     photos = [images] if references is None else [images, references]
-    score, anomaly_map, *rows = form.reference(
+    score, anomaly_map, embedding, *rows = form.reference(
         *(torch.from_numpy(part) for part in photos),
         **{name: torch.tensor(value) for name, value in named.items()},
     )
-    answers = [answer.numpy() for answer in (score, anomaly_map, *(rows[0] if rows else []))]
+    answers = [answer.numpy() for answer in (score, anomaly_map, embedding, *(rows[0] if rows else []))]
     answers += [words.expected[SCORE], words.expected[ANOMALY_MAP]] if words is not None else []
     expected = dict(zip(form.outputs, answers))
     return Check({IMAGE: images, **named}, expected, references)
@@ -63,7 +63,7 @@ def write_check(path: Path, words: Check, both: Check | None = None) -> None:
     tensors = {IMAGES: words.given[IMAGE], TEXT_FEATURES: words.given[TEXT_FEATURES], **words.expected}
     if both is not None and both.references is not None:
         tensors |= {name: value for name, value in both.given.items() if name not in {IMAGE, TEXT_FEATURES}}
-        tensors |= {FEW_SHOT_PREFIX + name: both.expected[name] for name in (SCORE, ANOMALY_MAP)}
+        tensors |= {FEW_SHOT_PREFIX + name: both.expected[name] for name in (SCORE, ANOMALY_MAP, IMAGE_EMBEDDING)}
         tensors[REFERENCES] = both.references
     path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
 

@@ -15,6 +15,7 @@ from clipspect.engines.graph import (
     ANOMALY_MAP,
     FEATURES,
     IMAGE,
+    IMAGE_EMBEDDING,
     REFERENCE,
     SCORE,
     TEXT_FEATURES,
@@ -30,9 +31,9 @@ from clipspect_export.towers.positions import at_image_size
 _EXAMPLE_BATCH, _EXAMPLE_PROMPTS, _EXAMPLE_ROWS = 2, 3, 5  # not 1: torch takes a 1 for a constant
 
 Features = npt.NDArray[np.float32]
-# Of words: uint8 images (N, H, W, 3) and text features (2, P, D) to score (N,) and anomaly map (N, H, W). Of words and
-# references (R, H, W, 3), and map limits where the method takes them: besides, the images' own rows for each gallery
-# (N, rows, width), of length 1.
+# Of words: uint8 images (N, H, W, 3) and text features (2, P, D) to score (N,), anomaly map (N, H, W) and the images'
+# embeddings (N, D), of length 1. Of words and references (R, H, W, 3), and map limits where the method takes them:
+# besides, the images' own rows for each gallery (N, rows, width), of length 1.
 Reference = Callable[..., tuple[Any, ...]]
 
 
@@ -63,10 +64,11 @@ class GraphForm:
 
     @property
     def outputs(self) -> list[str]:
-        """Of the graph: score and anomaly map; with galleries also the image's own rows, of which a box makes them, and
-        what the words alone say, so that an engine with this graph needs no other for recipes of words."""
+        """Of the graph: score, anomaly map and the image's embedding; with galleries also the image's own rows, of
+        which a box makes them, and what the words alone say, so that an engine with this graph needs no other for
+        recipes of words."""
         rows = [FEATURES + name for name in self.galleries]
-        return [SCORE, ANOMALY_MAP, *rows, *([WORDS_SCORE, WORDS_MAP] if rows else [])]
+        return [SCORE, ANOMALY_MAP, IMAGE_EMBEDDING, *rows, *([WORDS_SCORE, WORDS_MAP] if rows else [])]
 
 
 @dataclass(frozen=True)

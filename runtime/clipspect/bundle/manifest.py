@@ -21,6 +21,7 @@ from clipspect.engines.graph import (
     FP16,
     FP32,
     IMAGE,
+    IMAGE_EMBEDDING,
     REFERENCE,
     SCORE,
     TEXT_FEATURES,
@@ -85,14 +86,12 @@ class Parity:
 class InspectionGraph(Graph):
     """A graph that inspects. All of a bundle share one file of weights.
 
-    That of the role `words` takes `image` and `text_features`, and answers `score` and `anomaly_map`. That of `both`
-    compares with references, too: it takes galleries, `reference_*` (R, D*), whose rows have length 1, and answers
-    besides with the image's own rows for each of them, `features_*` (N, rows, D*).
+    That of `words` takes `image` and `text_features`, and answers `score`, `anomaly_map` and `image_embedding`. That of
+    `both` takes galleries, too, `reference_*` (R, D*) of rows of length 1, and answers with the image's own rows for
+    each, `features_*` (N, rows, D*).
     """
 
-    map_range: tuple[
-        float, float
-    ]  # what overlays and the default limit of regions go by; of `both` a map can exceed it
+    map_range: tuple[float, float]  # overlays and the default limit of regions go by it; a map of `both` can exceed it
     parity: Parity
 
 
@@ -215,8 +214,7 @@ def read_bounded(root: Path, name: str) -> bytes:
 
 
 def _digest_line(digest: str) -> bytes:
-    """As `sha256sum` writes it."""
-    return f"{digest}  {MANIFEST}\n".encode()
+    return f"{digest}  {MANIFEST}\n".encode()  # as `sha256sum` writes it
 
 
 def _require_version(path: Path, version: object) -> None:
@@ -288,12 +286,15 @@ def _check_graph(where: str, graph: InspectionGraph, manifest: Manifest) -> None
         ("input", graph.inputs, TEXT_FEATURES, "float32", (2, None, manifest.text.dim)),
         ("output", graph.outputs, SCORE, "float32", (None,)),
         ("output", graph.outputs, ANOMALY_MAP, "float32", (None, image.height, image.width)),
+        ("output", graph.outputs, IMAGE_EMBEDDING, "float32", (None, manifest.text.dim)),
     )
     for direction, tensors, name, dtype, shape in expected:
+        if name == IMAGE_EMBEDDING and name not in tensors:  # older bundles have none
+            continue
         if name not in tensors:
             raise MismatchError(f"{where}: has no {direction} {name!r}")
         found = tensors[name]
         sides = tuple(None if isinstance(side, str) else side for side in found.shape)
         if (found.dtype, sides) != (dtype, shape):
-            free = "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
+            free = f"({', '.join('any' if side is None else str(side) for side in shape)})"
             raise MismatchError(f"{where}: {name} is {found.dtype} {found.shape}, expected {dtype} {free}")

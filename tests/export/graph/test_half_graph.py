@@ -105,7 +105,7 @@ def test_a_dense_methods_graph_in_fp16_is_parsed_and_answers_like_in_fp32(
 ) -> None:
     half = halved(aprilgan_bundle.path / file, tmp_path)
     check_graph(half, {"image": {0: "N"}})
-    assert require_parsed(half)[:2] == ["score", "anomaly_map"]
+    assert require_parsed(half)[:3] == ["score", "anomaly_map", "image_embedding"]
     if file == "model.onnx":
         given = {"image": check_images(518, 1), "text_features": open_recipe(aprilgan_bundle).text_features}
         with emulated(half) as copy, open_backend("onnxruntime", copy) as backend:

@@ -10,7 +10,15 @@ from clipspect.base.errors import ExportError
 from clipspect_export.methods.aprilgan.graph import AprilGan, FewShotAprilGan, galleries
 from clipspect_export.methods.aprilgan.reference import AprilGanReference, FewShotAprilGanReference
 from clipspect_export.towers.prompts import method_prompts
-from support.golden_dense import golden, golden_clip, golden_stages, images_and_text, small_clip, small_stages
+from support.golden_dense import (
+    golden,
+    golden_clip,
+    golden_stages,
+    golden_weights,
+    images_and_text,
+    small_clip,
+    small_stages,
+)
 
 Method = type[AprilGan] | type[AprilGanReference]
 
@@ -29,9 +37,11 @@ def test_graph_and_eager_reference_are_the_reference(method: Method) -> None:
     expected, clip = golden("aprilgan"), golden_clip("aprilgan")
     model = method(clip.visual, clip.config, golden_stages())
     with torch.inference_mode():
-        score, anomaly_map = model(torch.from_numpy(expected["images"]), text_features())
+        score, anomaly_map, embedding = model(torch.from_numpy(expected["images"]), text_features())
     np.testing.assert_allclose(score, expected["score"], atol=1e-5)
     np.testing.assert_allclose(anomaly_map[:, ::4, ::4], expected["map"], atol=1e-4)
+    plain = clip.encode_image(torch.from_numpy(golden_weights.normalised(expected["images"])))
+    torch.testing.assert_close(embedding, torch.nn.functional.normalize(plain, dim=-1), atol=1e-5, rtol=0)
 
 
 @given(images=st.integers(1, 3), prompts=st.integers(1, 4), seed=st.integers(0, 9))
@@ -57,13 +67,13 @@ def test_graph_and_eager_agree_for_any_references(images: int, references: int, 
     model = FewShotAprilGan(clip.visual, clip.config, small_stages())
     with torch.inference_mode():
         blank = [torch.zeros(1, width) for width in galleries(clip.config).values()]
-        remembered = [rows.flatten(0, 1) for rows in model(photos, text, map_limits, *blank)[2:-2]]
-        score, anomaly_map, *rows, words_score, words_map = model(pixels, text, map_limits, *remembered)
+        remembered = [rows.flatten(0, 1) for rows in model(photos, text, map_limits, *blank)[3:-2]]
+        score, anomaly_map, embedding, *rows, words_score, words_map = model(pixels, text, map_limits, *remembered)
         words_alone = AprilGan(clip.visual, clip.config, small_stages())(pixels, text)
     reference = FewShotAprilGanReference(clip.visual, clip.config, small_stages())
     expected = reference(pixels, photos, text, map_limits)
-    torch.testing.assert_close((score, anomaly_map, rows), expected, atol=2e-4, rtol=0)
-    torch.testing.assert_close((words_score, words_map), words_alone)
+    torch.testing.assert_close((score, anomaly_map, embedding, rows), expected, atol=2e-4, rtol=0)
+    torch.testing.assert_close((words_score, words_map, embedding), words_alone)
 
 
 def test_a_tower_of_another_depth_is_refused() -> None:

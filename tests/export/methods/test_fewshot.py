@@ -120,8 +120,9 @@ def test_scores_and_maps_are_the_references(case: Case, backend: Backend, shots:
 def test_an_images_own_rows_are_torchs_and_of_length_1(case: Case, backend: Backend) -> None:
     images, references = case.expected["images"], case.expected["references"][:1]
     words = {name: torch.from_numpy(value) for name, value in case.words.items()}
-    _, _, rows = case.reference(torch.from_numpy(images), torch.from_numpy(references), **words)
+    _, _, embedding, rows = case.reference(torch.from_numpy(images), torch.from_numpy(references), **words)
     found = backend.run({"image": images, **case.words, **galleries(case, backend, references)})
+    np.testing.assert_allclose(found["image_embedding"], embedding, atol=1e-5)
     assert [name for name in found if name.startswith("features_")] == [f"features_{name}" for name in case.galleries]
     for name, expected in zip(case.galleries, rows):
         np.testing.assert_allclose(found[f"features_{name}"], expected, atol=1e-5)
@@ -225,8 +226,8 @@ def test_the_manifest_records_the_few_shot_graph(case: Case) -> None:
 
 def test_the_check_holds_the_torch_references_answers(case: Case) -> None:
     check = load_file(case.bundle.path / "check.safetensors")
-    names = {"images", "text_features", "score", "anomaly_map"}
-    names |= {"fewshot_references", "fewshot_score", "fewshot_anomaly_map"}
+    names = {"images", "text_features", "score", "anomaly_map", "image_embedding"}
+    names |= {"fewshot_references", "fewshot_score", "fewshot_anomaly_map", "fewshot_image_embedding"}
     assert set(check) == (names if case.key else names | {"map_limits"})
     size = case.clip.config.image_size
     drawn = check_images(size, CHECK_IMAGES + 1)
@@ -234,9 +235,12 @@ def test_the_check_holds_the_torch_references_answers(case: Case) -> None:
     np.testing.assert_array_equal(check["images"], images)
     np.testing.assert_array_equal(check["fewshot_references"], references)
     words = {name: torch.from_numpy(check[name]) for name in case.words}
-    score, anomaly_map, _ = case.reference(torch.from_numpy(images[:1]), torch.from_numpy(references), **words)
+    score, anomaly_map, embedding, _ = case.reference(
+        torch.from_numpy(images[:1]), torch.from_numpy(references), **words
+    )
     np.testing.assert_allclose(check["fewshot_score"][:1], score, atol=1e-5)
     np.testing.assert_allclose(check["fewshot_anomaly_map"][:1], anomaly_map, atol=1e-5)
+    np.testing.assert_allclose(check["fewshot_image_embedding"][:1], embedding, atol=1e-5)
     assert check["anomaly_map"].shape == (CHECK_IMAGES, size, size)
     assert [comparison.graph for comparison in verify(case.bundle).comparisons] == ["zero-shot", "few-shot"]
 

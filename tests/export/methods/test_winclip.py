@@ -11,7 +11,7 @@ from clipspect_export.methods.winclip.graph import SMALLEST, FewShotWinClip, Win
 from clipspect_export.methods.winclip.reference import FewShotWinClipReference, WinClipReference
 from clipspect_export.towers.clip import Clip
 from clipspect_export.towers.config import ClipConfig
-from support.golden_clip import golden
+from support.golden_clip import golden, unit_rows
 from support.small_clip import SMALL, images_and_text, seeded
 
 
@@ -36,10 +36,13 @@ def test_the_embeddings_of_image_and_windows_are_the_references(
 def test_the_eager_reference_is_the_reference(scales: tuple[int, ...], clip: Clip, config: ClipConfig) -> None:
     expected = golden()
     text = torch.from_numpy(expected["text_features"])[:, None]
-    score, anomaly_map = WinClipReference(clip.visual, config, scales)(torch.from_numpy(expected["images"]), text)
+    score, anomaly_map, embedding = WinClipReference(clip.visual, config, scales)(
+        torch.from_numpy(expected["images"]), text
+    )
     key = "".join(map(str, scales))
     np.testing.assert_allclose(score, expected[f"score_{key}"], atol=1e-5)
     np.testing.assert_allclose(anomaly_map[:, ::4, ::4], expected[f"map_{key}"], atol=1e-5)
+    np.testing.assert_allclose(embedding, unit_rows(expected["image_embedding"]), atol=1e-5)
 
 
 @given(
@@ -71,12 +74,12 @@ def test_packed_and_eager_agree_for_any_references(scales: list[int], images: in
     model = FewShotWinClip(clip.visual, clip.config, scales)
     with torch.inference_mode():
         blank = [torch.zeros(1, width) for width in galleries(clip.config, scales).values()]
-        remembered = [rows.flatten(0, 1) for rows in model(photos, text, *blank)[2:-2]]
-        score, anomaly_map, *rows, words_score, words_map = model(pixels, text, *remembered)
+        remembered = [rows.flatten(0, 1) for rows in model(photos, text, *blank)[3:-2]]
+        score, anomaly_map, embedding, *rows, words_score, words_map = model(pixels, text, *remembered)
         words_alone = WinClip(clip.visual, clip.config, scales)(pixels, text)
     expected = FewShotWinClipReference(clip.visual, clip.config, scales)(pixels, photos, text)
-    torch.testing.assert_close((score, anomaly_map, rows), expected, atol=1e-5, rtol=0)
-    torch.testing.assert_close((words_score, words_map), words_alone)
+    torch.testing.assert_close((score, anomaly_map, embedding, rows), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close((words_score, words_map, embedding), words_alone)
 
 
 def test_a_state_has_the_cosine_of_its_closest_prompt() -> None:

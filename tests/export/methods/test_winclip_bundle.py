@@ -20,7 +20,7 @@ from clipspect_export.graph.graph_check import FORBIDDEN, check_graph
 from clipspect_export.methods.winclip.windows import groups
 from clipspect_export.towers.config import ClipConfig, read_backbone
 from seeded.weights import write_weights
-from support.golden_clip import Arrays, golden, weights
+from support.golden_clip import Arrays, golden, unit_rows, weights
 from support.rtx import require_parsed
 
 GoldenBundle = tuple[str, Bundle]
@@ -45,6 +45,7 @@ def test_scores_and_maps_are_the_references(golden_bundle: GoldenBundle, backend
     assert outputs["anomaly_map"].dtype == outputs["score"].dtype == np.float32
     np.testing.assert_allclose(outputs["score"], golden()[f"score_{key}"], atol=1e-5)
     np.testing.assert_allclose(outputs["anomaly_map"][:, ::4, ::4], golden()[f"map_{key}"], atol=1e-5)
+    np.testing.assert_allclose(outputs["image_embedding"], unit_rows(golden()["image_embedding"]), atol=1e-5)
 
 
 def test_the_runtime_answers_like_the_reference(golden_bundle: GoldenBundle) -> None:
@@ -138,6 +139,7 @@ def test_the_manifest_records_what_was_made(golden_bundle: GoldenBundle) -> None
     assert manifest.graphs["words"].inputs["image"].shape == ("N", 240, 240, 3)
     assert manifest.graphs["words"].inputs["text_features"].shape == (2, "P", 64)
     assert manifest.graphs["words"].outputs["anomaly_map"].shape == ("N", 240, 240)
+    assert manifest.graphs["words"].outputs["image_embedding"].shape == ("N", 64)
     parity = manifest.graphs["words"].parity
     assert max(parity.score, parity.anomaly_map) <= parity.tolerance == 1e-5
     assert math.prod(manifest.graphs["words"].map_range) == 0
@@ -159,7 +161,7 @@ def test_openvino_answers_the_same(golden_bundle: GoldenBundle, backend: Backend
 
 
 def test_tensorrt_rtx_parses_the_graph(golden_bundle: GoldenBundle) -> None:
-    assert require_parsed(golden_bundle[1].graph_path) == ["score", "anomaly_map"]
+    assert require_parsed(golden_bundle[1].graph_path) == ["score", "anomaly_map", "image_embedding"]
 
 
 def test_fp16_storage_loses_nothing_and_halves_the_file(files: tuple[Path, Path], tmp_path: Path) -> None:

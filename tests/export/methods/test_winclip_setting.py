@@ -55,16 +55,16 @@ def test_packed_and_eager_agree_for_any_setting_and_references(setting: Setting,
     model = FewShotWinClip(clip.visual, clip.config, scales, setting)
     with torch.inference_mode():
         blank = [torch.zeros(1, width) for width in galleries(clip.config, scales).values()]
-        remembered = [rows.flatten(0, 1) for rows in model(photos, text, *blank)[2:-2]]
-        score, anomaly_map, *rows, _, _ = model(pixels, text, *remembered)
+        remembered = [rows.flatten(0, 1) for rows in model(photos, text, *blank)[3:-2]]
+        score, anomaly_map, embedding, *rows, _, _ = model(pixels, text, *remembered)
     expected = FewShotWinClipReference(clip.visual, clip.config, scales, setting)(pixels, photos, text)
-    torch.testing.assert_close((score, anomaly_map, rows), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close((score, anomaly_map, embedding, rows), expected, atol=1e-5, rtol=0)
 
 
 def answer(clip: Clip, setting: Setting) -> tuple[torch.Tensor, torch.Tensor]:
     pixels, text = images_and_text(clip, 2, 1)
     with torch.inference_mode():
-        score, anomaly_map = WinClip(clip.visual, clip.config, (2, 3), setting)(pixels, text)
+        score, anomaly_map, _ = WinClip(clip.visual, clip.config, (2, 3), setting)(pixels, text)
     return score, anomaly_map
 
 
@@ -139,7 +139,7 @@ def test_a_bundle_records_its_setting_answers_like_the_reference_and_takes_no_re
     pixels, _ = images_and_text(clip, 2, 1)
     text = torch.from_numpy(np.array(open_recipe(bundle).text_features))
     reference = WinClipReference(clip.visual, clip.config, (2, 3), Setting(**setting))
-    score, anomaly_map = reference(pixels, text)
+    score, anomaly_map, _ = reference(pixels, text)
     with clipspect.load(out) as inspector:
         for index, image in enumerate(pixels.numpy()):
             result = inspector.inspect(image)

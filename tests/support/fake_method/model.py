@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from clipspect.engines.graph import WORDS
 from clipspect_export.methods.model import GraphForm, Model
-from clipspect_export.methods.scoring import cosine_difference
+from clipspect_export.methods.scoring import cosine_difference, unit
 from clipspect_export.towers.clip import Clip, VisionTower
 from clipspect_export.towers.config import ClipConfig
 from clipspect_export.towers.encoder import EncoderBlock, TokenEmbedding
@@ -41,9 +41,10 @@ class Fake(nn.Module):
         super().__init__()
         self.encoder, self.sharpness, self.size = FakeEncoder(tower, config), sharpness, config.image_size
 
-    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        score = torch.sigmoid(self.sharpness * cosine_difference(self.encoder(image), text_features))[:, 0]
-        return score, score[:, None, None] * torch.ones(self.size, self.size)
+    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        embeddings = self.encoder(image)
+        score = torch.sigmoid(self.sharpness * cosine_difference(embeddings, text_features))[:, 0]
+        return score, score[:, None, None] * torch.ones(self.size, self.size), unit(embeddings[:, 0])
 
 
 def plan(config: ClipConfig, options: FakeOptions) -> Callable[[Clip], Model]:
@@ -52,11 +53,12 @@ def plan(config: ClipConfig, options: FakeOptions) -> Callable[[Clip], Model]:
     def model(clip: Clip) -> Model:
         mean, std = torch.tensor(clip.config.mean), torch.tensor(clip.config.std)
 
-        def reference(image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
+        def reference(image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             found = clip.encode_image(((image.float() / 255 - mean) / std).permute(0, 3, 1, 2))
             cosines = [functional.cosine_similarity(found[:, None], state, dim=-1).amax(-1) for state in text_features]
             score = torch.sigmoid(options.sharpness * (cosines[1] - cosines[0]))
-            return score, score[:, None, None].expand(-1, clip.config.image_size, clip.config.image_size)
+            side = clip.config.image_size
+            return score, score[:, None, None].expand(-1, side, side), functional.normalize(found, dim=-1)
 
         form = GraphForm(lambda: Fake(clip.visual, clip.config, options.sharpness), reference, map_range=(0.0, 1.0))
         return Model(

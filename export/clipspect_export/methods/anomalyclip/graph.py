@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from clipspect.base.errors import ExportError
 from clipspect_export.methods.anomalyclip.options import LAYERS, SIGMA
 from clipspect_export.methods.maps import bilinear_matrix, gaussian_matrix, require_sigma
-from clipspect_export.methods.scoring import cosine_difference
+from clipspect_export.methods.scoring import cosine_difference, unit
 from clipspect_export.towers.clip import Block, VisionTower
 from clipspect_export.towers.config import ClipConfig
 from clipspect_export.towers.encoder import EncoderBlock, TokenEmbedding, attend
@@ -31,7 +31,7 @@ PLAIN_BLOCKS = 5  # before the second path begins: the official code replaces th
 
 
 class AnomalyClip(nn.Module):
-    """The graph: uint8 images and text features to scores and anomaly maps."""
+    """The graph: uint8 images and text features to scores, anomaly maps and the images' embeddings."""
 
     upsampling: Tensor
 
@@ -45,12 +45,15 @@ class AnomalyClip(nn.Module):
         smoothing = gaussian_matrix(size, require_sigma(sigma, size))
         self.register_buffer("upsampling", (smoothing @ bilinear_matrix(size, config.grid).double()).float())
 
-    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K)."""
+    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K).
+
+        Third come the images' embeddings (N, D), of length 1.
+        """
         embeddings = self.encoder(image)  # (N, 1 + K * L, D)
         probability = torch.sigmoid(cosine_difference(embeddings, text_features) / TEMPERATURE)  # (N, 1 + K * L)
         grid = probability[:, 1:].reshape(-1, self.stages, self.grid, self.grid).sum(dim=1)
-        return probability[:, 0], self.upsampling @ grid @ self.upsampling.T
+        return probability[:, 0], self.upsampling @ grid @ self.upsampling.T, unit(embeddings[:, 0])
 
 
 class DpamEncoder(nn.Module):

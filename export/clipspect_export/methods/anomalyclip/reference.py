@@ -27,8 +27,8 @@ class AnomalyClipReference:
         self.tower, self.config, self.layers, self.sigma = tower, config, tuple(layers), sigma
 
     @torch.inference_mode()
-    def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W)."""
+    def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,), anomaly map (N, H, W) and unit embeddings."""
         size, grid = self.config.image_size, self.config.grid
         cls, stages = self.features(self.normalise(image))
         score = self.anomalous(cls, text_features)
@@ -36,7 +36,7 @@ class AnomalyClipReference:
         for patches in stages:
             values = self.anomalous(patches, text_features).reshape(-1, 1, grid, grid)
             anomaly_map += functional.interpolate(values, size=(size, size), mode="bilinear", align_corners=False)[:, 0]
-        return score, gaussian_filter(anomaly_map, self.sigma)
+        return score, gaussian_filter(anomaly_map, self.sigma), functional.normalize(cls, dim=-1)
 
     def normalise(self, image: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) to what CLIP reads: (N, 3, H, W)."""

@@ -56,7 +56,7 @@ class StageEncoder(nn.Module):
 
 
 class AprilGan(nn.Module):
-    """The zero-shot graph: uint8 images and text features to scores and anomaly maps."""
+    """The zero-shot graph: uint8 images and text features to scores, anomaly maps and the images' embeddings."""
 
     upsampling: Tensor
 
@@ -67,10 +67,13 @@ class AprilGan(nn.Module):
         self.encoder = StageEncoder(tower, config, stages)
         self.register_buffer("upsampling", corner_bilinear_matrix(config.image_size, config.grid))
 
-    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K)."""
+    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K).
+
+        Third come the images' embeddings (N, D), of length 1.
+        """
         embeddings, _ = self.encoder(image)
-        return self.compare_with_text(embeddings, text_features)
+        return *self.compare_with_text(embeddings, text_features), unit(embeddings[:, 0])
 
     def compare_with_text(self, embeddings: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 1 + K * L, D), the class token's first, and (2, P, D) to score (N,) and anomaly map (N, H, W).
@@ -96,10 +99,10 @@ class FewShotAprilGan(AprilGan):
     ) -> tuple[Tensor, ...]:
         """Besides the zero-shot graph's inputs [low, high] (2,), and of each stage a gallery of unit rows (R, W).
 
-        Returns score (N,), anomaly map (N, H, W), a sum of K probabilities and K distances, for each gallery the
-        image's own rows (N, L, W), and what the zero-shot graph returns. The paper takes the mean of the text's score
-        and the map's maximum, normalised by the least and the largest that the maxima of a test set reach: here by
-        `map_limits`, and not clamped.
+        Returns score (N,), anomaly map (N, H, W), a sum of K probabilities and K distances, the image's embedding
+        (N, D), its own rows (N, L, W) for each gallery, and the score and the map of the zero-shot graph. The paper
+        takes the mean of the text's score and the map's maximum, normalised by the least and the largest that the
+        maxima of a test set reach: here by `map_limits`, and not clamped.
         """
         embeddings, patches = self.encoder(image)
         rows = [unit(tokens) for tokens in patches]
@@ -108,7 +111,7 @@ class FewShotAprilGan(AprilGan):
         anomaly_map = words_map + self.upsample(distances.reshape(-1, self.grid, self.grid))
         low, high = map_limits[0], map_limits[1]
         score = (words_score + (anomaly_map.amax(dim=(1, 2)) - low) / (high - low)) / 2
-        return score, anomaly_map, *rows, words_score, words_map
+        return score, anomaly_map, unit(embeddings[:, 0]), *rows, words_score, words_map
 
 
 def galleries(config: ClipConfig) -> dict[str, int]:

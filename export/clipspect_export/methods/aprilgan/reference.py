@@ -25,9 +25,14 @@ class AprilGanReference:
         self.tower, self.config, self.stages = tower, config, stages
 
     @torch.inference_mode()
-    def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W)."""
-        return self.by_text(*self.features(self.normalise(image)), text_features)
+    def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,), anomaly map (N, H, W) and unit embeddings."""
+        cls, tokens = self.features(self.normalise(image))
+        return *self.by_text(cls, tokens, text_features), self.embedding(cls)
+
+    def embedding(self, cls: Tensor) -> Tensor:
+        """The class token (N, W) to the image's embedding (N, D), of length 1."""
+        return functional.normalize(self.tower.project(cls), dim=-1)
 
     def by_text(self, cls: Tensor, tokens: list[Tensor], text_features: Tensor) -> tuple[Tensor, Tensor]:
         """What `features` gives, and (2, P, D), to score (N,) and anomaly map (N, H, W)."""
@@ -71,10 +76,11 @@ class FewShotAprilGanReference(AprilGanReference):
     @torch.inference_mode()
     def __call__(  # type: ignore[override]
         self, image: Tensor, references: Tensor, text_features: Tensor, map_limits: Tensor
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
         """uint8 RGB images and references (R, H, W, 3), float32 (2, P, D) and [low, high] (2,).
 
-        Returns score (N,), anomaly map (N, H, W), and the images' own rows (N, L, W) of each stage, of length 1.
+        Returns score (N,), anomaly map (N, H, W), and of length 1 the images' embeddings (N, D) and their own rows
+        (N, L, W) of each stage.
         """
         size, grid = self.config.image_size, self.config.grid
         cls, tokens = self.features(self.normalise(image))
@@ -89,7 +95,7 @@ class FewShotAprilGanReference(AprilGanReference):
         low, high = map_limits.tolist()
         largest = anomaly_map.flatten(1).max(dim=1).values
         score = 0.5 * (text_score + (largest - low) / (high - low))
-        return score, anomaly_map, [functional.normalize(own, dim=-1) for own in tokens]
+        return score, anomaly_map, self.embedding(cls), [functional.normalize(own, dim=-1) for own in tokens]
 
     @staticmethod
     def nearest(patches: Tensor, known: Tensor) -> Tensor:

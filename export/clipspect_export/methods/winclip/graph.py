@@ -140,7 +140,7 @@ class WindowEncoder(nn.Module):
 
 
 class WinClip(nn.Module):
-    """The zero-shot graph: uint8 images and text features to scores and anomaly maps."""
+    """The zero-shot graph: uint8 images and text features to scores, anomaly maps and the images' embeddings."""
 
     upsampling: Tensor
     crops: Tensor
@@ -162,11 +162,14 @@ class WinClip(nn.Module):
             self.register_buffer("crops", crop_weights(self.windows))  # (1, G)
         self.register_buffer("upsampling", bilinear_matrix(config.image_size, config.grid))  # (H, grid)
 
-    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1)."""
+    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1).
+
+        Third come the images' embeddings (N, D), of length 1.
+        """
         (embeddings,) = self.encoder(image)
         score, patches = self.compare_with_text(embeddings, text_features)
-        return score, self.upsample(patches)
+        return score, self.upsample(patches), unit(embeddings[:, 0])
 
     def compare_with_text(self, embeddings: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, G, D) and (2, P, D) to score (N,) and a value for each patch (N, L).
@@ -211,16 +214,17 @@ class FewShotWinClip(WinClip):
     ) -> tuple[Tensor, ...]:
         """Besides the zero-shot graph's inputs galleries of unit rows, (R, W) of patches and (R, D) of each scale.
 
-        Returns score (N,), anomaly map (N, H, W), the image's own rows (N, rows, W or D) for each gallery, and what the
-        zero-shot graph returns. Map and score are the means of what the text says and what the references say: of the
-        latter the score takes the largest value on the patch grid.
+        Returns score (N,), anomaly map (N, H, W), the image's embedding (N, D), its own rows (N, rows, W or D) for each
+        gallery, and the score and the map of the zero-shot graph. Map and score are the means of what the text says and
+        what the references say: of the latter the score takes the largest value on the patch grid.
         """
         embeddings, patches = self.encoder(image)
         rows = [unit(patches), *torch.split(unit(embeddings[:, 1:]), self.windows, dim=1)]
         words_score, by_text = self.compare_with_text(embeddings, text_features)
         by_references = self.compare_with_references(rows, references)
         score = (words_score + by_references.amax(dim=1)) / 2
-        return score, self.upsample((by_text + by_references) / 2), *rows, words_score, self.upsample(by_text)
+        anomaly_map = self.upsample((by_text + by_references) / 2)
+        return score, anomaly_map, unit(embeddings[:, 0]), *rows, words_score, self.upsample(by_text)
 
     def compare_with_references(self, rows: Sequence[Tensor], references: Sequence[Tensor]) -> Tensor:
         """Rows (N, rows, W) and gallery (R, W), of the patches and each scale, to a value for each patch (N, L)."""

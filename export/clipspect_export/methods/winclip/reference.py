@@ -28,11 +28,11 @@ class WinClipReference:
         self.tower, self.config, self.scales, self.setting = tower, config, tuple(scales), setting or Setting()
 
     @torch.inference_mode()
-    def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W)."""
+    def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,), anomaly map (N, H, W) and unit embeddings."""
         full, _, by_scale = self.embeddings(self.normalise(image))
         score, grid = self.by_text(full, by_scale, text_features)
-        return score, self.upsampled(grid)
+        return score, self.upsampled(grid), functional.normalize(full, dim=-1)
 
     def by_text(self, full: Tensor, by_scale: list[Tensor], text_features: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of image and windows to score (N,) and the map on the patch grid (N, grid, grid)."""
@@ -104,11 +104,11 @@ class FewShotWinClipReference(WinClipReference):
     @torch.inference_mode()
     def __call__(  # type: ignore[override]
         self, image: Tensor, references: Tensor, text_features: Tensor
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
         """uint8 RGB images and references (R, H, W, 3), and float32 (2, P, D).
 
-        Returns score (N,), anomaly map (N, H, W), and the images' own rows, of length 1: of the patches (N, L, W) and
-        of each scale (N, windows, D).
+        Returns score (N,), anomaly map (N, H, W), and of length 1 the images' embeddings (N, D) and their own rows: of
+        the patches (N, L, W) and of each scale (N, windows, D).
         """
         grid = self.config.grid
         full, patches, by_scale = self.embeddings(self.normalise(image))
@@ -121,7 +121,7 @@ class FewShotWinClipReference(WinClipReference):
         by_references = torch.stack(maps).mean(dim=0)  # (N, grid, grid)
         score = (text_score + by_references.amax(dim=(1, 2))) / 2
         rows = [functional.normalize(own, dim=-1) for own in (patches, *by_scale)]
-        return score, self.upsampled((text_grid + by_references) / 2), rows
+        return score, self.upsampled((text_grid + by_references) / 2), functional.normalize(full, dim=-1), rows
 
     @staticmethod
     def association(own: Tensor, known: Tensor) -> Tensor:
