@@ -10,6 +10,7 @@ from .base.errors import RecipeError as RecipeError
 from .base.version import __version__ as __version__
 from .bundle.bundle import Bundle as Bundle
 from .frame.item import Item as Item
+from .inspection.calibrate import calibrate as calibrate
 from .inspection.inspector import Inspector as Inspector
 from .inspection.inspector import load as load
 from .inspection.outcome import Outcome as Outcome

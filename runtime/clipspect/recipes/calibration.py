@@ -14,6 +14,7 @@ class PartScore:
     map_maximum: float
     frames: int = 1
     struck: bool = False  # taken out by a person, who found that it is not good
+    worst_frame: str = ""  # that has the highest score: its path as it was given
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ most p = Beta^-1(C; k, n - k + 1) of them are rejected, and k / (n + 1) on avera
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from functools import lru_cache
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import RecipeError
+from clipspect.recipes.calibration import PartScore
 from clipspect.recipes.limits import Limits, Promise
 
 FALSE_REJECT_RATE, UNCERTAIN, CONFIDENCE = 0.01, 0.05, 0.95
@@ -40,6 +42,18 @@ def limits_from_scores(
     reject, reject_promise = limit_for(values, false_reject_rate, confidence, anyway=anyway)
     review, review_promise = limit_for(values, uncertain, confidence, anyway=anyway)
     return Limits(review, reject, review_promise=review_promise, reject_promise=reject_promise)
+
+
+def limits_of_parts(
+    parts: Iterable[PartScore], false_reject_rate: float, uncertain: float, confidence: float, *, anyway: bool = False
+) -> Limits:
+    """Limits on the scores and the maps of good parts that were not struck: at most `uncertain` show any region."""
+    counting = [part for part in parts if not part.struck]
+    limits = limits_from_scores(
+        [part.score for part in counting], false_reject_rate, uncertain, confidence, anyway=anyway
+    )
+    map_limit, promise = limit_for([part.map_maximum for part in counting], uncertain, confidence, anyway=anyway)
+    return dataclasses.replace(limits, map=map_limit, map_promise=promise)
 
 
 def limit_for(

@@ -1,0 +1,155 @@
+"""Calibration: limits from the scores of good parts, with what they promise, and what they were made of."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+from clipspect.base import clock
+from clipspect.base.errors import RecipeError
+from clipspect.base.progress import Progress, quiet
+from clipspect.base.version import __version__
+from clipspect.frame.decode import FrameLike
+from clipspect.frame.item import Item
+from clipspect.inspection.estimate import estimated
+from clipspect.inspection.inspector import Inspector
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.photographs import Photograph, read_photographs, refuse_equal, refuse_references
+from clipspect.inspection.result import Result
+from clipspect.recipes.calibration import Calibration, PartScore, Scorer
+from clipspect.recipes.history import with_limits
+from clipspect.recipes.promise import (
+    CONFIDENCE,
+    FALSE_REJECT_RATE,
+    UNCERTAIN,
+    limits_of_parts,
+    percent,
+    require_enough,
+    require_rates,
+)
+from clipspect.recipes.recipe import Recipe
+
+
+def calibrate(
+    inspector: Inspector,
+    good: Iterable[Item | FrameLike],
+    *,
+    false_reject_rate: float = FALSE_REJECT_RATE,
+    uncertain: float = UNCERTAIN,
+    confidence: float = CONFIDENCE,
+    group: str | None = None,
+    strike: Sequence[str] = (),
+    defective: Iterable[Item | FrameLike] = (),
+    anyway: bool = False,
+    estimate: bool = False,
+    why: str | None = None,
+    progress: Progress = quiet,
+) -> Recipe:
+    """The inspector's recipe with limits from the scores of good parts, in memory: `write_recipe` writes it.
+
+    Of good parts to come at most `false_reject_rate` are rejected, at most `uncertain` are not passed and at most as
+    many show a region, each with `confidence`. `good` are photographs that are not in the gallery: paths, images,
+    arrays, or items as `clipspect.sources.files(FOLDER)` gives them. Each is one part; with `group`, a regular
+    expression on the path below its source, frames of one part (the first group, else the match) count once, by
+    their maximum. `strike` names parts, or files of them, that a person found not to be good: they stay in the
+    calibration as struck, and count no more. `defective` parts are scored beside. Too few parts are refused; `anyway`
+    takes the largest score, and the promise says what it is worth. With `estimate`, `good` are the references
+    themselves, each scored without its own rows: nothing is promised. `why` goes into the recipe's history.
+    Raises RecipeError, ImageError for a photograph that cannot be read, before anything is scored; BackendError.
+    """
+    require_rates(false_reject_rate, uncertain, confidence)
+    recipe, spec = inspector.recipe, inspector.bundle.manifest.image
+    photographs, defects = (
+        read_photographs(frames, spec, group=group, workers=inspector.workers, progress=progress)
+        for frames in (good, defective)
+    )
+    refuse_equal([*photographs, *defects])
+    struck = _struck(photographs, strike)
+    count = len({photograph.part for photograph in photographs} - struck)
+    if count == 0:
+        raise RecipeError("there is no good part to calibrate on: give photographs of some, and strike not all of them")
+    if not (anyway or estimate):
+        require_enough(count, false_reject_rate, confidence)
+    refuse_references(recipe, defects if estimate else [*photographs, *defects])
+    collected, beside = Collected(struck), Collected()
+    with inspector.with_recipe(recipe, verdicts=False) as plain:
+        outcomes = estimated(plain, photographs) if estimate else _outcomes(plain, photographs)
+        for photograph, result in _told(outcomes, photographs, "good parts", progress):
+            collected.take(photograph, result)
+        for photograph, result in _told(_outcomes(plain, defects), defects, "defective parts", progress):
+            beside.take(photograph, result)
+        scorer = Scorer(
+            plain.bundle.digest, recipe.tensors_digest, plain.backend, plain.device, plain.precision, __version__
+        )
+    calibration = Calibration(
+        time=clock.now(),
+        scorer=scorer,
+        parts=collected.parts,
+        group=group,
+        estimate=estimate,
+        frame_sizes=tuple(collected.frame_sizes),
+        defects=beside.parts,
+    )
+    limits = limits_of_parts(calibration.parts, false_reject_rate, uncertain, confidence, anyway=anyway or estimate)
+    if estimate:
+        limits = dataclasses.replace(limits, review_promise=None, reject_promise=None, map_promise=None)
+    asked = f"at most {percent(false_reject_rate)} rejected, {percent(uncertain)} not passed ({percent(confidence)})"
+    how = f"{'estimated' if estimate else 'calibrated'} on {count} good parts, {len(struck)} struck"
+    return with_limits(recipe, limits, calibration, why=why or f"{how}; asked: {asked}")
+
+
+class Collected:
+    """What calibration keeps of the frames that it scores; `take` sees each of them once, in their order."""
+
+    def __init__(self, struck: frozenset[str] = frozenset()) -> None:
+        self.frame_sizes: dict[tuple[int, int], None] = {}  # each once
+        self._struck = struck
+        self._parts: dict[str, PartScore] = {}
+
+    def take(self, photograph: Photograph, result: Result) -> None:
+        """A frame of a part, and what was found on it."""
+        self.frame_sizes[photograph.size] = None
+        name, frame = photograph.part, photograph.name
+        struck, score, peak = name in self._struck, result.score, result.peak
+        known = self._parts.get(name)
+        if known is None:
+            self._parts[name] = PartScore(name, score, peak, struck=struck, worst_frame=frame)
+            return
+        self._parts[name] = dataclasses.replace(
+            known,
+            score=max(known.score, score),
+            map_maximum=max(known.map_maximum, peak),
+            frames=known.frames + 1,
+            worst_frame=frame if score > known.score else known.worst_frame,
+        )
+
+    @property
+    def parts(self) -> tuple[PartScore, ...]:
+        """In the order of their first frames."""
+        return tuple(self._parts.values())
+
+
+def _struck(photographs: Sequence[Photograph], strike: Sequence[str]) -> frozenset[str]:
+    """The parts that are struck. Raises RecipeError for a name that none has."""
+    if isinstance(strike, str):
+        raise RecipeError(f"strike: expected a list of names, found the text {strike!r}")
+    parts = {name: photograph.part for photograph in photographs for name in (photograph.name, photograph.part)}
+    missing = [name for name in strike if str(name) not in parts]
+    if missing:
+        raise RecipeError(f"strike {missing[0]}: no good part or file has this name: give it as it was listed")
+    return frozenset(parts[str(name)] for name in strike)
+
+
+def _outcomes(inspector: Inspector, photographs: Sequence[Photograph]) -> Iterator[Outcome]:
+    with contextlib.closing(inspector.stream(photograph.item for photograph in photographs)) as outcomes:
+        yield from outcomes
+
+
+def _told(
+    outcomes: Iterator[Outcome], photographs: Sequence[Photograph], step: str, progress: Progress
+) -> Iterator[tuple[Photograph, Result]]:
+    """Photographs with their results, and progress told of them."""
+    for done, (photograph, outcome) in enumerate(zip(photographs, outcomes), 1):
+        yield photograph, outcome.require()
+        progress(step, done, len(photographs))

@@ -1,0 +1,135 @@
+"""Photographs that calibration scores: each read before work is spent, told by what it shows, grouped to parts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from clipspect.base.errors import ImageError, RecipeError
+from clipspect.base.progress import Progress, quiet
+from clipspect.frame.decode import FrameLike
+from clipspect.frame.item import Item, items_of
+from clipspect.frame.prepare import prepare
+from clipspect.frame.spec import ImageSpec
+from clipspect.recipes.recipe import Recipe
+from clipspect.recipes.references import content_digest
+
+
+@dataclass(frozen=True, eq=False)
+class Photograph:
+    """One frame of a part."""
+
+    item: Item = field(repr=False)
+    name: str  # its path as it was given, else its source and number
+    part: str  # what it shows: frames of one part count once
+    content: str  # digest of what it shows at the model's size
+    size: tuple[int, int]  # width, height
+
+
+def read_photographs(
+    frames: Iterable[Item | FrameLike],
+    spec: ImageSpec,
+    *,
+    group: str | None = None,
+    workers: int = 1,
+    progress: Progress = quiet,
+) -> list[Photograph]:
+    """Decode every frame once, and keep what it is. `group` is the pattern that names the part of a path.
+
+    Raises ImageError that names the file which cannot be read, RecipeError for a path that the pattern does not match.
+    """
+    if isinstance(frames, (str, os.PathLike, Image.Image, Item)) or getattr(frames, "ndim", 4) < 4:
+        raise ImageError("expected several photographs: for a folder give clipspect.sources.files(FOLDER)")
+    items = list(items_of(frames))
+    names = [_text(item.name) for item in items]
+    parts = [_part(item, group) for item in items]
+
+    def read(item: Item) -> tuple[str, tuple[int, int]] | ImageError:
+        try:
+            frame = prepare(item.frame, spec)
+        except ImageError as error:
+            return error
+        return content_digest(frame.pixels[0]), frame.size
+
+    photographs, faults = [], []
+    with ThreadPoolExecutor(workers, "clipspect-photographs") as pool:
+        for done, (item, name, part, found) in enumerate(zip(items, names, parts, pool.map(read, items)), 1):
+            if isinstance(found, ImageError):
+                faults.append(found)
+            else:
+                photographs.append(Photograph(item, name, part, *found))
+            progress("reading photographs", done, len(items))
+    if faults:
+        others = f" (and {len(faults) - 1} more that cannot be read)" if len(faults) > 1 else ""
+        raise ImageError(f"{faults[0]}{others}") from faults[0]
+    return photographs
+
+
+def refuse_equal(photographs: Sequence[Photograph]) -> None:
+    """Raises RecipeError where two show the same: a part that counts twice promises too much."""
+    seen: dict[str, str] = {}
+    for photograph in photographs:
+        if photograph.content in seen:
+            raise RecipeError(
+                f"the same photograph twice: {seen[photograph.content]} and {photograph.name}: leave one of them out"
+            )
+        seen[photograph.content] = photograph.name
+
+
+def references_of(recipe: Recipe) -> dict[str, int]:
+    """By content, the number of each photograph in the recipe's gallery. Raises RecipeError where it is not known."""
+    if not recipe.has_references:
+        return {}
+    files = (recipe.references or {}).get("files", [])
+    if not files or not all("content" in file for file in files):
+        raise RecipeError(
+            f"recipe {recipe.name!r} does not say what its references show, so that they could not be told from other "
+            f"good parts: make it again with clipspect recipe"
+        )
+    return {file["content"]: number for number, file in enumerate(files)}
+
+
+def refuse_references(recipe: Recipe, photographs: Sequence[Photograph]) -> None:
+    """Raises RecipeError for a photograph of the gallery: it scores lower than any part to come."""
+    known = references_of(recipe)
+    found = [photograph for photograph in photographs if photograph.content in known]
+    if found:
+        others = f" and {len(found) - 1} others are" if len(found) > 1 else " is"
+        raise RecipeError(
+            f"{found[0].name}{others} in the gallery of recipe {recipe.name!r}: its score says nothing of parts to "
+            "come; calibrate on others, or have an estimate of the references alone with --estimate"
+        )
+
+
+def _part(item: Item, group: str | None) -> str:
+    """The part's name: what the pattern finds in the path below its source; without one, the frame is a part itself."""
+    if group is None:
+        return _text(item.name)
+    path = _text(_below_source(item))
+    try:
+        found = re.search(group, path)
+    except re.error as error:
+        raise RecipeError(f"group {group!r}: not a regular expression ({error})") from error
+    part = None if found is None else found[1 if found.re.groups else 0]
+    if not part:
+        raise RecipeError(f"{path}: the group {group!r} finds no part in this path: correct it, or leave the file out")
+    return part
+
+
+def _below_source(item: Item) -> str:
+    if not isinstance(item.frame, (str, os.PathLike)):
+        return item.name
+    path = Path(item.frame)
+    below = path.relative_to(item.source) if path.is_relative_to(item.source) else path
+    return below.as_posix() if below.parts else path.as_posix()
+
+
+def _text(name: str) -> str:
+    """A file's name can be any bytes, a recipe's words cannot."""
+    return name.encode("utf-8", "backslashreplace").decode()
