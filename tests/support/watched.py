@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from clipspect.sinks.records import lines_of
+
 PATIENCE_S = 300.0  # for what takes a fraction of a second on an idle machine
 
 
@@ -34,10 +36,14 @@ def wait_for(condition: Callable[[], Any]) -> None:
 
 
 def rows_of(out: Path) -> list[dict[str, Any]]:
-    """The whole lines of the log, as they are now."""
-    path = out / "results.jsonl"
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    return [json.loads(line) for line in lines]
+    """The whole lines of the log, as they are now, over all of its files."""
+    return [json.loads(line) for line in _lines_of(out)]
+
+
+def _lines_of(out: Path) -> list[bytes]:
+    if not any(out.glob("results*.jsonl")):
+        return []
+    return [line.content for line in lines_of(out / "results.jsonl") if line.whole]
 
 
 class Watching:
@@ -69,8 +75,7 @@ class Watching:
 
     def wait_for_rows(self, count: int) -> list[dict[str, Any]]:
         """Until the log has that many lines."""
-        path = self.out / "results.jsonl"
-        self.wait_until(lambda: path.exists() and path.read_bytes().count(b"\n") >= count)
+        self.wait_until(lambda: len(_lines_of(self.out)) >= count)
         return rows_of(self.out)
 
     def wait_until(self, condition: Callable[[], Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_sinks, engine_options, number
+from clipspect.sinks.rotation import DEFAULT_ROTATION, Rotation, parse_rotation
 from clipspect.sinks.sorting import MODES
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--health", metavar="S", type=_interval, default=60.0, help="seconds between two health lines (default: 60)"
     )
     parser.add_argument(
+        "--rotate",
+        metavar="WHEN",
+        type=_rotation,
+        default=DEFAULT_ROTATION,
+        help="results.jsonl becomes results-TIME.jsonl and a new one is begun: at a size, e.g. 20MB; each day (UTC): "
+        f"day; or never (default: {DEFAULT_ROTATION})",
+    )
+    parser.add_argument(
         "--mqtt", metavar="URL", help="publish, too: mqtt://[USER@]HOST[:PORT]/TOPIC, mqtts:// with TLS"
     )
     parser.add_argument("--mqtt-password", metavar="FILE", type=Path, help="whose first line is the user's password")
@@ -86,7 +95,10 @@ def run(args: argparse.Namespace) -> int:
         raise ClipspectError("--mqtt-password: there is no --mqtt that it belongs to")
     broker = parse_broker(args.mqtt, args.mqtt_password) if args.mqtt is not None else None
     sinks = tuple(open_sink(text) for text in args.sinks)
-    plan = Plan(args.folder, args.out, args.sort, args.settle, args.give_up, args.health, broker, sinks)
+    plan = Plan(
+        args.folder, args.out, args.sort, args.settle, args.give_up, args.health,
+        broker=broker, rotation=args.rotate, sinks=sinks,
+    )  # fmt: skip
     shown = (Errors(_say), JsonPrinter(_print) if args.json else Table(_print))
     with Stop() as stop, Watcher(plan, stop, shown) as watcher:
         with load(
@@ -134,3 +146,10 @@ def _interval(text: str) -> float:
     if value == 0:
         raise argparse.ArgumentTypeError("expected more than 0 seconds")
     return value
+
+
+def _rotation(text: str) -> Rotation:
+    try:
+        return parse_rotation(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

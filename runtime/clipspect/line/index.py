@@ -7,29 +7,33 @@ import threading
 from pathlib import Path
 
 from clipspect.base.errors import ClipspectError
-from clipspect.sinks.log import Log, parse_line
+from clipspect.sinks.log import Log
+from clipspect.sinks.log_file import Position
+from clipspect.sinks.records import json_object
 from clipspect.sources.part import Part
 
 _ROWS_A_TRANSACTION = 10_000
 
 
 class Index:
-    """A SQLite table of ids on disk, and the byte offset of the log up to which it was made. Any thread may call.
+    """A SQLite table of ids on disk, and the place in the log up to which it was made. Any thread may call.
 
     An entry costs about 30 bytes on disk; in memory there is only SQLite's cache of 2 MB. A transaction is not waited
     for until it is on the disk: after a power cut the table is an older state of itself, and the log brings it up to
-    date. Raises ClipspectError when a line of the log cannot be read, or the table no longer can.
+    date. Files of the log that have been taken elsewhere stay known; `unknown` says of which lines the index is not
+    sure, because it was lost and their files are not here. Raises ClipspectError when a line of the log cannot be read,
+    or the table no longer can.
     """
 
     def __init__(self, path: Path, log: Log) -> None:
-        self._path, self._lock = path, threading.Lock()
+        self._path, self._log, self._lock = path, log, threading.Lock()
         try:
-            self._table = _made_from(log, path)
+            self._table, self.unknown = _made_from(log, path)
         except sqlite3.DatabaseError:  # damaged: the log has all that it knew
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             try:
-                self._table = _made_from(log, path)
+                self._table, self.unknown = _made_from(log, path)
             except sqlite3.DatabaseError as error:
                 raise ClipspectError(f"{path}: cannot be written ({error}): choose another --out") from error
 
@@ -41,11 +45,12 @@ class Index:
             raise self._unusable(error) from error
         return found is not None
 
-    def add(self, part: Part, offset: int) -> None:
-        """A part whose line ends at that offset of the log. Raises sqlite3.OperationalError, e.g. on a full disk."""
+    def add(self, part: Part) -> None:
+        """The part of the log's last line. Raises sqlite3.OperationalError, e.g. on a full disk."""
+        reached = self._log.end
         try:
             with self._lock:
-                _add(self._table, [bytes.fromhex(part.id)], offset)
+                _add(self._table, [(bytes.fromhex(part.id), reached.line)], self._log.name, reached)
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
@@ -59,49 +64,60 @@ class Index:
         return ClipspectError(f"{self._path}: cannot be read ({error}): start the command again, the log has all of it")
 
 
-def _made_from(log: Log, path: Path) -> sqlite3.Connection:
-    """The table on disk, brought up to date."""
+def _made_from(log: Log, path: Path) -> tuple[sqlite3.Connection, str | None]:
+    """The table on disk, brought up to date, and what it is not sure of."""
     table = sqlite3.connect(path, check_same_thread=False)
     try:
         table.execute("PRAGMA locking_mode = EXCLUSIVE")
         table.execute("PRAGMA journal_mode = WAL")
         table.execute("PRAGMA synchronous = NORMAL")
         with table:
-            table.execute("CREATE TABLE IF NOT EXISTS done (id BLOB PRIMARY KEY) WITHOUT ROWID")
-            table.execute("CREATE TABLE IF NOT EXISTS reach (offset INTEGER NOT NULL)")
-            table.execute("INSERT INTO reach SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM reach)")
-        _catch_up(table, log)
+            table.execute("CREATE TABLE IF NOT EXISTS done (id BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID")
+            table.execute("CREATE TABLE IF NOT EXISTS reach (log TEXT, line INTEGER, first INTEGER, offset INTEGER)")
+            table.execute("INSERT INTO reach SELECT '', 0, 1, 0 WHERE NOT EXISTS (SELECT 1 FROM reach)")
+        return table, _catch_up(table, log)
     except BaseException:
         table.close()
         raise
-    return table
 
 
-def _catch_up(table: sqlite3.Connection, log: Log) -> None:
-    (offset,) = table.execute("SELECT offset FROM reach").fetchone()
-    if not log.starts_line(offset):  # it was made from another log than this
+def _catch_up(table: sqlite3.Connection, log: Log) -> str | None:
+    name, *numbers = table.execute("SELECT log, line, first, offset FROM reach").fetchone()
+    reached = Position(*numbers)
+    place, known = log.resume(name, reached)
+    if known < reached.line:
         with table:
-            table.execute("DELETE FROM done")
-        offset = 0
-    ids: list[bytes] = []
-    for line, offset in log.lines(offset):  # noqa: B020, the offset that was reached
-        ids.append(_id(line, offset, log.path))
-        if len(ids) == _ROWS_A_TRANSACTION:
-            _add(table, ids, offset)
-            ids = []
-    _add(table, ids, offset)
+            table.execute("DELETE FROM done WHERE line > ?", (known,))
+    unknown = None
+    if place.line > known:
+        unknown = (
+            f"{log.path}: lines {known + 1} to {place.line} are in files that are not here: their images are inspected "
+            "again if they are still in the folder"
+        )
+    rows: list[tuple[bytes, int]] = []
+    for line, place in log.lines(place):  # noqa: B020, the place that was reached
+        rows.append((_id(line, place, log.path), place.line))
+        if len(rows) == _ROWS_A_TRANSACTION:
+            _add(table, rows, log.name, place)
+            rows = []
+    _add(table, rows, log.name, place)
+    return unknown
 
 
-def _add(table: sqlite3.Connection, ids: list[bytes], offset: int) -> None:
+def _add(table: sqlite3.Connection, rows: list[tuple[bytes, int]], log: str, reached: Position) -> None:
     with table:
-        table.executemany("INSERT OR IGNORE INTO done VALUES (?)", [(id,) for id in ids])
-        table.execute("UPDATE reach SET offset = ?", (offset,))
+        table.executemany("INSERT OR IGNORE INTO done VALUES (?, ?)", rows)
+        table.execute(
+            "UPDATE reach SET log = ?, line = ?, first = ?, offset = ?",
+            (log, reached.line, reached.first, reached.offset),
+        )
 
 
-def _id(line: bytes, end: int, path: Path) -> bytes:
+def _id(line: bytes, end: Position, path: Path) -> bytes:
     try:
-        return bytes.fromhex((parse_line(line) or {})["id"])
-    except (KeyError, ValueError) as error:
+        return bytes.fromhex((json_object(line) or {})["id"])
+    except (KeyError, TypeError, ValueError) as error:
         raise ClipspectError(
-            f"{path}: the line before byte {end} is not readable: restore the file, or choose another --out"
+            f"{path}: line {end.line} of the log is not readable: see clipspect audit; restore the file, or choose "
+            "another --out"
         ) from error

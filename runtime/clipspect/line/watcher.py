@@ -30,6 +30,7 @@ from clipspect.line.stop import Stop
 from clipspect.sinks.broker import Broker
 from clipspect.sinks.log import Log
 from clipspect.sinks.mqtt import Outbox
+from clipspect.sinks.rotation import NEVER, Rotation
 from clipspect.sinks.sink import Sink, with_files
 from clipspect.sinks.sorting import VERDICT_FOLDERS, Sorter, verdict_folder
 from clipspect.sources.folder import Candidate, Folder
@@ -57,6 +58,7 @@ class Plan:
     give_up: float
     health_every: float
     broker: Broker | None = None
+    rotation: Rotation = NEVER
     sinks: tuple[Sink, ...] = ()  # that take each record before it is in the log, and so perhaps twice
 
 
@@ -77,10 +79,12 @@ class Watcher:
         _check_places(plan)
         with ExitStack() as stack:
             stack.enter_context(locked(own / "lock", self._busy, "choose another --out"))
-            self._log = stack.enter_context(closing(Log(plan.out / RESULTS)))
+            self._log = stack.enter_context(closing(Log(plan.out / RESULTS, plan.rotation)))
             if self._log.repaired:
                 say(f"{self._log.path}: the last line was cut short and is removed; its image is inspected again")
+            self.health.problem("chain", self._log.broken)
             self._index = stack.enter_context(closing(Index(own / "index.sqlite", self._log)))
+            self.health.problem("unknown", self._index.unknown)
             self._sorter = Sorter(plan.sort, plan.folder, plan.out)
             self._folder = Folder(
                 plan.folder,
@@ -91,6 +95,7 @@ class Watcher:
                 problem=lambda text: self.health.problem("folder", text),
             )
             self._outbox = self._made_outbox(own / "mqtt.json")
+            self.health.problem("unsent", None if self._outbox is None else self._outbox.lost)
             for sink in plan.sinks:
                 stack.enter_context(sink)
             self._open = stack.pop_all()
@@ -141,7 +146,7 @@ class Watcher:
             self._folder.release(candidate, again=True)
             return
         record = record_of(outcome, inspector, id=part.id, file=FileRecord(part.name, part.size, part.mtime_ns))
-        record = with_files(record, outcome, (*self._plan.sinks, self._sorter))
+        record = self._log.linked(with_files(record, outcome, (*self._plan.sinks, self._sorter)))
         if not (
             all(self._give(sink, "sink", record, outcome) for sink in self._plan.sinks)
             and self._give(self._log, "log", record, outcome)
@@ -161,7 +166,7 @@ class Watcher:
 
     def _enter(self, part: Part) -> None:
         try:
-            self._index.add(part, self._log.size)
+            self._index.add(part)
         except sqlite3.OperationalError as error:  # a full disk; whatever else it is, the log has the line
             raise OSError(errno.ENOSPC, str(error), self._plan.out / OWN) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import ssl
 import threading
@@ -12,12 +13,15 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
 from clipspect.sinks.broker import Broker
 from clipspect.sinks.log import Log
+from clipspect.sinks.log_file import Position
+from clipspect.sinks.records import json_object
 from clipspect.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -56,7 +60,7 @@ class Outbox(Sink):
     ) -> None:
         self._broker, self._log, self._path = broker, log, cursor
         self._status, self._every, self._problem = status, every, problem
-        self._cursor = _acknowledged_offset(cursor, log)
+        self._cursor, self.lost = _acknowledged(cursor, log)  # `lost`: lines that cannot be sent any more, in words
         self._acknowledged = 0
         self._connected = False
         self._end: float | None = None  # monotonic, of the parting
@@ -69,7 +73,7 @@ class Outbox(Sink):
 
     def report(self) -> dict[str, Any]:
         """For the health document: `waiting_bytes` is the part of the log that is not acknowledged."""
-        waiting = self._log.size - self._cursor
+        waiting = self._log.bytes_after(self._cursor)
         return {"connected": self._connected, "acknowledged": self._acknowledged, "waiting_bytes": waiting}
 
     def __enter__(self) -> Outbox:
@@ -146,10 +150,10 @@ class Outbox(Sink):
         self._news.wait(max(seconds, 0))
         self._news.clear()
 
-    def _acknowledge(self, offset: int, lines: int) -> None:
+    def _acknowledge(self, place: Position, lines: int) -> None:
         with atomic_file(self._path) as file:
-            file.write(json.dumps({"offset": offset}).encode())
-        self._cursor = offset
+            file.write(json.dumps({"log": self._log.name, **dataclasses.asdict(place)}).encode())
+        self._cursor = place
         self._acknowledged += lines
 
 
@@ -228,12 +232,20 @@ class _Connection:
         self._news.set()
 
 
-def _acknowledged_offset(cursor: Path, log: Log) -> int:
-    """The offset up to which lines are acknowledged; a log that does not fit to it is sent from its start."""
+def _acknowledged(cursor: Path, log: Log) -> tuple[Position, str | None]:
+    """The place up to which lines are acknowledged; a log that does not fit to it is sent from its start."""
+    name, reached = "", Position.before(1)
     try:
-        offset = json.loads(cursor.read_bytes())["offset"]
-    except FileNotFoundError:
-        return 0
-    except (ValueError, LookupError, TypeError):
-        return 0  # damaged: sent twice is better than not at all
-    return offset if isinstance(offset, int) and log.starts_line(offset) else 0
+        document = json_object(cursor.read_bytes()) or {}
+        name = build(str, document.pop("log", ""), str(cursor))
+        reached = build(Position, document, str(cursor))
+    except (FileNotFoundError, MismatchError):
+        pass  # damaged: sent twice is better than not at all
+    place, _ = log.resume(name, reached)
+    sent = reached.line if name == log.name else 0
+    if place.line <= sent:
+        return place, None
+    return place, (
+        f"mqtt: lines {sent + 1} to {place.line} of the log were not sent, and their files are not here: "
+        "bring them back and start again, or they stay unsent"
+    )

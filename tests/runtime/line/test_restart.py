@@ -70,22 +70,24 @@ class Camera(threading.Thread):
                 file.write(rest)
 
 
-@pytest.mark.parametrize(("sort", "files", "kills"), [("link", FILES, KILLS), ("move", FILES // 10, KILLS // 3)])
+@pytest.mark.parametrize(
+    ("sort", "files", "kills", "rotate"), [("link", FILES, KILLS, "20kB"), ("move", FILES // 10, KILLS // 3, "day")]
+)
 def test_each_complete_file_has_exactly_one_result_however_often_the_watcher_is_killed(
-    tiny_bundle: Path, folder: Path, out: Path, sort: str, files: int, kills: int
+    tiny_bundle: Path, folder: Path, out: Path, sort: str, files: int, kills: int, rotate: str
 ) -> None:
     recipe = handmade.make_recipe(limits=Limits(review=100 / 255, reject=200 / 255))
     write_recipe(tiny_bundle / RECIPES / "object.safetensors", recipe)
     camera, chance = Camera(folder, files), random.Random(1)
     camera.start()
     for kill in range(kills):
-        with Watching(folder, tiny_bundle, out, "--sort", sort) as watching:
+        with Watching(folder, tiny_bundle, out, "--sort", sort, "--rotate", rotate) as watching:
             watching.wait_for_rows(files * kill // (kills + 2))
             time.sleep(chance.uniform(0, 0.1))
             watching.process.kill()
     camera.join()
     bad = {name for name, value in camera.complete.items() if value is None}
-    with Watching(folder, tiny_bundle, out, "--sort", sort) as watching:
+    with Watching(folder, tiny_bundle, out, "--sort", sort, "--rotate", rotate) as watching:
         watching.wait_for_rows(files)
         watching.wait_until(
             lambda: {row["item"]["file"]["name"] for row in rows_of(out) if told(row, bad)} == camera.complete.keys()
@@ -197,7 +199,7 @@ def test_an_index_that_breaks_under_the_watcher_is_one_error(out: Path) -> None:
     out.mkdir(exist_ok=True)
     with closing(Log(out / "results.jsonl")) as log, closing(Index(out / "index.sqlite", log)) as index:
         for part in (Part(f"{number}.png", 1, 1) for number in range(5000)):  # more than one page
-            index.add(part, 0)
+            index.add(part)
         index._table.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         index._table.execute("PRAGMA shrink_memory")
         path = out / "index.sqlite"
@@ -221,4 +223,4 @@ def test_a_line_that_is_damaged_in_the_middle_of_the_log_is_refused(tiny_bundle:
     (out / ".watch/index.sqlite").unlink()
     with Watching(folder, tiny_bundle, out) as watching:
         assert watching.process.wait(60) == 1
-    assert "is not readable: restore the file, or choose another --out" in watching.err
+    assert "line 1 of the log is not readable: see clipspect audit" in watching.err

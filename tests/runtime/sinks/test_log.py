@@ -23,6 +23,7 @@ def test_the_last_record_is_read_as_it_was_written(tiny_bundle: Path, tmp_path: 
     assert bool(record.regions) == readable
     with closing(Log(tmp_path / "results.jsonl")) as log:
         assert log.last() is None
+        record = log.linked(record)
         log.take(record, outcome)
     with closing(Log(tmp_path / "results.jsonl")) as log:
         assert log.last() == record
@@ -32,6 +33,7 @@ def test_the_last_record_is_read_as_it_was_written(tiny_bundle: Path, tmp_path: 
     ("line", "message"),
     [
         ('{"id": "00", "file": {}, "sorted": null, "error": null}', "was written by an older clipspect watch"),
+        ('{"schema": 1, "id": "00", "item": {"file": {}}}', "was written by an older clipspect watch"),
         ('{"schema": 2, "id": "00", "item": {"file": {}}}', "was not written by clipspect watch"),
         ('{"schema": 1, "id": "00", "item": {"file": null}}', "was not written by clipspect watch"),
         ("[1]", "was not written by clipspect watch"),
