@@ -28,6 +28,7 @@ from clipspect.line.heartbeat import Heartbeat
 from clipspect.line.index import Index
 from clipspect.line.stop import Stop
 from clipspect.sinks.broker import Broker
+from clipspect.sinks.kept_link import RESULTS
 from clipspect.sinks.log import Log
 from clipspect.sinks.mqtt import Outbox
 from clipspect.sinks.rotation import NEVER, Rotation
@@ -36,7 +37,7 @@ from clipspect.sinks.sorting import VERDICT_FOLDERS, Sorter, verdict_folder
 from clipspect.sources.folder import Candidate, Folder
 from clipspect.sources.part import Part
 
-RESULTS, HEALTH, OWN = "results.jsonl", "health.json", ".watch"
+HEALTH, OWN = "health.json", ".watch"
 _RETRY_S = 1.0  # between attempts at what a full disk or a lost share keeps from working
 _LOOK_FOR_STOP_S = 0.1  # between two looks whether to stop
 _REMEDY = {

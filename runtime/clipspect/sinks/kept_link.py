@@ -13,6 +13,7 @@ from clipspect.base.errors import ClipspectError
 from clipspect.inspection.record import Link
 from clipspect.sinks.records import json_object
 
+RESULTS = "results.jsonl"  # the log's name in its folder
 CHAIN = Path(".watch", "chain.json")  # beside the log
 _LENGTH = 512  # bytes of the file, one sector, so that it is overwritten at once and needs no space later
 

@@ -74,7 +74,9 @@ def test_a_chain_that_is_as_it_was_written_has_no_break() -> None:
         pytest.param([*LINES, *OTHER], [("inserted", 13)], id="another log behind it"),
         pytest.param([*LINES[:4], LINES[5], LINES[4], *LINES[6:]], [("reordered", 5)], id="two exchanged"),
         pytest.param([*LINES[:-2], LINES[-1], LINES[-2]], [("reordered", 11)], id="the last two exchanged"),
-        pytest.param([LINES[1], LINES[0], *LINES[2:]], [("reordered", 1), ("reordered", 2)], id="the first two exchanged"),
+        pytest.param(
+            [LINES[1], LINES[0], *LINES[2:]], [("reordered", 1), ("reordered", 2)], id="the first two exchanged"
+        ),
         pytest.param([*LINES[:2], *LINES[5:8], *LINES[2:5], *LINES[8:]], [("reordered", 3)], id="some moved up"),
         pytest.param([*LINES[:2], *LINES[3:], LINES[2]], [("reordered", 3)], id="one moved to the end"),
         pytest.param(
