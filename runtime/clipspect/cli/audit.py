@@ -140,7 +140,8 @@ def _history_words(recipe: Recipe | None) -> list[str]:
 def _limit_words(limits: dict[str, float | None] | None) -> str:
     if limits is None:
         return "none"
-    return ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
+    given = [(name, limits.get(name)) for name in ("review", "reject", "map")]
+    return ", ".join(f"{name} {value:g}" for name, value in given if value is not None)
 
 
 def _digest(text: str) -> str:
