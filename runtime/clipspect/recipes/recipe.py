@@ -88,7 +88,7 @@ class Recipe:
             if item.name != "tensors"
         }
 
-    def require(self, *, method: str, encoder_sha256: str, dim: int, parameters: dict[str, Any]) -> None:
+    def require(self, *, method: str, encoder_sha256: str, dim: int | None, parameters: dict[str, Any]) -> None:
         """Refuse a recipe that was made for another bundle. Raises RecipeError."""
         if self.method != method:
             raise RecipeError(
@@ -107,8 +107,9 @@ class Recipe:
                     f"{_short(expected)}: make it again for this bundle"
                 )
         if TEXT_FEATURES in self.tensors and self.text_features.shape[-1] != dim:
+            expected = "this bundle reads no words" if dim is None else f"expected {dim}"
             raise RecipeError(
-                f"recipe {self.name!r}: text features of width {self.text_features.shape[-1]}, expected {dim}"
+                f"recipe {self.name!r}: text features of width {self.text_features.shape[-1]}, {expected}"
             )
 
 
