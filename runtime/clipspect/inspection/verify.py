@@ -188,7 +188,8 @@ def _read_check(bundle: Bundle) -> Tensors:
             for name in graph.inputs.keys() - {IMAGE} - {REFERENCE + gallery for gallery in graph.galleries}:
                 free = check[name].shape  # of as many prompts as there are
                 shape = graph.inputs[name].shape
-                shapes[name] = tuple(own if isinstance(own, int) else there for own, there in zip(shape, free))
+                fixed = tuple(own if isinstance(own, int) else there for own, there in zip(shape, free))
+                shapes[name] = fixed if len(shape) == len(free) else ()
         wrong = [name for name, shape in shapes.items() if check[name].shape != shape or 0 in shape]
     except (SafetensorError, KeyError) as error:
         raise BundleError(f"{path}: not readable check images ({error}): export the bundle again") from error

@@ -75,11 +75,10 @@ class GalleryMaker:
         Raises BackendError.
         """
         batch = min(_BATCH, self.backend.most_images or _BATCH)
-        outputs = [FEATURES + name for name in self.graph.features]
         for first in range(0, len(self.pixels), batch):
             self.progress("references", first, len(self.pixels))
-            found = self._run(self._stacked(first, first + batch), {}, outputs)
-            yield {name.removeprefix(FEATURES): found[name] for name in outputs}
+            found = self._run(self._stacked(first, first + batch), {})
+            yield {name: found[FEATURES + name] for name in self.graph.features}
         self.progress("references", len(self.pixels), len(self.pixels))
 
     def galleries(self, size: int | None = None) -> Galleries:
@@ -105,9 +104,8 @@ class GalleryMaker:
         sums = np.zeros(len(galleries))
         trials = self._trials()
         trials = [trials[place] for place in np.unique(np.linspace(0, len(trials) - 1, SPREAD_IMAGES).astype(int))]
-        outputs = [FEATURES + name for name in self.graph.galleries]
         for trial in self._counted("spread", trials):
-            found = self._run(trial.image[None], {}, outputs)
+            found = self._run(trial.image[None], {})
             for place, (name, gallery) in enumerate(galleries.items()):
                 rows = found[FEATURES + name.removeprefix(REFERENCE)][0]
                 sums[place] += distances(rows, gallery.without(trial.left_out, thinned=True)).mean(dtype=np.float64)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import RecipeError
 from clipspect.base.files import atomic_file
-from clipspect.engines.graph import BOTH, PHOTOS, REFERENCE, TEXT_FEATURES, WORDS
+from clipspect.engines.graph import BOTH, MEAN, PHOTOS, REFERENCE, TEXT_FEATURES, WORDS
 from clipspect.recipes.calibration import Calibration, LimitsChange
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe_file import AGAIN, Tensors, pack, unpack
@@ -56,8 +56,8 @@ class Recipe:
 
     @property
     def has_references(self) -> bool:
-        """Whether it is a few-shot recipe."""
-        return any(name.startswith(REFERENCE) for name in self.tensors)
+        """Whether it was made of photos of good parts."""
+        return any(name == MEAN or name.startswith(REFERENCE) for name in self.tensors)
 
     @property
     def judge(self) -> str:
