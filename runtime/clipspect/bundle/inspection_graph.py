@@ -41,16 +41,14 @@ class Parity:
 class InspectionGraph(Graph):
     """A graph that inspects. All of a bundle share one file of weights.
 
-    Each takes `image` and answers `score`, `anomaly_map` and `image_embedding`. That of the role `words` takes `text_features`, too. That
-    of `both` compares with references besides: it takes galleries, `reference_*` (R, D*), whose rows have length 1, and
-    answers with the image's own rows for each of them, `features_*` (N, rows, D*). That of `photos` reads no words. It
-    takes galleries like that of `both` and, where it joins several, by what each one's distances are divided, `spread`;
-    or, of one kind of `features_*` that are not of length 1, their `mean` (D,) and `components` (r, D).
+    Each takes `image` and answers `score`, `anomaly_map` and `image_embedding`. That of `words` takes `text_features`,
+    too. That of `both` compares with references besides: it takes galleries, `reference_*` (R, D*), whose rows have
+    length 1, and answers with the image's own rows for each, `features_*` (N, rows, D*). That of `photos` reads no
+    words. It takes galleries and, where it joins several, what each one's distances are divided by, `spread`; or, of
+    one kind of `features_*` whose rows have any length, their `mean` (D,) and `components` (r, D).
     """
 
-    map_range: tuple[
-        float, float
-    ]  # overlays and the default limit of regions go by it; with references a map exceeds it
+    map_range: tuple[float, float]  # of overlays and the default limit of regions; with references maps can exceed it
     parity: Parity
 
     @property
