@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from clipspect.base.errors import RecipeError
 from clipspect.recipes.limits import Limits
-from clipspect.recipes.promise import CONFIDENCE, percent
-from clipspect.recipes.proportion import Proportion, parts_to_show, ppm
+from clipspect.recipes.promise import CONFIDENCE, parts_needed, percent
+from clipspect.recipes.proportion import Proportion, ppm
 
 _WORTH_SHOWING = (0.1, 0.05, 0.01)  # escape rates; the next of them is what more parts would buy
 
@@ -90,7 +90,7 @@ class Defects:
         rate = next((rate for rate in _WORTH_SHOWING if (escaped.value or 0) < rate < escaped.at_most), None)
         if rate is None:
             return ""
-        needed = parts_to_show(rate, escaped.count, escaped.confidence)
+        needed = parts_needed(rate, escaped.confidence, escaped.count + 1)
         sure = f"at most {percent(rate)} ({percent(escaped.confidence)} sure)"
         if not self.parts:
             return f"{needed} of which none passes would show {sure}"

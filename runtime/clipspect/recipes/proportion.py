@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from clipspect.recipes.promise import CONFIDENCE, bound, largest_rank, percent
+from clipspect.recipes.promise import CONFIDENCE, bound, percent
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,6 @@ class Proportion:
 
     def _lower(self, confidence: float) -> float:
         return 0.0 if self.count == 0 else bound(self.count, self.parts, 1 - confidence)
-
-
-def parts_to_show(rate: float, count: int = 0, confidence: float = CONFIDENCE) -> int:
-    """The fewest parts of which `count` show that at most `rate` of all do: 59 for none and 5 %."""
-    low, high = count, count + 1
-    while largest_rank(high, rate, confidence) <= count:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if largest_rank(middle, rate, confidence) > count else (middle, high)
-    return high
 
 
 def ppm(share: float) -> str:

@@ -22,7 +22,7 @@ from clipspect_lab.evaluation.recipes import RecipeChoice
 from clipspect_lab.evaluation.request import Request
 from clipspect_lab.evaluation.rows import ClassRow, ImageRow
 from clipspect_lab.evaluation.store import Store, stamp_of
-from clipspect_lab.evaluation.verdicts import class_verdicts
+from clipspect_lab.evaluation.verdicts import LIMITS_SAY_NOTHING, class_verdicts
 
 
 class ClassRun:
@@ -71,6 +71,8 @@ class ClassRun:
         item, choice = self.item, self._choice
         defective = [sample.defect is not None for sample in item.test]
         scores = [row.score for row in rows]
+        verdicts = class_verdicts(defective, scores, [row.verdict for row in rows], rows[0].limits)
+        judged = not choice.has_limits or verdicts.recipes_limits is not None
         pairs = self.pairs(rows)
         found = survey(pairs) if item.masks else None
         row = ClassRow(
@@ -78,13 +80,13 @@ class ClassRun:
             digest=self.digest,
             object=choice.object,
             recipe=choice.recipe,
-            note=choice.note,
+            note=choice.note if judged else "; ".join(filter(None, (choice.note, LIMITS_SAY_NOTHING))),
             references=tuple(self._relative(path) for path in item.references),
             good=defective.count(False),
             defective=defective.count(True),
             image=image_figures(defective, scores),
             pixel=pixel_figures(pairs, found) if found is not None else None,
-            verdicts=class_verdicts(defective, scores, [row.verdict for row in rows], choice.limits),
+            verdicts=verdicts,
         )
         if keep:
             counted = histograms(pairs, len(rows), found) if found is not None else None
@@ -116,7 +118,9 @@ class ClassRun:
 
     def _kept(self, sample: Sample, result: Result) -> ImageRow:
         image, stamp = self._relative(sample.path), self._stamps[sample.path]
-        row = ImageRow(self.item.name, image, stamp, sample.defect, result.score, *result.size, result.verdict)
+        row = ImageRow(
+            self.item.name, image, stamp, sample.defect, result.score, *result.size, result.verdict, result.limits
+        )
         self._store.add_image(row, result.model_map if self._needs_maps else None)
         return row
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.precision import open_graph
 from clipspect.engines.graph import BOTH, WORDS
@@ -32,19 +34,28 @@ class EvaluationEngine:
         """The inspector, with a class's recipe."""
         backend, options = self._chosen()
         recipe = make(self._bundle, choice, references, backend, options)
-        if self._inspector is None:
-            self._inspector = self._loaded(recipe, backend, options)
-        else:
-            self._inspector.use_recipe(recipe)
-        return self._inspector
+        try:
+            return self._using(recipe, backend, options)
+        except RecipeError:
+            if recipe.calibration is None:
+                raise
+        # limits that were calibrated with something else say nothing of these scores, which have figures all the same
+        return self._using(dataclasses.replace(recipe, limits=None, calibration=None), backend, options)
 
     def close(self) -> None:
         if self._inspector is not None:
             self._inspector.close()
             self._inspector = None
 
+    def _using(self, recipe: Recipe, backend: str, options: dict[str, Any]) -> Inspector:
+        if self._inspector is None:
+            self._inspector = self._loaded(recipe, backend, options)
+        else:
+            self._inspector.use_recipe(recipe)
+        return self._inspector
+
     def _loaded(self, recipe: Recipe, backend: str, options: dict[str, Any]) -> Inspector:
-        loaded = load(self._bundle.path, recipe, backend, map_limit=_NO_REGIONS, verdicts=False, **options)
+        loaded = load(self._bundle.path, recipe, backend, map_limit=_NO_REGIONS, **options)
         try:
             self._store.require_engine(loaded.backend, loaded.device, loaded.precision)
         except BaseException:

@@ -10,7 +10,6 @@ from typing import Any
 
 from clipspect.base.errors import ClipspectError, RecipeError
 from clipspect.bundle.bundle import Bundle
-from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe, check_recipe_name
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
@@ -25,7 +24,7 @@ class RecipeChoice:
     recipe: str | None  # the bundle's recipe; None: made of `object`
     digest: str | None = None  # of the bundle's recipe
     note: str | None = None  # what a reader of the figures must know
-    limits: Limits | None = None  # of the bundle's recipe; one that is made of a name, or of references, has none
+    has_limits: bool = False  # as a recipe can that is the bundle's own
 
     @property
     def identity(self) -> str:
@@ -67,7 +66,7 @@ def _from_bundle(bundle: Bundle, name: str, shots: int, note: str | None = None)
             f"recipe {name!r} has references, and an evaluation without --shots has none: choose another with --recipe "
             "or --names, or add --shots K, which takes its words and draws references"
         )
-    return RecipeChoice(recipe.object, name, recipe.digest, note, None if shots else recipe.limits)
+    return RecipeChoice(recipe.object, name, recipe.digest, note, not shots and recipe.limits is not None)
 
 
 def make(bundle: Bundle, choice: RecipeChoice, references: Sequence[Path], backend: str | None, options: Any) -> Recipe:

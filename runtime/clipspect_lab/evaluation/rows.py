@@ -13,6 +13,7 @@ from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
 from clipspect.inspection.result import Verdict
+from clipspect.recipes.limits import Limits
 from clipspect_lab.evaluation.curves import Figures
 from clipspect_lab.evaluation.pixels import MeasuredPixels
 from clipspect_lab.evaluation.verdicts import ClassVerdicts
@@ -29,7 +30,8 @@ class ImageRow:
     score: float
     width: int
     height: int
-    verdict: Verdict | None  # at its recipe's limits
+    verdict: Verdict | None  # at the limits that judged it
+    limits: Limits | None  # its recipe's, unless they say nothing of the engine
 
 
 @dataclass(frozen=True)

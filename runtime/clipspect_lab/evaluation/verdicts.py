@@ -16,6 +16,8 @@ from clipspect.recipes.limits import Limits
 from clipspect.recipes.promise import bound
 from clipspect.recipes.proportion import Proportion
 
+LIMITS_SAY_NOTHING = "the recipe's limits were calibrated with another engine or bundle and say nothing of these scores"
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -72,7 +74,7 @@ def class_verdicts(
     verdicts: Sequence[Verdict | None],
     limits: Limits | None,
 ) -> ClassVerdicts:
-    """Of each image whether it is defective, its score, and its verdict at the recipe's limits."""
+    """Of each image whether it is defective, its score, and its verdict at the limits in use, if there are any."""
     labels, values = np.array(defective, bool), np.array(scores, np.float64)
     good, bad = values[~labels], values[labels]
     passing = None
@@ -80,7 +82,7 @@ def class_verdicts(
         limit = float(np.nextafter(good.max(), np.inf))
         judged = [decide(score, Limits(limit, limit)) for score in values.tolist()]
         passing = _at(limit, limit, labels, judged)
-    own = None if limits is None or None in verdicts else _at(limits.review, limits.reject, labels, verdicts)
+    own = None if limits is None else _at(limits.review, limits.reject, labels, verdicts)
     return ClassVerdicts(passing, own, best_f1(good, bad) if len(good) and len(bad) else None)
 
 

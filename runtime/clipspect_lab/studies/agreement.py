@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.inspection.result import Verdict
-from clipspect.recipes.promise import CONFIDENCE
-from clipspect.recipes.proportion import Proportion, parts_to_show
+from clipspect.recipes.promise import CONFIDENCE, parts_needed
+from clipspect.recipes.proportion import Proportion
 from clipspect_lab.studies.judged import JudgedPart
 from clipspect_lab.studies.parts import DEFECT, GOOD, Label
 
@@ -46,7 +46,7 @@ class Rate:
         """How many more parts would show it, if none of them is wrong; 0: these do."""
         if self.parts.at_most <= bar:
             return 0
-        return parts_to_show(bar, self.parts.count, self.parts.confidence) - self.parts.parts
+        return parts_needed(bar, self.parts.confidence, self.parts.count + 1) - self.parts.parts
 
 
 @dataclass(frozen=True)

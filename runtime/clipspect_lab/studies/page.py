@@ -16,7 +16,7 @@ from clipspect_lab.studies.words import (
     TREATMENT,
     agreement_cells,
     limit_rows,
-    missing_words,
+    note_words,
     part_cells,
     repeatability_rows,
 )
@@ -49,7 +49,7 @@ _PAGE = """<!doctype html>
 <h2>Repeatability</h2>
 <div class="panel"><table><tbody>$repeatability</tbody></table></div>
 $agreement
-$missing
+$notes
 <h2>Parts, the highest score first</h2>
 <p>A dot is a photograph at its score, from $low to $high. $key</p>
 <div class="panel"><table>$heading<tbody>$rows</tbody></table></div>
@@ -67,7 +67,7 @@ def study_page(study: Study, command: str) -> str:
     low, high = min(shots + limits), max(shots + limits)
     scored = sorted((part for part in study.parts if part.valid), key=mean_score, reverse=True)
     others = [part for part in study.parts if not part.valid]
-    notes = missing_words(study, command)
+    notes = note_words(study, command)
     return Template(_PAGE).substitute(
         title=html.escape(f"Study of recipe {study.recipe}"),
         style=STYLE + _STYLE,
@@ -77,7 +77,7 @@ def study_page(study: Study, command: str) -> str:
         engine=html.escape(study.engine),
         repeatability="".join(_row(row) for row in repeatability_rows(study) + limit_rows(study)),
         agreement=_agreement(study),
-        missing=f"<h2>Notes</h2><ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>" if notes else "",
+        notes=f"<h2>Notes</h2><ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>" if notes else "",
         low=f"{low:.4g}",
         high=f"{high:.4g}",
         key=_LIMITS_KEY if limits else "",

@@ -17,7 +17,7 @@ from clipspect_lab.studies.words import (
     TREATMENT,
     agreement_cells,
     limit_rows,
-    missing_words,
+    note_words,
     part_cells,
     repeatability_rows,
 )
@@ -46,7 +46,7 @@ def study_document(study: Study, command: str) -> dict[str, Any]:
         "same_verdict": study.same_verdict and study.same_verdict.document(),
         "agreement": study.agreement and _agreement_document(study.agreement),
         "invalid_photographs": study.invalid,
-        "missing": missing_words(study, command),
+        "notes": note_words(study, command),
         "parts": [_part_document(study, part) for part in study.parts],
     }
 
@@ -63,8 +63,8 @@ def study_text(study: Study, command: str) -> str:
         lines += ["", "Agreement with the labels:", *_aligned([AGREEMENT_COLUMNS, *agreement_cells(study.agreement)])]
         lines += [TREATMENT]
     lines += ["", *_aligned([PART_COLUMNS, *(part_cells(study, part) for part in study.parts)], left=(0, 1, 7))]
-    if missing := missing_words(study, command):
-        lines += ["", *(f"note: {words}" for words in missing)]
+    if notes := note_words(study, command):
+        lines += ["", *(f"note: {words}" for words in notes)]
     return "\n".join(lines)
 
 

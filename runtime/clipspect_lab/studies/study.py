@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clipspect.base.progress import Progress, quiet
 from clipspect.inspection.inspector import Inspector
+from clipspect.recipes.guard import guard_words
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.promise import CONFIDENCE
 from clipspect.recipes.proportion import Proportion
@@ -28,7 +29,8 @@ class Study:
     recipe_digest: str
     engine: str  # backend, device and precision
     confidence: float
-    limits: Limits | None  # None: the recipe has none, so there are no verdicts
+    limits: Limits | None  # in use; None: the recipe has none, so there are no verdicts
+    guard: str  # what is to be said of limits in use that are not the recipe's own
     parts: tuple[JudgedPart, ...]
     repeatability: Repeatability
     same_verdict: Proportion | None
@@ -86,7 +88,8 @@ def study(
         recipe_digest=recipe.digest,
         engine=f"{inspector.backend} on {inspector.device} in {inspector.precision}",
         confidence=confidence,
-        limits=recipe.limits,
+        limits=inspector.limits,
+        guard=guard_words(recipe, inspector.limits),
         parts=tuple(parts),
         repeatability=repeatability_of(scores, confidence),
         same_verdict=same_verdict_of(parts, confidence),

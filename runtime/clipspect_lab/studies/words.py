@@ -78,11 +78,13 @@ def agreement_cells(agreement: Agreement) -> list[tuple[str, ...]]:
     return [*rows, ("kappa", words, "", "", "")]
 
 
-def missing_words(study: Study, command: str) -> list[str]:
-    """What the study could not say, and what to do for it; `command` calibrates the recipe."""
+def note_words(study: Study, command: str) -> list[str]:
+    """What a reader must know, what the study could not say, and what to do for it; `command` calibrates the recipe."""
     found = []
     if study.limits is None:
         found.append(f"the recipe has no limits, so there are no verdicts to compare: {command}")
+    if study.guard:
+        found.append(study.guard)
     if all(part.label is None for part in study.parts):
         found.append(
             "no part has a label, so agreement is unknown: sort parts into good/ and defect/, or give --labels"

@@ -17,6 +17,7 @@ from clipspect.recipes.recipe import write_recipe
 from clipspect_lab.evaluation.verdict_tables import verdict_lines
 from clipspect_lab.evaluation.verdicts import class_verdicts, verdicts_document
 from support import handmade
+from support.calibrated import calibrate_object
 from support.eval_command import Capture, evaluated, run
 
 LIMITS = Limits(0.43, 0.95)
@@ -101,3 +102,19 @@ def test_without_valid_defective_images_the_escape_rate_is_unknown() -> None:
     assert document["recipes_limits"]["words"][0].startswith("escape rate: unknown")
     shown = "\n".join(verdict_lines({"classes": [{"name": "parts", **document}]}))
     assert shown.count("unknown") == 2  # escapes, and those that do not fail
+
+
+def test_limits_of_another_engine_are_widened_and_of_another_bundle_say_nothing(
+    tiny_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    arguments = (tiny_bundle, mvtec, "--layout", "mvtec", "--classes", "cable", "--backend", "onnxruntime")
+    calibrate_object(tiny_bundle, LIMITS, "openvino")
+    (row,) = evaluated(capsys, *arguments)["classes"]
+    own = row["recipes_limits"]
+    assert own["review"] < LIMITS.review < LIMITS.reject < own["reject"]
+    calibrate_object(tiny_bundle, LIMITS, bundle="0" * 64)
+    for _ in range(2):  # the second time from what is kept
+        found = evaluated(capsys, *arguments, "--out", tmp_path / "out")
+        assert found["classes"][0]["recipes_limits"] is None
+        assert found["classes"][0]["figures"] == row["figures"]
+        assert "say nothing of these scores" in found["notes"][0]

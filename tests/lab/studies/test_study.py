@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clipspect import Limits
 from support import drawn_datasets
+from support.calibrated import calibrate_object
 from support.command_line import error_of, run
 from support.drawn_studies import write_parts
 
@@ -59,7 +61,7 @@ def test_the_figures_are_those_of_the_photographs(limited_bundle: Path, folder: 
     assert (agreement["miss_rate"]["parts"]["count"], agreement["miss_rate"]["bar"]) == (1, "not met")
     assert (agreement["false_alarm_rate"]["parts"]["of"], agreement["false_alarm_rate"]["bar"]) == (3, "not shown")
     assert agreement["uncertain"]["good"]["photographs"]["count"] == 1
-    assert found["missing"] == []
+    assert found["notes"] == []
 
 
 def test_the_terminal_says_the_same_in_words(limited_bundle: Path, folder: Path, capsys: Capture) -> None:
@@ -98,8 +100,8 @@ def test_without_limits_and_labels_repeatability_is_left_and_what_is_missing_is_
     found = studied(capsys, tiny_bundle, "object", write_parts(tmp_path / "parts", PLAIN))
     assert found["repeatability"]["sigma"] > 0
     assert (found["limits"], found["agreement"], found["same_verdict"]) == (None, None, None)
-    assert f"clipspect calibrate {tiny_bundle} object --good FOLDER" in found["missing"][0]
-    assert "no part has a label" in found["missing"][1]
+    assert f"clipspect calibrate {tiny_bundle} object --good FOLDER" in found["notes"][0]
+    assert "no part has a label" in found["notes"][1]
     assert run("study", tiny_bundle, "object", tmp_path / "parts") == 0
     assert "2 scored" in capsys.readouterr().out
 
@@ -107,11 +109,11 @@ def test_without_limits_and_labels_repeatability_is_left_and_what_is_missing_is_
 def test_parts_of_one_kind_or_without_label_are_told(limited_bundle: Path, tmp_path: Path, capsys: Capture) -> None:
     labels, folder = tmp_path / "labels.csv", write_parts(tmp_path / "parts", PLAIN)
     labels.write_text("part,label\na,good\n")
-    (missing,) = studied(capsys, limited_bundle, "object", folder, "--labels", labels)["missing"]
-    assert missing == "parts without a label count for repeatability alone: b"
+    (note,) = studied(capsys, limited_bundle, "object", folder, "--labels", labels)["notes"]
+    assert note == "parts without a label count for repeatability alone: b"
     labels.write_text("part,label\na,good\nb,good\n")
-    (missing,) = studied(capsys, limited_bundle, "object", folder, "--labels", labels)["missing"]
-    assert missing == "no part is labelled defect, so the miss rate and kappa are unknown"
+    (note,) = studied(capsys, limited_bundle, "object", folder, "--labels", labels)["notes"]
+    assert note == "no part is labelled defect, so the miss rate and kappa are unknown"
 
 
 def test_equal_scores_are_told_and_no_distance_is_made_up(
@@ -119,8 +121,18 @@ def test_equal_scores_are_told_and_no_distance_is_made_up(
 ) -> None:
     folder = write_parts(tmp_path / "parts", {"a": (0.2, 0.2), "b": (0.5, 0.5)})
     found = studied(capsys, limited_bundle, "object", folder)
-    assert "all have one score" in found["missing"][-1]
+    assert "all have one score" in found["notes"][-1]
     assert [part["sigmas_over_review"] for part in found["parts"]] == [None, None]
+
+
+def test_limits_of_another_engine_are_widened_and_that_is_told(
+    tiny_bundle: Path, folder: Path, capsys: Capture
+) -> None:
+    calibrate_object(tiny_bundle, Limits(0.4, 0.6), "openvino")
+    found = studied(capsys, tiny_bundle, "object", folder)
+    assert found["limits"]["review"] < 0.4
+    assert found["limits"]["reject"] > 0.6
+    assert found["notes"][0].startswith("limits of openvino on cpu in fp32, widened by")
 
 
 def test_the_folder_and_the_page_are_written(
@@ -161,7 +173,7 @@ def test_a_study_with_the_demo(tmp_path: Path, capsys: Capture) -> None:
     assert (
         found["repeatability"]["interval"][0] < found["repeatability"]["sigma"] < found["repeatability"]["interval"][1]
     )
-    assert "clipspect calibrate demo object --good FOLDER" in found["missing"][0]
+    assert "clipspect calibrate demo object --good FOLDER" in found["notes"][0]
 
 
 # --- refused ---------------------------------------------------------------------------------------------------------

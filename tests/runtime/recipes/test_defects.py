@@ -13,7 +13,8 @@ from sklearn.metrics import f1_score
 
 from clipspect import Limits, RecipeError
 from clipspect.recipes.defects import best_f1, escapes_of
-from clipspect.recipes.proportion import Proportion, parts_to_show, ppm
+from clipspect.recipes.promise import parts_needed
+from clipspect.recipes.proportion import Proportion, ppm
 
 LIMITS = Limits(0.4, 0.6)
 COUNTS = st.integers(1, 400).flatmap(lambda parts: st.tuples(st.integers(0, parts), st.just(parts)))
@@ -37,7 +38,7 @@ def test_the_bounds_are_scipys(counted: tuple[int, int], confidence: float) -> N
 def test_the_parts_that_are_asked_for_are_the_fewest_that_show_the_rate(
     count: int, rate: float, confidence: float
 ) -> None:
-    parts = parts_to_show(rate, count, confidence)
+    parts = parts_needed(rate, confidence, count + 1)
     assert Proportion(count, parts, confidence).at_most <= rate + 1e-12
     assert parts - 1 <= count or Proportion(count, parts - 1, confidence).at_most > rate
 
