@@ -16,13 +16,14 @@ from typing import Any
 
 from clipspect.base.errors import ClipspectError
 from clipspect.base.version import __version__
-from clipspect.cli import audit, compile, doctor, info, recipe, run, upgrade, verify, watch
+from clipspect.cli import audit, compile, doctor, drift, info, recipe, run, upgrade, verify, watch
 
 BUILT_IN: dict[str, Any] = {
     "recipe": recipe,
     "run": run,
     "watch": watch,
     "audit": audit,
+    "drift": drift,
     "info": info,
     "compile": compile,
     "verify": verify,

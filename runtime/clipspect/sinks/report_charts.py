@@ -40,27 +40,27 @@ def histogram(good: Sequence[float], defects: Sequence[float], limits: Limits | 
     if limits is not None:
         for name, value in (("review", limits.review), ("reject", limits.reject)):
             shapes.append(_line(f"limit {name}", at(value), at(value), 0, _HEIGHT + 28))
-            labels.append(_labels([(at(value), f"{name} {value:.4g}")]))  # a row each: they can be close
+            labels.append(label_row([(at(value), f"{name} {value:.4g}")]))  # a row each: they can be close
     height = _HEIGHT + 30
     words = f"{len(good)} good parts, up to {most} in a bar; {len(defects)} defective parts"
     svg = (
         f'<svg viewBox="0 0 {_WIDTH} {height}" preserveAspectRatio="none" height="{height}" role="img" '
         f'aria-label="{escape(words)}">{"".join(shapes)}</svg>'
     )
-    ticks = _labels([(at(tick), f"{tick:.10g}") for tick in _nice_ticks(low, high)])
+    ticks = label_row([(at(tick), f"{tick:.10g}") for tick in nice_ticks(low, high)])
     return Html(f'{_key(defects, limits, most)}<div class="chart">{"".join(labels)}{svg}{ticks}</div>')
 
 
 def score_bar(axis: ScoreAxis, score: float) -> Html:
     """The score between both limits: the zones of the verdicts, and a needle."""
     zones = "".join(
-        f'<rect class="zone {verdict}" x="{_number(start * 200)}" y="6" width="{_number((end - start) * 200)}" '
+        f'<rect class="zone {verdict}" x="{number(start * 200)}" y="6" width="{number((end - start) * 200)}" '
         'height="8"/>'
         for verdict, start, end in axis.zones()
         if start < end
     )
-    x = min(max(200 * axis.share(score), 2), 198)
-    needle = f'<path class="needle" d="M{_number(x - 4)} 0H{_number(x + 4)}L{_number(x)} 14Z"/>'
+    x = 3 + axis.share(score) * 194
+    needle = f'<path class="needle" d="M{number(x - 4)} 0H{number(x + 4)}L{number(x)} 14Z"/>'
     words = f"score {score:.4g}; review {axis.limits.review:.4g}, reject {axis.limits.reject:.4g}"
     return Html(
         f'<div class="scorebar"><svg viewBox="0 0 200 15" preserveAspectRatio="none" height="15" role="img" '
@@ -101,7 +101,7 @@ def _padded(values: Sequence[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _nice_ticks(low: float, high: float) -> list[float]:
+def nice_ticks(low: float, high: float) -> list[float]:
     """About five round numbers in a range."""
     step = 10.0 ** math.floor(math.log10((high - low) / _TICKS))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= _TICKS + 1)
@@ -109,24 +109,24 @@ def _nice_ticks(low: float, high: float) -> list[float]:
     return [float(f"{number * step:.10g}") for number in range(first, math.floor(high / step) + 1)]
 
 
-def _labels(labels: Sequence[tuple[float, str]]) -> str:
+def label_row(labels: Sequence[tuple[float, str]]) -> str:
     """A row of words, each at its share of the width."""
     spans = []
     for share, text in labels:
         place = "" if share < _NEAR_END else "end" if share > 1 - _NEAR_END else "middle"
-        spans.append(f'<span class="{place}" style="left:{_number(100 * share)}%">{escape(text)}</span>')
+        spans.append(f'<span class="{place}" style="left:{number(100 * share)}%">{escape(text)}</span>')
     return f'<div class="labels">{"".join(spans)}</div>'
 
 
 def _rectangle(kind: str, left: float, right: float, top: float, bottom: float) -> str:
-    width, height = _number(max(right - left, 0.004) * _WIDTH), _number(bottom - top)
-    return f'<rect class="{kind}" x="{_number(left * _WIDTH)}" y="{_number(top)}" width="{width}" height="{height}"/>'
+    width, height = number(max(right - left, 0.004) * _WIDTH), number(bottom - top)
+    return f'<rect class="{kind}" x="{number(left * _WIDTH)}" y="{number(top)}" width="{width}" height="{height}"/>'
 
 
 def _line(kind: str, left: float, right: float, top: float, bottom: float) -> str:
-    x1, x2 = _number(left * _WIDTH), _number(right * _WIDTH)
-    return f'<line class="{kind}" x1="{x1}" y1="{_number(top)}" x2="{x2}" y2="{_number(bottom)}"/>'
+    x1, x2 = number(left * _WIDTH), number(right * _WIDTH)
+    return f'<line class="{kind}" x1="{x1}" y1="{number(top)}" x2="{x2}" y2="{number(bottom)}"/>'
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")

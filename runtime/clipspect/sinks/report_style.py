@@ -44,6 +44,8 @@ code {{ font-size: 13px; overflow-wrap: anywhere; }}
 .good {{ fill: var(--bar); }} .axis {{ stroke: var(--soft); }}
 .limit {{ stroke: var(--ink); stroke-width: 2; }} .review {{ stroke-dasharray: 5 4; }}
 .defect {{ stroke: var(--defect); stroke-width: 2; }}
+.average {{ fill: none; stroke: var(--ink); stroke-width: 1.5; vector-effect: non-scaling-stroke; }}
+.band {{ fill: var(--bar); opacity: 0.45; }}
 .axis, .limit, .defect {{ vector-effect: non-scaling-stroke; }}
 .zone {{ fill: var(--verdict); }} .needle {{ fill: var(--ink); }}
 .key {{ display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 14px; color: var(--soft); margin-bottom: 8px; }}
@@ -59,7 +61,7 @@ figcaption .name {{ overflow-wrap: anywhere; min-width: 0; }}
 .score {{ font-weight: 600; font-variant-numeric: tabular-nums; }}
 .chip {{ background: var(--verdict); color: var(--verdict-ink); border-radius: 5px; padding: 0 8px; font-size: 13px;
   line-height: 22px; display: inline-block; white-space: nowrap; }}
-.scorebar {{ min-width: 90px; }} td .scorebar {{ max-width: 240px; }}
+.scorebar {{ min-width: 90px; }}
 .counts {{ display: flex; flex-wrap: wrap; gap: 10px; margin: 18px 0; }}
 .counts div {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 10px 18px; }}
 .counts b {{ display: block; font-size: 28px; line-height: 1.2; font-variant-numeric: tabular-nums; }}
