@@ -50,6 +50,14 @@ class Bundle:
         return cls(root, manifest, digest)
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether it is the demo, which is part of the installation and never written to."""
+        try:
+            return self.path.resolve() == _demo_bundle().resolve()
+        except BundleError:
+            return False
+
+    @property
     def graph_path(self) -> Path:
         """Of the graph that reads words."""
         return self.path / self.manifest.graphs[WORDS].file

@@ -59,6 +59,18 @@ def count(text: str) -> int:
     return int(text)
 
 
+def rate(text: str) -> float:
+    """A share above 0 and below 1: "1%", "1 %" or "0.01"."""
+    share = text.strip()
+    try:
+        value = float(share[:-1]) / 100 if share.endswith("%") else float(share)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected more than 0% and less than 100%, as 1% or 0.01, found {text!r}")
+    return value
+
+
 def number(text: str) -> float:
     """A finite number."""
     try:

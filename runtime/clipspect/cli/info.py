@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from clipspect.cli.compile import engine_words
+from clipspect.cli.limit_words import limit_rows, scorer_rows
 from clipspect.cli.recipe import in_bytes, prompt_words
 from clipspect.engines.graph import BOTH, WORDS
 from clipspect.recipes.shelf import open_recipe, recipe_names
@@ -24,6 +25,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "info", help="show what a bundle is", description="Verify a bundle and show what it is."
     )
     parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    parser.add_argument(
+        "--recipe", metavar="FILE", action="append", default=[], help="show a recipe outside the bundle, too"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
@@ -32,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.recipes.compile import compiled_engines
 
     bundle = Bundle.open(args.bundle)
-    recipes = [open_recipe(bundle, name) for name in recipe_names(bundle)]
+    recipes = [open_recipe(bundle, name) for name in (*recipe_names(bundle), *args.recipe)]
     engines = compiled_engines(bundle)
     if args.json:
         print(json.dumps(_document(bundle, recipes, engines), indent=2, ensure_ascii=False))
@@ -52,8 +56,7 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
                 "digest": recipe.digest,
                 "object": recipe.object,
                 "prompts": recipe.prompts,
-                "limits": dataclasses.asdict(recipe.limits) if recipe.limits else None,
-                "calibration": recipe.calibration,
+                **{key: recipe.document()[key] for key in ("limits", "calibration", "history")},
                 "references": recipe.references,
                 "tensors": {name: list(tensor.shape) for name, tensor in recipe.tensors.items()},
             }
@@ -80,7 +83,7 @@ def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -
     ]  # fmt: skip
     lines = [f"{name:14}{value}" for name, value in rows]
     lines += ["", "recipes"]
-    lines += [f"  {recipe.name:24}{_recipe_words(recipe)}" for recipe in recipes] or ["  none"]
+    lines += [line for recipe in recipes for line in _recipe_lines(recipe)] or ["  none"]
     if engines:
         lines += ["", "compiled engines of these graphs, in this user's cache"]
         lines += [f"  {engine.graph:10}{engine_words(engine)}" for engine in engines]
@@ -123,11 +126,15 @@ def _parity_words(parity: Parity) -> str:
     )
 
 
+def _recipe_lines(recipe: Recipe) -> list[str]:
+    if recipe.limits is None:
+        return [f"  {recipe.name:24}{_recipe_words(recipe)}, no limits: scores without a verdict"]
+    rows = [*limit_rows(recipe), *scorer_rows(recipe)]
+    return [f"  {recipe.name:24}{_recipe_words(recipe)}", *(f"    {name:14}{value}" for name, value in rows)]
+
+
 def _recipe_words(recipe: Recipe) -> str:
-    limits = "no limits: scores without a verdict"
-    if recipe.limits:
-        limits = f"review from {recipe.limits.review:g}, reject from {recipe.limits.reject:g}"
-    return f"{prompt_words(recipe)}, {_reference_words(recipe)}{limits}"
+    return ", ".join(words for words in (prompt_words(recipe), _reference_words(recipe)) if words)
 
 
 def _reference_words(recipe: Recipe) -> str:
@@ -137,4 +144,4 @@ def _reference_words(recipe: Recipe) -> str:
 
     rows = [len(tensor) for name, tensor in recipe.tensors.items() if name.startswith(REFERENCE)]
     photos = (recipe.references or {}).get("count", "unknown")
-    return f"{photos} references ({sum(rows)} rows in {len(rows)} galleries), "
+    return f"{photos} references ({sum(rows)} rows in {len(rows)} galleries)"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import RecipeError
 from clipspect.cli.arguments import add_engine, count, engine_options
+from clipspect.cli.recipe_place import add_out, name_at, new_place
 
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
@@ -40,20 +41,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     photos.add_argument("--references", metavar="PATH", nargs="+", default=[], help="images, folders, globs")
     photos.add_argument("--gallery-size", metavar="N", type=count, help="rows to keep of a gallery (default: all)")
     add_engine(parser)
-    parser.add_argument("--force", action="store_true", help="replace the recipe NAME; its limits go with it")
+    add_out(parser, "recipes/NAME.safetensors in the bundle")
+    parser.add_argument(
+        "--force", action="store_true", help="replace the recipe NAME; its limits go with it, its history stays"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.bundle.bundle import Bundle
-    from clipspect.bundle.manifest import RECIPES
     from clipspect.cli.progress import ProgressBar
+    from clipspect.recipes.history import made_again
     from clipspect.recipes.make import make_recipe
-    from clipspect.recipes.recipe import RECIPE_SUFFIX, check_recipe_name, write_recipe
+    from clipspect.recipes.recipe import write_recipe
     from clipspect.sources.files import find_images
 
     bundle = Bundle.open(args.bundle)
-    path = bundle.path / RECIPES / f"{check_recipe_name(args.name)}{RECIPE_SUFFIX}"
-    replaces = _require_place(args, bundle, path)
+    path = new_place(bundle, args.name, args.out)
+    args.name = name_at(path)
+    replaces = _replaces(args, path)
+    old = _old(path) if replaces else None
     paths = find_images(args.references)
     taken_from = _words_taken_from(args, bundle)
     with ProgressBar() as bar:
@@ -72,24 +78,29 @@ def run(args: argparse.Namespace) -> int:
             progress=bar,
             **engine_options(args),
         )
+    if old is not None:
+        recipe = made_again(recipe, old, why="the recipe was made again, with --force")
     write_recipe(path, recipe)
     print(_page(recipe, path, taken_from, replaces))
     return 0
 
 
-def _require_place(args: argparse.Namespace, bundle: Bundle, path: Path) -> bool:
-    """Whether a recipe is replaced. Raises RecipeError where none may be written."""
-    from clipspect.bundle.bundle import DEMO
-
-    if args.bundle == DEMO:
-        raise RecipeError(
-            f"the demo bundle is part of the installation and takes no recipes: copy the folder {bundle.path} "
-            "and make the recipe in the copy"
-        )
+def _replaces(args: argparse.Namespace, path: Path) -> bool:
+    """Whether a recipe is replaced. Raises RecipeError where none may be."""
     exists = os.path.lexists(path)
     if exists and not args.force:
         raise RecipeError(f"{path} exists: choose another name, or replace it with --force")
     return exists
+
+
+def _old(path: Path) -> Recipe | None:
+    """The recipe that is replaced, for its history; None where it is damaged, and has none that could be told."""
+    from clipspect.recipes.recipe import read_recipe
+
+    try:
+        return read_recipe(path)
+    except RecipeError:
+        return None
 
 
 def _words_taken_from(args: argparse.Namespace, bundle: Bundle) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from clipspect.base import clock
 from clipspect.base.errors import RecipeError
@@ -44,6 +45,7 @@ def calibrate(
     anyway: bool = False,
     estimate: bool = False,
     why: str | None = None,
+    pictures: tuple[Pictures, Pictures] | None = None,
     progress: Progress = quiet,
 ) -> Recipe:
     """The inspector's recipe with limits from the scores of good parts, in memory: `write_recipe` writes it.
@@ -56,6 +58,7 @@ def calibrate(
     calibration as struck, and count no more. `defective` parts are scored beside. Too few parts are refused; `anyway`
     takes the largest score, and the promise says what it is worth. With `estimate`, `good` are the references
     themselves, each scored without its own rows: nothing is promised. `why` goes into the recipe's history.
+    `pictures`, one of the good and one of the defective parts, are shown every outcome with its frame.
     Raises RecipeError, ImageError for a photograph that cannot be read, before anything is scored; BackendError.
     """
     require_rates(false_reject_rate, uncertain, confidence)
@@ -74,11 +77,17 @@ def calibrate(
     refuse_references(recipe, defects if estimate else [*photographs, *defects])
     collected, beside = Collected(struck), Collected()
     with inspector.with_recipe(recipe, verdicts=False) as plain:
-        outcomes = estimated(plain, photographs) if estimate else _outcomes(plain, photographs)
-        for photograph, result in _told(outcomes, photographs, "good parts", progress):
-            collected.take(photograph, result)
-        for photograph, result in _told(_outcomes(plain, defects), defects, "defective parts", progress):
-            beside.take(photograph, result)
+        keep = pictures is not None
+        outcomes = (estimated if estimate else _outcomes)(plain, photographs, keep_pictures=keep)
+        for photograph, outcome in _told(outcomes, photographs, "good parts", progress):
+            collected.take(photograph, outcome.require())
+            if pictures is not None:
+                pictures[0].take(outcome, photograph.part)
+        outcomes = _outcomes(plain, defects, keep_pictures=keep)
+        for photograph, outcome in _told(outcomes, defects, "defective parts", progress):
+            beside.take(photograph, outcome.require())
+            if pictures is not None:
+                pictures[1].take(outcome, photograph.part)
         scorer = Scorer(
             plain.bundle.digest, recipe.tensors_digest, plain.backend, plain.device, plain.precision, __version__
         )
@@ -97,6 +106,12 @@ def calibrate(
     asked = f"at most {percent(false_reject_rate)} rejected, {percent(uncertain)} not passed ({percent(confidence)})"
     how = f"{'estimated' if estimate else 'calibrated'} on {count} good parts, {len(struck)} struck"
     return with_limits(recipe, limits, calibration, why=why or f"{how}; asked: {asked}")
+
+
+class Pictures(Protocol):
+    """What keeps pictures of the frames that go by, of each part the worst, as a report shows them."""
+
+    def take(self, outcome: Outcome, part: str | None = None) -> None: ...
 
 
 class Collected:
@@ -141,15 +156,16 @@ def _struck(photographs: Sequence[Photograph], strike: Sequence[str]) -> frozens
     return frozenset(parts[str(name)] for name in strike)
 
 
-def _outcomes(inspector: Inspector, photographs: Sequence[Photograph]) -> Iterator[Outcome]:
-    with contextlib.closing(inspector.stream(photograph.item for photograph in photographs)) as outcomes:
+def _outcomes(inspector: Inspector, photographs: Sequence[Photograph], *, keep_pictures: bool) -> Iterator[Outcome]:
+    items = (photograph.item for photograph in photographs)
+    with contextlib.closing(inspector.stream(items, keep_pictures=keep_pictures)) as outcomes:
         yield from outcomes
 
 
 def _told(
     outcomes: Iterator[Outcome], photographs: Sequence[Photograph], step: str, progress: Progress
-) -> Iterator[tuple[Photograph, Result]]:
-    """Photographs with their results, and progress told of them."""
+) -> Iterator[tuple[Photograph, Outcome]]:
+    """Photographs with their outcomes, and progress told of them."""
     for done, (photograph, outcome) in enumerate(zip(photographs, outcomes), 1):
-        yield photograph, outcome.require()
+        yield photograph, outcome
         progress(step, done, len(photographs))

@@ -15,7 +15,7 @@ from clipspect.inspection.photographs import Photograph, references_of
 from clipspect.recipes.recipe import Recipe
 
 
-def estimated(inspector: Inspector, photographs: Sequence[Photograph]) -> Iterator[Outcome]:
+def estimated(inspector: Inspector, photographs: Sequence[Photograph], *, keep_pictures: bool) -> Iterator[Outcome]:
     """The references' outcomes in their order. Raises RecipeError where the photographs are not the references."""
     recipe = inspector.recipe
     known = references_of(recipe)
@@ -31,7 +31,7 @@ def estimated(inspector: Inspector, photographs: Sequence[Photograph]) -> Iterat
     others = [without_reference(recipe, known[photograph.content]) for photograph in photographs]
     for photograph, other in zip(photographs, others):
         with inspector.with_recipe(other) as alone:
-            yield from alone.stream([photograph.item])
+            yield from alone.stream([photograph.item], keep_pictures=keep_pictures)
 
 
 def without_reference(recipe: Recipe, number: int) -> Recipe:

@@ -1,0 +1,197 @@
+"""`clipspect calibrate`: a recipe's limits from good parts, with what they promise; or by hand."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipspect.base.errors import RecipeError
+from clipspect.cli.arguments import add_engine, engine_options, number, rate
+from clipspect.cli.limit_words import Rows, limit_rows, scorer_rows
+from clipspect.cli.recipe_place import add_out, changed_place, name_at
+
+if TYPE_CHECKING:
+    from clipspect.bundle.bundle import Bundle
+    from clipspect.recipes.recipe import Recipe
+
+_DESCRIPTION = """Set the limits of a recipe by photographs of good parts that are not in its gallery: of good parts to
+come at most --false-reject-rate fail, at most --uncertain are not passed, with --confidence. Nothing is written where
+that cannot be promised, unless --anyway. The parts with the highest scores are listed: look at them, and --strike one
+that is not good. docs/limits.md says what a promise is worth."""
+
+_FEWEST_LISTED, _MOST_LISTED = 5, 20  # of the highest scores; in between, those that make the limit
+_WIDTH = 16
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "calibrate", help="set a recipe's limits by good parts, with a promise", description=_DESCRIPTION
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    parser.add_argument("recipe", metavar="RECIPE", help="recipe of the bundle, or the path of a recipe's file")
+    add_parts(parser, required=False)
+    parser.add_argument(
+        "--strike",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="parts that a person found not to be good, as they were listed: they count no more, and stay on record",
+    )
+    parser.add_argument(
+        "--anyway", action="store_true", help="with too few parts: take the largest score, and say what it is worth"
+    )
+    parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="--good are the recipe's references, each scored without its own rows: an estimate, nothing is promised",
+    )
+    by_hand = parser.add_argument_group("by hand", "limits without photographs: nothing is promised")
+    by_hand.add_argument("--review", metavar="X", type=number, help="scores from here are uncertain")
+    by_hand.add_argument("--reject", metavar="X", type=number, help="scores from here fail")
+    by_hand.add_argument("--map", metavar="X", type=number, help="regions are where the anomaly map is over this")
+    parser.add_argument("--why", metavar="TEXT", help="reason, for the recipe's history")
+    add_engine(parser)
+    add_out(parser, "the recipe's own file")
+    parser.add_argument(
+        "--report", metavar="FILE", type=Path, help="write the page that says what the verdict is worth"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def add_parts(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Which parts limits come from, and what is to be promised of them."""
+    from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, UNCERTAIN, percent
+
+    parser.add_argument(
+        "--good", metavar="PATH", nargs="+", default=[], required=required, help="good parts: images, folders, globs"
+    )
+    parser.add_argument(
+        "--defective", metavar="PATH", nargs="+", default=[], help="defective parts, scored beside: what is caught"
+    )
+    for name, default, words in (
+        ("--false-reject-rate", FALSE_REJECT_RATE, "good parts that at most fail"),
+        ("--uncertain", UNCERTAIN, "good parts that are at most not passed, or show a region"),
+        ("--confidence", CONFIDENCE, "of both"),
+    ):
+        shown = percent(default).replace("%", "%%")
+        parser.add_argument(name, metavar="P", type=rate, default=default, help=f"{words}, 1%% or 0.01 ({shown})")
+    parser.add_argument(
+        "--group",
+        metavar="PATTERN",
+        help="regular expression whose first group, or match, in a path below its folder names the part: its frames "
+        "count once, by their maximum",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from clipspect.bundle.bundle import Bundle
+    from clipspect.recipes.history import with_limits
+    from clipspect.recipes.limits import Limits
+    from clipspect.recipes.recipe import write_recipe
+    from clipspect.recipes.shelf import open_recipe, recipe_path
+
+    bundle = Bundle.open(args.bundle)
+    by_hand = _asked_by_hand(args)
+    path = changed_place(bundle, recipe_path(bundle, args.recipe), args.out)
+    old = dataclasses.replace(open_recipe(bundle, args.recipe), name=name_at(path))
+    if by_hand:
+        recipe = with_limits(old, Limits(args.review, args.reject, args.map), None, why=args.why or "given by hand")
+        write_recipe(path, recipe)
+    else:
+        recipe = _calibrated(args, bundle, old, path)
+    print(json.dumps(_document(recipe, path), indent=2) if args.json else _page(recipe, path))
+    return 0
+
+
+def _asked_by_hand(args: argparse.Namespace) -> bool:
+    """Whether the limits are given. Raises RecipeError where it is unclear."""
+    given = [value is not None for value in (args.review, args.reject, args.map)]
+    if any(given) and (args.good or args.defective or args.strike or args.estimate or args.anyway or args.report):
+        raise RecipeError("limits are given by hand (--review, --reject, --map) or found from --good: leave one out")
+    if any(given) and not all(given[:2]):
+        raise RecipeError("limits by hand: give both --review and --reject, --map besides if wanted")
+    if not any(given) and not args.good:
+        raise RecipeError(
+            "give photographs of good parts with --good PATH, or limits by hand with --review and --reject"
+        )
+    return any(given)
+
+
+def _calibrated(args: argparse.Namespace, bundle: Bundle, old: Recipe, path: Path) -> Recipe:
+    """The recipe with limits from good parts, written, and its report with it."""
+    from clipspect.cli.progress import ProgressBar
+    from clipspect.inspection.calibrate import calibrate
+    from clipspect.inspection.inspector import load
+    from clipspect.recipes.recipe import write_recipe
+    from clipspect.sinks.report import write_report
+    from clipspect.sinks.report_pictures import WorstPictures
+    from clipspect.sources.registry import files
+
+    good, defective = files(*args.good), files(*args.defective)
+    worst, nearest = WorstPictures(), WorstPictures(lowest=True)
+    with (
+        ProgressBar("image") as bar,
+        load(args.bundle, old, args.backend, verdicts=False, **engine_options(args)) as inspector,
+    ):
+        recipe = calibrate(
+            inspector,
+            good,
+            false_reject_rate=args.false_reject_rate,
+            uncertain=args.uncertain,
+            confidence=args.confidence,
+            group=args.group,
+            strike=args.strike,
+            defective=defective,
+            anyway=args.anyway,
+            estimate=args.estimate,
+            why=args.why,
+            pictures=None if args.report is None else (worst, nearest),
+            progress=bar,
+        )
+        map_range = inspector.map_range
+    write_recipe(path, recipe)
+    if args.report is not None:
+        named = bundle.path.resolve().name
+        write_report(args.report, recipe, worst.pictures, defects=nearest.pictures, bundle=named, map_range=map_range)
+    return recipe
+
+
+def _page(recipe: Recipe, path: Path) -> str:
+    rows = [("recipe", str(path)), *limit_rows(recipe), *scorer_rows(recipe), *defect_rows(recipe)]
+    lines = [f"{name:{_WIDTH}}{value}" for name, value in rows]
+    return "\n".join([*lines, *highest_lines(recipe)])
+
+
+def defect_rows(recipe: Recipe) -> Rows:
+    """What is known of escapes: never nothing."""
+    from clipspect.recipes.defects import escapes_of
+
+    if recipe.calibration is None or recipe.limits is None:
+        return []
+    good = [part.score for part in recipe.calibration.parts if not part.struck]
+    defects = escapes_of(recipe.limits, good, [part.score for part in recipe.calibration.defects])
+    return defects.rows()
+
+
+def highest_lines(recipe: Recipe) -> list[str]:
+    """The good parts with the highest scores, by which the limits stand or fall."""
+    if recipe.calibration is None:
+        return []
+    counting = [part for part in recipe.calibration.parts if not part.struck]
+    promise = None if recipe.limits is None else recipe.limits.reject_promise
+    rank = promise.rank if promise is not None else 1
+    listed = sorted(counting, key=lambda part: -part.score)[: min(max(rank, _FEWEST_LISTED), _MOST_LISTED)]
+    lines = ["", "the highest scores: are these parts good? take one out that is not with --strike FILE"]
+    for part in listed:
+        group = f"  (part {part.name})" if part.name != part.worst_frame else ""
+        lines.append(f"  {part.score:<{_WIDTH - 2}.6g}{part.worst_frame}{group}")
+    return lines
+
+
+def _document(recipe: Recipe, path: Path) -> dict[str, Any]:
+    document = recipe.document()
+    return {"path": str(path), **{key: document[key] for key in ("name", "limits", "calibration", "history")}}

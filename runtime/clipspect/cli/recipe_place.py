@@ -1,0 +1,59 @@
+"""Where a command writes a recipe: into its bundle, over the file that was named, or to --out. Never into the demo."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipspect.base.errors import RecipeError
+from clipspect.recipes.recipe import RECIPE_SUFFIX, check_recipe_name
+from clipspect.recipes.shelf import is_recipe_path
+
+if TYPE_CHECKING:
+    from clipspect.bundle.bundle import Bundle
+
+
+def add_out(parser: argparse.ArgumentParser, default: str) -> None:
+    """--out."""
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help=f"write the recipe to this {RECIPE_SUFFIX} file, whose name becomes its own (default: {default}); "
+        "commands take its path in the place of a recipe's name",
+    )
+
+
+def new_place(bundle: Bundle, recipe: str, out: Path | None) -> Path:
+    """The file of a recipe that is made, a name or a path; `out` goes before it. Raises RecipeError."""
+    if out is not None or is_recipe_path(recipe):
+        path = Path(recipe) if out is None else out
+        if not is_recipe_path(path):
+            raise RecipeError(f"{path}: a recipe's file is called NAME{RECIPE_SUFFIX}: give it such a name")
+        check_recipe_name(path.name[: -len(RECIPE_SUFFIX)])
+    else:
+        path = bundle.path / "recipes" / f"{check_recipe_name(recipe)}{RECIPE_SUFFIX}"
+    if bundle.is_embedded and path.resolve().is_relative_to(bundle.path.resolve()):
+        raise RecipeError(
+            f"the demo bundle is part of the installation and takes no recipes: give --out NAME{RECIPE_SUFFIX}, or "
+            f"copy the folder {bundle.path} and make the recipe in the copy"
+        )
+    return path
+
+
+def changed_place(bundle: Bundle, recipe: Path, out: Path | None) -> Path:
+    """Where a recipe that is there goes, changed: over its own file, or to an `out` that is not there yet.
+
+    Raises RecipeError.
+    """
+    path = new_place(bundle, str(recipe), out)
+    if out is not None and os.path.lexists(path):
+        raise RecipeError(f"{path} exists: give that path in the place of the recipe's name, or choose another --out")
+    return path
+
+
+def name_at(path: Path) -> str:
+    """The name of the recipe in that file."""
+    return path.name[: -len(RECIPE_SUFFIX)]

@@ -1,0 +1,262 @@
+"""`clipspect calibrate`: what it writes and says, and that it writes nothing where nothing can be promised."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import clipspect
+import clipspect_models
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import RECIPES
+from clipspect.cli import main
+from clipspect.cli.arguments import rate
+from clipspect.recipes.limits import Limits
+from clipspect.recipes.recipe import Recipe, read_recipe, write_recipe
+from clipspect.recipes.shelf import open_recipe
+from support import handmade
+from support.command_line import error_of, run
+
+Capture = pytest.CaptureFixture[str]
+
+RATES = ["--false-reject-rate", "10%", "--uncertain", "20 %", "--confidence", "0.9", "--backend", "onnxruntime"]
+
+
+@pytest.fixture
+def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder has good/ with 40 photographs of scores 20/255 to 59/255, and bad/ with two."""
+    for number in range(40):
+        grey(tmp_path / f"good/lot {number % 25}/{number:02}.png", 20 + number)
+    for number, value in enumerate((61, 150)):
+        grey(tmp_path / f"bad/{number}.png", value)
+    monkeypatch.chdir(tmp_path)
+    return Path("good")
+
+
+def grey(path: Path, value: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (9, 6), value).save(path)
+
+
+def recipe_of(bundle: Path) -> Recipe:
+    return open_recipe(Bundle.open(bundle), "object")
+
+
+def test_limits_and_what_they_are_worth_are_written_and_said(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
+    assert (
+        run("calibrate", tiny_bundle, "object", "--good", good, "--defective", "bad", *RATES, "--report", "r.html") == 0
+    )
+    out, err = capsys.readouterr()
+    assert err == ""
+    recipe = recipe_of(tiny_bundle)
+    assert recipe.limits is not None
+    assert recipe.limits.reject_promise is not None
+    lines = dict(re.split(" {2,}", line, maxsplit=1) for line in out.splitlines() if re.match(r"\S.* {2,}\S", line))
+    assert lines["recipe"] == str(tiny_bundle / "recipes/object.safetensors")
+    assert lines["reject from"] == (
+        f"{recipe.limits.reject:.6g}: at most 9.4 % of good parts are rejected (90 % sure; the 2nd largest of 40)"
+    )
+    assert "are not passed (90 % sure; the 5th largest of 40)" in lines["review from"]
+    assert "show any region (90 % sure; the 5th largest of 40)" in lines["regions over"]
+    assert "40 good parts, 40 photographs, 0 struck, 2 defective parts beside" in lines["calibrated"]
+    assert "onnxruntime on cpu in fp32" in lines["scored by"]
+    assert lines["escape rate"].startswith("0 of 2")
+    listed = [line.split()[-1] for line in out.splitlines()[-5:]]
+    assert listed == [f"{number}/{39 - place}.png" for place, number in enumerate((14, 13, 12, 11, 10))]
+    assert "what its verdict is worth" in Path("r.html").read_text()
+
+
+def test_json_says_the_same(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES, "--group", r"lot (\d+)", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["limits"] == recipe_of(tiny_bundle).document()["limits"]
+    assert len(document["calibration"]["parts"]) == 25
+    assert len(document["history"]) == 1
+
+
+def test_a_struck_file_is_on_record_and_counts_no_more(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
+    strike = ["--strike", "good/lot 14/39.png", "--strike", "good/lot 13/38.png"]
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES, *strike, "--why", "two were scratched") == 0
+    out = capsys.readouterr().out
+    assert "38 good parts, 40 photographs, 2 struck" in out
+    assert "two were scratched (1 in all)" in out
+    assert "39.png" not in out
+    calibration = recipe_of(tiny_bundle).calibration
+    assert calibration is not None
+    assert sum(part.struck for part in calibration.parts) == 2
+
+
+def test_too_few_parts_write_nothing_unless_anyway(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
+    before = (tiny_bundle / "recipes/object.safetensors").read_bytes()
+    assert run("calibrate", tiny_bundle, "object", "--good", good, "--report", "r.html") == 1
+    words = "with 40 good parts the best that can be promised is 7.2 % (95 %); 299 are needed for 1 %"
+    assert error_of(capsys) == f"clipspect: error: {words}\n"
+    assert (tiny_bundle / "recipes/object.safetensors").read_bytes() == before
+    assert not Path("r.html").exists()
+    assert run("calibrate", tiny_bundle, "object", "--good", good, "--anyway") == 0
+    out = capsys.readouterr().out
+    assert "at most 7.2 % of good parts are rejected (95 % sure; the largest of 40)" in out
+    assert "too few good parts: 1 % was asked for and needs 299; with 40 it can be 7.2 %" in out
+    assert run("info", tiny_bundle) == 0
+    assert "too few good parts: 1 % was asked for" in capsys.readouterr().out
+
+
+def test_the_record_of_a_run_says_what_the_limits_are_worth(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
+    assert run("calibrate", tiny_bundle, "object", "--good", good, "--anyway", "--backend", "onnxruntime") == 0
+    capsys.readouterr()
+    assert run("run", tiny_bundle, "bad/1.png", "--json", "--backend", "onnxruntime") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["verdict"] == "fail"
+    assert record["limits"]["reject_promise"]["rate"] == pytest.approx(1 - 0.05 ** (1 / 40))
+    assert record["limits"]["reject_promise"]["asked"] == 0.01
+    assert record["map_limit"] == record["limits"]["map"]
+
+
+def test_limits_by_hand_promise_nothing_and_keep_the_history(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES) == 0
+    by_hand = ["--review", 0.3, "--reject", 0.6, "--map", 0.4, "--why", "as the customer wants"]
+    assert run("calibrate", tiny_bundle, "object", *by_hand) == 0
+    assert "nothing is promised: these limits were given by hand" in capsys.readouterr().out
+    recipe = recipe_of(tiny_bundle)
+    assert (recipe.limits, recipe.calibration) == (Limits(0.3, 0.6, 0.4), None)
+    assert [change.why for change in recipe.history][1:] == ["as the customer wants"]
+    assert recipe.history[1].old == recipe.history[0].new
+
+
+def test_a_recipe_that_is_made_again_loses_its_limits_and_keeps_their_history(
+    full_bundle: Path, good: Path, capsys: Capture
+) -> None:
+    assert run("recipe", full_bundle, "nut") == 0
+    assert run("calibrate", full_bundle, "nut", "--good", good, *RATES) == 0
+    capsys.readouterr()
+    assert run("recipe", full_bundle, "nut", "--force") == 0
+    assert "replaced; limits that it had are gone" in capsys.readouterr().out
+    recipe = open_recipe(Bundle.open(full_bundle), "nut")
+    assert (recipe.limits, recipe.calibration) == (None, None)
+    set_by, gone = recipe.history
+    assert (gone.old, gone.new, gone.why) == (set_by.new, None, "the recipe was made again, with --force")
+    assert run("recipe", full_bundle, "nut", "--force") == 0
+    assert open_recipe(Bundle.open(full_bundle), "nut").history == recipe.history
+
+
+def test_references_are_refused_and_estimated(full_bundle: Path, good: Path, capsys: Capture) -> None:
+    for number, picture in enumerate(np.random.default_rng(0).integers(0, 256, (4, 4, 4, 3), np.uint8)):
+        Image.fromarray(picture.repeat(9, 0).repeat(9, 1)).save(f"colour {number}.png")
+    assert run("recipe", full_bundle, "nut", "--like", "object", "--references", "colour *.png") == 0
+    shutil.copy("colour 1.png", good / "innocent.png")
+    capsys.readouterr()
+    assert run("calibrate", full_bundle, "nut", "--good", good, *RATES) == 1
+    assert "good/innocent.png is in the gallery of recipe 'nut'" in error_of(capsys)
+    assert run("calibrate", full_bundle, "nut", "--good", "colour *.png", "--estimate") == 0
+    out = capsys.readouterr().out
+    assert "nothing is promised: an estimate from the 4 references, each scored without its own rows" in out
+    assert "sure" not in out.partition("escape rate")[0]
+    assert open_recipe(Bundle.open(full_bundle), "nut").calibration.estimate
+
+
+def test_a_recipe_outside_the_bundle_is_calibrated_judges_and_is_shown(
+    tiny_bundle: Path, good: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clipspect_models, "DEMO_BUNDLE", tiny_bundle)
+    before = sorted(tiny_bundle.rglob("*"))
+    for name in ("demo", tiny_bundle):
+        assert run("calibrate", name, "object", "--good", good, *RATES) == 1
+        assert "takes no recipes: give --out NAME.safetensors" in error_of(capsys)
+    assert run("calibrate", "demo", "object", "--good", good, *RATES, "--out", "mine/nut.safetensors") == 0
+    assert read_recipe(Path("mine/nut.safetensors")).name == "nut"
+    assert run("calibrate", "demo", "object", "--good", good, *RATES, "--out", "mine/nut.safetensors") == 1
+    assert "mine/nut.safetensors exists: give that path in the place of the recipe's name" in capsys.readouterr().err
+    assert run("calibrate", "demo", "mine/nut.safetensors", "--good", good, *RATES, "--why", "again") == 0
+    assert [change.why for change in read_recipe(Path("mine/nut.safetensors")).history][1:] == ["again"]
+    assert sorted(tiny_bundle.rglob("*")) == before
+    capsys.readouterr()
+    assert run("run", "demo", "bad", "--recipe", "mine/nut.safetensors", "--json", "--backend", "onnxruntime") == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(record["recipe"]["name"], record["verdict"]) for record in records] == [("nut", "fail")] * 2
+    assert run("info", "demo", "--recipe", "mine/nut.safetensors") == 0
+    assert "scored by" in capsys.readouterr().out
+    with clipspect.load(tiny_bundle, Path("mine/nut.safetensors"), "onnxruntime") as inspector:
+        assert inspector.recipe.name == "nut"
+    shutil.copy("mine/nut.safetensors", "mine/bolt.safetensors")
+    assert run("info", "demo", "--recipe", "mine/bolt.safetensors") == 1
+    assert "holds the recipe 'nut': give the file that name again" in error_of(capsys)
+
+
+def test_a_run_with_another_engine_says_that_the_limits_are_wider(
+    tiny_bundle: Path, good: Path, capsys: Capture
+) -> None:
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES) == 0
+    capsys.readouterr()
+    assert run("run", tiny_bundle, "bad/1.png", "--json", "--backend", "openvino") == 0
+    out, err = capsys.readouterr()
+    assert "clipspect: limits of onnxruntime on cpu in fp32, widened by 0.0002: calibrate again for exact ones" in err
+    own, used = recipe_of(tiny_bundle).limits, json.loads(out)["limits"]
+    assert own is not None
+    assert (used["review"], used["reject"]) == pytest.approx((own.review - 2e-4, own.reject + 2e-4))
+    assert used["review_promise"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "give photographs of good parts with --good PATH, or limits by hand"),
+        (["--review", "0.5"], "limits by hand: give both --review and --reject"),
+        (["--map", "0.5"], "limits by hand: give both --review and --reject"),
+        (["--review", "0.5", "--reject", "0.4"], "review 0.5 is above reject 0.4"),
+        (["--review", "0.3", "--reject", "0.4", "--good", "good"], "by hand (--review, --reject, --map) or found from"),
+        (["--good", "nowhere"], "nowhere: no such file or folder"),
+        (["--good", "good", "--uncertain", "0.1%"], "uncertain 0.1 % is below the false reject rate 1 %"),
+        (["--good", "good", "spoiled.png"], "spoiled.png: "),
+        (["--good", "good", "--out", "nut.bin"], "nut.bin: a recipe's file is called NAME.safetensors"),
+        (["--good", "good", "--out", "a;b.safetensors"], "cannot be a recipe's name"),
+        (["--good", "good", "--group", "serial(.*)"], "finds no part in this path"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line_and_writes_nothing(
+    tiny_bundle: Path, good: Path, capsys: Capture, arguments: list[str], reason: str
+) -> None:
+    Path("spoiled.png").write_text("no image")
+    before = (tiny_bundle / "recipes/object.safetensors").read_bytes()
+    assert run("calibrate", tiny_bundle, "object", *arguments) == 1
+    assert reason in error_of(capsys)
+    assert (tiny_bundle / "recipes/object.safetensors").read_bytes() == before
+    assert good.exists()
+
+
+def test_a_name_of_any_bytes_can_be_calibrated_on(tiny_bundle: Path, good: Path) -> None:
+    shutil.copy(good / "lot 0/00.png", good / "caf\udce9.png")
+    grey(good / "caf\udce9.png", 70)
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES) == 0
+    calibration = recipe_of(tiny_bundle).calibration
+    assert calibration is not None
+    assert calibration.parts[0].name == "good/caf\\udce9.png"
+
+
+@pytest.mark.parametrize(("text", "value"), [("1%", 0.01), ("1 %", 0.01), ("0.01", 0.01), (" 2.5% ", 0.025)])
+def test_a_rate_is_a_percentage_or_a_share(text: str, value: float) -> None:
+    assert rate(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["5", "0", "1", "100%", "0%", "-1%", "nan", "%", "", "one"])
+def test_what_is_no_rate_is_wrong_usage(text: str, capsys: Capture) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected more than 0% and less than 100%"):
+        rate(text)
+    with pytest.raises(SystemExit) as caught:
+        main(["calibrate", "b", "r", "--good", "g", f"--uncertain={text}"])
+    assert caught.value.code == 2
+    assert "usage: clipspect calibrate" in capsys.readouterr().err
+
+
+def test_a_damaged_recipe_is_replaced_without_history(full_bundle: Path) -> None:
+    path = full_bundle / RECIPES / "nut.safetensors"
+    write_recipe(path, handmade.make_recipe("nut", limits=Limits(0.1, 0.2)))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert run("recipe", full_bundle, "nut", "--force") == 0
+    assert read_recipe(path).history == ()
