@@ -6,9 +6,11 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clipspect.base.errors import RecipeError
 from clipspect.base.progress import Progress, quiet
 from clipspect.frame.item import Item
 from clipspect.inspection.inspector import Inspector
+from clipspect.inspection.photographs import read_photographs, references_of, refuse_equal
 from clipspect.inspection.result import Verdict
 from clipspect_lab.studies.parts import Label, StudyPart
 
@@ -16,7 +18,7 @@ INVALID: Verdict = "invalid"
 
 
 @dataclass(frozen=True)
-class Photograph:
+class JudgedPhotograph:
     """One photograph of a part, inspected."""
 
     file: str  # its name in the part's folder
@@ -31,10 +33,10 @@ class JudgedPart:
 
     name: str
     label: Label | None
-    photographs: tuple[Photograph, ...]
+    photographs: tuple[JudgedPhotograph, ...]
 
     @property
-    def valid(self) -> tuple[Photograph, ...]:
+    def valid(self) -> tuple[JudgedPhotograph, ...]:
         """Those that are not invalid: the scores of the others say nothing of the part."""
         return tuple(photograph for photograph in self.photographs if photograph.verdict != INVALID)
 
@@ -45,14 +47,31 @@ class JudgedPart:
 
 
 def judge(inspector: Inspector, parts: Sequence[StudyPart], progress: Progress = quiet) -> list[JudgedPart]:
-    """Inspect every photograph. `progress` counts them. Raises ImageError for one that cannot be read."""
+    """Inspect every photograph, once all are read. `progress` counts them.
+
+    Raises ImageError for what cannot be read, RecipeError for a photograph that is there twice, or in the gallery.
+    """
     whose = [(index, path) for index, part in enumerate(parts) for path in part.photographs]
-    found: list[list[Photograph]] = [[] for _ in parts]
     items = [Item("study", number, None, path) for number, (_, path) in enumerate(whose)]
-    progress("", 0, len(items))
+    _require_fit(inspector, items, progress)
+    found: list[list[JudgedPhotograph]] = [[] for _ in parts]
     with contextlib.closing(inspector.stream(items)) as outcomes:
         for done, outcome in enumerate(outcomes, 1):
             result, (index, path) = outcome.require(), whose[outcome.item.number]
-            found[index].append(Photograph(path.name, result.score, result.verdict, result.reasons))
-            progress("", done, len(items))
+            found[index].append(JudgedPhotograph(path.name, result.score, result.verdict, result.reasons))
+            progress("inspecting", done, len(items))
     return [JudgedPart(part.name, part.label, tuple(photographs)) for part, photographs in zip(parts, found)]
+
+
+def _require_fit(inspector: Inspector, items: Sequence[Item], progress: Progress) -> None:
+    """A copy repeats nothing, and a reference's score says nothing of parts to come."""
+    spec = inspector.bundle.manifest.image
+    photographs = read_photographs(items, spec, workers=inspector.workers, progress=progress)
+    refuse_equal(photographs)
+    references = references_of(inspector.recipe)
+    for photograph in photographs:
+        if photograph.content in references:
+            raise RecipeError(
+                f"{photograph.name}: is in the gallery of recipe {inspector.recipe.name!r}: its score says nothing of "
+                "parts to come, study others"
+            )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,8 +31,8 @@ class StudyPart:
 def find_parts(folder: Path, labels: Path | None = None, skip: Path | None = None) -> list[StudyPart]:
     """The parts in a folder, in natural order; `labels` is a CSV file with the columns part and label.
 
-    The folder `skip` is no part. Raises DatasetError: another layout, a part without photographs, a photograph that is
-    there twice, labels that do not fit.
+    The folder `skip` is no part. Raises DatasetError: another layout, a part without photographs, labels that do not
+    fit.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder: {_LAYOUT}")
@@ -51,7 +49,6 @@ def find_parts(folder: Path, labels: Path | None = None, skip: Path | None = Non
         parts = [_part(folder, path, None) for path in groups]
     if not parts:
         raise DatasetError(f"{folder}: there are no parts: {_LAYOUT}")
-    _require_each_once(part.photographs for part in parts)
     return parts if labels is None else _with_labels(parts, labels)
 
 
@@ -69,17 +66,6 @@ def _part(folder: Path, path: Path, label: Label | None) -> StudyPart:
     if not photographs:
         raise DatasetError(f"{path}: no photographs here: {_LAYOUT}")
     return StudyPart(name, label, photographs)
-
-
-def _require_each_once(groups: Iterable[tuple[Path, ...]]) -> None:
-    """A copy of a photograph repeats nothing: it would make the scores look more repeatable than they are."""
-    seen: dict[str, Path] = {}
-    for path in (path for photographs in groups for path in photographs):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if (other := seen.setdefault(digest, path)) is not path:
-            raise DatasetError(
-                f"{path}: is the same file as {other}: place the part anew for each photograph, and take copies out"
-            )
 
 
 def _with_labels(parts: list[StudyPart], path: Path) -> list[StudyPart]:

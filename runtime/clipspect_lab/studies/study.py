@@ -74,8 +74,8 @@ def study(
 ) -> Study:
     """Photograph by photograph through the inspector, and what follows. `skip` is a folder in there that is no part.
 
-    Raises DatasetError for another layout, labels that do not fit, a single part or no repeats, ImageError for a
-    photograph that cannot be read, BackendError.
+    Raises DatasetError for another layout, labels that do not fit, a single part or no repeats, BackendError, and as
+    `judge`.
     """
     found = find_parts(folder, labels, skip)
     require_repeats([len(part.photographs) for part in found])

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from clipspect.inspection.result import Verdict
 from clipspect_lab.studies.agreement import FALSE_ALARMS, MISSES, WRONG, agreement_of, kappas, same_verdict_of
-from clipspect_lab.studies.judged import JudgedPart, Photograph
+from clipspect_lab.studies.judged import JudgedPart, JudgedPhotograph
 from clipspect_lab.studies.parts import DEFECT, GOOD, Label
 
 RIGHT = {GOOD: "pass", DEFECT: "fail"}
@@ -22,7 +22,7 @@ PARTS = st.lists(st.tuples(st.sampled_from([GOOD, DEFECT]), st.lists(VERDICTS, m
 
 
 def part(label: Label | None, *verdicts: Verdict | None) -> JudgedPart:
-    return JudgedPart("part", label, tuple(Photograph("1.png", 0.5, verdict) for verdict in verdicts))
+    return JudgedPart("part", label, tuple(JudgedPhotograph("1.png", 0.5, verdict) for verdict in verdicts))
 
 
 def parts(count: int, label: Label, *verdicts: Verdict) -> list[JudgedPart]:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipspect import Limits
+from clipspect import Limits, make_recipe
+from clipspect.recipes.recipe import write_recipe
 from support import drawn_datasets
 from support.calibrated import calibrate_object
 from support.command_line import error_of, run
@@ -224,7 +225,7 @@ def cut(root: Path) -> None:
         (gone, "parts: no such folder: expected FOLDER/PART/photographs"),
         (empty, "parts: there are no parts"),
         (stray, "photo.png: belongs to no part"),
-        (copied, "a/3.png: is the same file as"),
+        (copied, "the same photograph twice: {parts}/a/1.png and {parts}/a/3.png"),
         (hollow, "c: no photographs here"),
         (beside, "b/ lies beside good/"),
         (single, "a study needs several parts, found 1: 30 with 3 photographs each are usual"),
@@ -238,7 +239,15 @@ def test_a_folder_that_makes_no_study_is_refused_in_one_line(
     folder = write_parts(tmp_path / "parts", PLAIN)
     spoil(folder)
     assert run("study", tiny_bundle, "object", folder) == 1
-    assert reason in error_of(capsys)
+    assert reason.format(parts=folder) in error_of(capsys)
+
+
+def test_a_photograph_of_the_gallery_is_refused(full_bundle: Path, folder: Path, capsys: Capture) -> None:
+    photo = folder / "good/p2/2.png"
+    recipe = make_recipe(full_bundle, "few", object="object", references=[photo])
+    write_recipe(full_bundle / "recipes/few.safetensors", recipe)
+    assert run("study", full_bundle, "few", folder) == 1
+    assert f"{photo}: is in the gallery of recipe 'few'" in error_of(capsys)
 
 
 @pytest.mark.parametrize(
