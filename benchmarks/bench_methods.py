@@ -21,7 +21,6 @@ from contest import Contender, here
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from clipspect.bundle.bundle import Bundle
-from clipspect.engines.graph import WORDS
 from clipspect_export.check.answers import check_images
 from clipspect_lab.benchmark.measure import measure
 from seeded.published import SEED, WINCLIP, write_checkpoint, write_seeded
@@ -111,7 +110,7 @@ def bench_method_beside_its_peer(benchmark: BenchmarkFixture, method: str) -> No
     own = measure(bundle.path, runs=OWN_RUNS[method], options={"threads": contest.THREADS})
     benchmark.extra_info.update(
         method=method,
-        gflop=bundle.manifest.graphs[WORDS].flops / 1e9,
+        gflop=bundle.manifest.first_graph.flops / 1e9,
         threads=contest.THREADS,
         rows=rows,
         own=dataclasses.asdict(own),

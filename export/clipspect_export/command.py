@@ -20,7 +20,7 @@ from clipspect_export.methods.method import Option
 from clipspect_export.methods.registry import all_options
 
 if TYPE_CHECKING:
-    from clipspect.bundle.manifest import InspectionGraph
+    from clipspect.bundle.inspection_graph import InspectionGraph
 
 REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnx_ir", "onnxruntime", "tokenizers")
 TERMINATED = 128 + signal.SIGTERM

@@ -14,6 +14,7 @@ from clipspect.base.errors import ExportError
 from clipspect.base.progress import Progress, quiet
 from clipspect.base.version import __version__
 from clipspect.bundle import manifest as schema
+from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.manifest import RECIPES
 from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
 from clipspect.engines.graph import BOTH, FP16, FP32, WORDS
@@ -126,7 +127,7 @@ def export_bundle(
             precision,
             storage,
             graphs={
-                role: schema.InspectionGraph(
+                role: InspectionGraph(
                     **vars(graph), map_range=forms[role].map_range, parity=compared.parities[folder / graph.file]
                 )
                 for role, graph in graphs.items()
@@ -191,7 +192,7 @@ def _manifest(
     precision: str,
     storage: str,
     *,
-    graphs: dict[str, schema.InspectionGraph],
+    graphs: dict[str, InspectionGraph],
     int8_copy: Int8Copy | None,
     records: tuple[PrecisionRecord, ...],
     text_encoder: schema.TextEncoderSpec | None,

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
+from clipspect.bundle.inspection_graph import InspectionGraph, Parity
 from clipspect.bundle.manifest import (
     MANIFEST,
     MANIFEST_DIGEST,
     RECIPES,
     Backbone,
-    InspectionGraph,
     Manifest,
-    Parity,
     TextEncoderSpec,
     TextSpec,
     Weights,

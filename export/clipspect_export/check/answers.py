@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from safetensors.numpy import save
 
-from clipspect.engines.graph import ANOMALY_MAP, IMAGE, IMAGE_EMBEDDING, SCORE, TEXT_FEATURES, WORDS
-from clipspect.inspection.verify import FEW_SHOT_PREFIX, IMAGES, REFERENCES
+from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, IMAGE_EMBEDDING, SCORE, TEXT_FEATURES, WORDS
+from clipspect.inspection.verify import IMAGES, PREFIXES, REFERENCES
 from clipspect.recipes.galleries import MAP_LIMITS
 from clipspect_export.methods.model import Features, GraphForm
 
@@ -63,8 +63,8 @@ def write_check(path: Path, words: Check, both: Check | None = None) -> None:
     tensors = {IMAGES: words.given[IMAGE], TEXT_FEATURES: words.given[TEXT_FEATURES], **words.expected}
     if both is not None and both.references is not None:
         tensors |= {name: value for name, value in both.given.items() if name not in {IMAGE, TEXT_FEATURES}}
-        tensors |= {FEW_SHOT_PREFIX + name: both.expected[name] for name in (SCORE, ANOMALY_MAP, IMAGE_EMBEDDING)}
-        tensors[REFERENCES] = both.references
+        tensors |= {PREFIXES[BOTH] + name: both.expected[name] for name in (SCORE, ANOMALY_MAP, IMAGE_EMBEDDING)}
+        tensors[PREFIXES[BOTH] + REFERENCES] = both.references
     path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
 
 

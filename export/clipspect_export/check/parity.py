@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import ExportError
-from clipspect.bundle.manifest import Parity
+from clipspect.bundle.inspection_graph import Parity
 from clipspect.engines import Backend, open_backend
 from clipspect.engines.graph import ANOMALY_MAP, FEATURES, IMAGE, REFERENCE, SCORE
 from clipspect.inspection.verify import rank_correlation

@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from clipspect.base.errors import BackendError, BundleError, UnavailableError
-from clipspect.bundle.manifest import Parity
+from clipspect.bundle.inspection_graph import Parity
 from clipspect.bundle.precision_record import LIMITS, Int8Copy, PrecisionRecord
 from clipspect.engines import Backend, open_backend
 from clipspect.engines.graph import ANOMALY_MAP, BF16, FP16, FP32, INT8, SCORE

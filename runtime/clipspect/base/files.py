@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -13,6 +14,7 @@ from typing import BinaryIO
 
 from clipspect.base.errors import ClipspectError
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # of OSError: it may pass
 _HASH_BLOCK = 1 << 20
 
 

@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from clipspect.base.errors import BundleError
 from clipspect.base.files import FileEntry, sha256_of
 from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, read_manifest
-from clipspect.engines.graph import WORDS
 from clipspect.engines.onnx_file import external_locations
 
 DEMO = "demo"  # the word that stands for the embedded bundle
@@ -59,8 +58,8 @@ class Bundle:
 
     @property
     def graph_path(self) -> Path:
-        """Of the graph that reads words."""
-        return self.path / self.manifest.graphs[WORDS].file
+        """Of the graph that reads words, or of the one for photographs where none does."""
+        return self.path / self.manifest.first_graph.file
 
 
 def _demo_bundle() -> Path:

@@ -12,30 +12,16 @@ from typing import Any
 from clipspect.base.document import MismatchError, build, parse_json
 from clipspect.base.errors import BundleError
 from clipspect.base.files import FileEntry, sha256_of
+from clipspect.bundle.inspection_graph import InspectionGraph, require_tensors
 from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
-from clipspect.engines.graph import (
-    ANOMALY_MAP,
-    BOTH,
-    EMBEDDINGS,
-    FEATURES,
-    FP16,
-    FP32,
-    IMAGE,
-    IMAGE_EMBEDDING,
-    REFERENCE,
-    SCORE,
-    TEXT_FEATURES,
-    TOKENS,
-    WORDS,
-    Graph,
-)
+from clipspect.engines.graph import BOTH, EMBEDDINGS, FP16, FP32, PHOTOS, TOKENS, WORDS, Graph
 from clipspect.frame.spec import ImageSpec
 
 MANIFEST, MANIFEST_DIGEST = "bundle.json", "bundle.json.sha256"
 RECIPES = "recipes"  # the folder of files that prove themselves, and change on the box
 PRECISIONS = "precisions"  # the folder of what was measured on the box
 SCHEMA_VERSION = 2
-ROLES = (WORDS, BOTH)
+ROLES = (WORDS, BOTH, PHOTOS)
 ONNX_SUFFIX = ".onnx"
 _MAX_MANIFEST_BYTES = 1 << 24
 _MAX_SIDE = 1 << 14  # pixels; a model larger than this is a damaged number
@@ -46,14 +32,14 @@ class Weights:
     """Where the encoder's weights came from. `encoder_sha256` names the values, whatever the file was."""
 
     source: str  # "tag" or "file"
-    name: str  # the open_clip tag, or the file's name without its folder
+    name: str  # the tag, or the file's name without its folder
     sha256: str | None  # of the weights file
     encoder_sha256: str
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A CLIP architecture by its open_clip name, and the weights in it."""
+    """An architecture by its open_clip or timm name, and the weights in it."""
 
     name: str
     activation: str  # "gelu" or "quick_gelu"
@@ -69,30 +55,6 @@ class TextSpec:
     convention: str = "cosine; maximum over the prompts of a state"
     ensemble: str | None = None  # the method's own prompts by name; None where they were learned
     mean: str = "embeddings"  # what prompt fusion "mean" averages: "embeddings", or "unit embeddings" to a unit mean
-
-
-@dataclass(frozen=True)
-class Parity:
-    """The written graph, an fp16 one emulated, against the torch reference on the same images: largest differences."""
-
-    score: float
-    anomaly_map: float
-    tolerance: float
-    images: int
-    engine: str
-
-
-@dataclass(frozen=True)
-class InspectionGraph(Graph):
-    """A graph that inspects. All of a bundle share one file of weights.
-
-    That of `words` takes `image` and `text_features`, and answers `score`, `anomaly_map` and `image_embedding`. That of
-    `both` takes galleries, too, `reference_*` (R, D*) of rows of length 1, and answers with the image's own rows for
-    each, `features_*` (N, rows, D*).
-    """
-
-    map_range: tuple[float, float]  # overlays and the default limit of regions go by it; a map of `both` can exceed it
-    parity: Parity
 
 
 @dataclass(frozen=True)
@@ -116,7 +78,7 @@ class Manifest:
     graphs: dict[str, InspectionGraph]  # by role, of the roles in ROLES
     precision: str  # what the graphs compute in: "fp32" or "fp16"
     storage: str  # what their weights are stored in: "fp32" or "fp16"
-    text: TextSpec
+    text: TextSpec | None = None  # None: no graph reads words
     text_encoder: TextEncoderSpec | None = None
     int8: Int8Copy | None = None
     precisions: tuple[PrecisionRecord, ...] = ()  # what others than fp32 were found to cost
@@ -125,6 +87,11 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=dict)  # of the packages that wrote the bundle
     files: dict[str, FileEntry] = field(default_factory=dict)  # by path relative to the bundle
     other_graphs: dict[str, str] = field(default_factory=dict)  # files by role, of roles that this version knows not
+
+    @property
+    def first_graph(self) -> InspectionGraph:
+        """The graph that reads words, and in a bundle without words that of photographs."""
+        return self.graphs[WORDS if WORDS in self.graphs else PHOTOS]
 
     @property
     def graph_files(self) -> list[str]:
@@ -255,15 +222,12 @@ def _check_values(manifest: Manifest) -> None:
         )
     if manifest.precision not in {FP32, FP16}:
         raise MismatchError(f"precision: {manifest.precision!r} is neither fp32 nor fp16")
-    if WORDS not in manifest.graphs:
-        raise MismatchError(f"graphs: has no graph for {WORDS}")
+    if not manifest.graphs:
+        raise MismatchError(f"graphs: has no graph for {WORDS} or {PHOTOS}")
+    if BOTH in manifest.graphs and WORDS not in manifest.graphs:
+        raise MismatchError(f"graphs: has no graph for {WORDS}, but one for {BOTH}")
     for role, graph in manifest.graphs.items():
-        _check_graph(f"graphs: {role}", graph, manifest)
-    if BOTH in manifest.graphs:
-        graph = manifest.graphs[BOTH]
-        galleries = {name.removeprefix(REFERENCE) for name in graph.inputs if name.startswith(REFERENCE)}
-        if not galleries or not galleries <= {name.removeprefix(FEATURES) for name in graph.outputs}:
-            raise MismatchError(f"graphs: {BOTH}: no features for each of its references")
+        require_tensors(role, graph, image, None if manifest.text is None else manifest.text.dim)
     if manifest.int8 is not None and not set(manifest.int8.graphs) <= {g.file for g in manifest.graphs.values()}:
         raise MismatchError(f"int8: copies of {', '.join(manifest.int8.graphs)}, expected of graphs that inspect")
     if manifest.text_encoder is not None:
@@ -273,28 +237,3 @@ def _check_values(manifest: Manifest) -> None:
     for file in manifest.graph_files:
         if not file.endswith(ONNX_SUFFIX):  # engines tell other formats by their suffix
             raise MismatchError(f"{file!r:.80} is the file of a graph, and does not end in {ONNX_SUFFIX}")
-
-
-def _check_graph(where: str, graph: InspectionGraph, manifest: Manifest) -> None:
-    """The graph takes the image as the manifest says, and answers with a score and a map of its size."""
-    image = manifest.image
-    low, high = graph.map_range
-    if not low < high:
-        raise MismatchError(f"{where}: map_range: {low} is not below {high}")
-    expected = (
-        ("input", graph.inputs, IMAGE, "uint8", (None, image.height, image.width, 3)),
-        ("input", graph.inputs, TEXT_FEATURES, "float32", (2, None, manifest.text.dim)),
-        ("output", graph.outputs, SCORE, "float32", (None,)),
-        ("output", graph.outputs, ANOMALY_MAP, "float32", (None, image.height, image.width)),
-        ("output", graph.outputs, IMAGE_EMBEDDING, "float32", (None, manifest.text.dim)),
-    )
-    for direction, tensors, name, dtype, shape in expected:
-        if name == IMAGE_EMBEDDING and name not in tensors:  # older bundles have none
-            continue
-        if name not in tensors:
-            raise MismatchError(f"{where}: has no {direction} {name!r}")
-        found = tensors[name]
-        sides = tuple(None if isinstance(side, str) else side for side in found.shape)
-        if (found.dtype, sides) != (dtype, shape):
-            free = f"({', '.join('any' if side is None else str(side) for side in shape)})"
-            raise MismatchError(f"{where}: {name} is {found.dtype} {found.shape}, expected {dtype} {free}")

@@ -6,8 +6,8 @@ from typing import Any
 
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.local_records import local_record
-from clipspect.bundle.manifest import InspectionGraph
 from clipspect.bundle.precision_record import LIMITS, PrecisionRecord
 from clipspect.engines import Backend, Tensors, open_backend
 from clipspect.engines.engine import registry

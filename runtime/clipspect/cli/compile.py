@@ -26,9 +26,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--graph",
         nargs="+",
-        choices=("zero-shot", "few-shot", "text"),
+        choices=("zero-shot", "few-shot", "memory", "text"),
         default=(),
-        help="which graphs (default: zero-shot, and few-shot where the bundle has it)",
+        help="which graphs (default: those but text that the bundle has)",
     )
     parser.add_argument("--batch", metavar="N", type=count, default=1, help="the most images in a run (default: 1)")
     parser.add_argument(

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from clipspect.cli.compile import engine_words
 from clipspect.cli.limit_words import limit_rows, scorer_rows
 from clipspect.cli.recipe import in_bytes, prompt_words
-from clipspect.engines.graph import BOTH, WORDS
+from clipspect.engines.graph import BOTH
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
-    from clipspect.bundle.manifest import InspectionGraph, Manifest, Parity
+    from clipspect.bundle.inspection_graph import InspectionGraph, Parity
+    from clipspect.bundle.manifest import Manifest
     from clipspect.recipes.compile import CompiledGraph
     from clipspect.recipes.recipe import Recipe
 
@@ -68,7 +69,7 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
 
 def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -> str:
     manifest = bundle.manifest
-    weights, image, graph = manifest.backbone.weights, manifest.image, manifest.graphs[WORDS]
+    weights, image, graph = manifest.backbone.weights, manifest.image, manifest.first_graph
     rows = [
         ("bundle", f"{bundle.path} (the files match their hashes, the recipes their own digests)"),
         ("method", ", ".join([manifest.method, *(f"{key} {value}" for key, value in manifest.parameters.items())])),

@@ -47,9 +47,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar=("LO", "HI"),
         nargs=2,
         type=number,
-        help="map values drawn coldest and hottest, the same for all images (default: the method's range)",
+        help="map values drawn coldest and hottest, the same for all images (default: the map's range, or the part of "
+        "it with the map limit in its middle)",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="write results.jsonl, results.csv and overlays/ here")
+    parser.add_argument(
+        "--report",
+        metavar="PAGE.html",
+        type=Path,
+        help="write one HTML page: counts, the images that did not pass beside their heat, scores and limits",
+    )
     add_sinks(parser)
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout, and nothing else there")
 
@@ -73,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             stack.enter_context(sink)
         summary = _Summary()
         _inspect(inspector, sources, args.batch, sinks, summary, bar)
-    print(summary.line(inspector, args.out), file=sys.stderr)
+    print(summary.line(inspector, args.out, args.report), file=sys.stderr)
     return 1 if summary.errors else 0
 
 
@@ -99,15 +106,18 @@ def _inspect(
 
 def _pictures(args: argparse.Namespace, inspector: Inspector) -> Iterable[Sink]:
     from clipspect.sinks.overlays import Overlays
+    from clipspect.sinks.report_run import RunReport
 
     scale = _heat_scale(args, inspector)
-    return [] if args.out is None else [Overlays(args.out, scale)]
+    overlays = [] if args.out is None else [Overlays(args.out, scale)]
+    return [*overlays, *([] if args.report is None else [RunReport(args.report, inspector, scale)])]
 
 
 def _heat_scale(args: argparse.Namespace, inspector: Inspector) -> HeatScale:
-    from clipspect.sinks.overlay_colours import HeatScale
+    from clipspect.sinks.overlay_colours import HeatScale, heat_scale
 
-    scale = HeatScale(*(args.heat_scale or inspector.map_range))
+    given = args.heat_scale
+    scale = heat_scale(inspector.map_range, inspector.map_limit) if given is None else HeatScale(*given)
     if not scale.low < scale.high:
         raise ClipspectError(f"--heat-scale: {scale.low:g} is not below {scale.high:g}: give the lower value first")
     return scale
@@ -162,7 +172,7 @@ class _Summary:
             self._milliseconds.append(record.timings_ms.total)
             self._verdicts[record.verdict or "scored"] += 1
 
-    def line(self, inspector: Inspector, out: Path | None) -> str:
+    def line(self, inspector: Inspector, out: Path | None, report: Path | None) -> str:
         parts = [f"{count} {verdict}" for verdict, count in sorted(self._verdicts.items())]
         if self._milliseconds:
             rate = len(self._milliseconds) / (perf_counter() - self._start)
@@ -172,4 +182,6 @@ class _Summary:
             parts.append(f"{self.errors} could not be read")
         if out is not None:
             parts.append(f"written to {out}")
+        if report is not None:
+            parts.append(f"report: {report}")
         return f"clipspect: {', '.join(parts)}"

@@ -22,7 +22,8 @@ is overwritten, or touched, is a new part. Hidden files, links, and names that d
 (part.png.tmp) are left alone; a file is complete when it has not changed for --settle seconds and can be decoded."""
 
 _EPILOG = """DIR/results.jsonl has a record a line (docs/record.schema.json), as clipspect run --json prints and MQTT
-publishes: its id is the file's, item.file has name, size and mtime_ns, files.sorted the image's path in DIR.
+publishes: its id is the file's, item.file has name, size and mtime_ns, files.sorted the image's path in DIR,
+files.overlay its overlay's.
 DIR/health.json, also a line on stderr, is renewed every minute, and says what ended the command if it failed.
 Images are sorted to DIR/pass, uncertain, fail, unjudged (the recipe has no limits) and error (cannot be read).
 SIGTERM ends the command with status 0, ctrl-C with 130; the image at hand is finished first. A full disk or a folder
@@ -74,6 +75,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         f"day; or never (default: {DEFAULT_ROTATION})",
     )
     parser.add_argument(
+        "--overlays",
+        metavar="VERDICTS",
+        type=_verdicts,
+        help="write a picture beside its heat to DIR/overlays for each image with one of these verdicts, e.g. "
+        "fail,uncertain,invalid; unjudged: the recipe has no limits",
+    )
+    parser.add_argument(
         "--mqtt", metavar="URL", help="publish, too: mqtt://[USER@]HOST[:PORT]/TOPIC, mqtts:// with TLS"
     )
     parser.add_argument("--mqtt-password", metavar="FILE", type=Path, help="whose first line is the user's password")
@@ -88,13 +96,15 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.line.watcher import Plan, Watcher
     from clipspect.sinks.broker import parse_broker
     from clipspect.sinks.json_lines import JsonPrinter
+    from clipspect.sinks.overlays import Overlays
     from clipspect.sinks.registry import open_sink
     from clipspect.sinks.terminal import Errors, Table
 
     if args.mqtt_password is not None and args.mqtt is None:
         raise ClipspectError("--mqtt-password: there is no --mqtt that it belongs to")
     broker = parse_broker(args.mqtt, args.mqtt_password) if args.mqtt is not None else None
-    sinks = tuple(open_sink(text) for text in args.sinks)
+    overlays = None if args.overlays is None else Overlays(args.out, verdicts=args.overlays)
+    sinks = (*([] if overlays is None else [overlays]), *(open_sink(text) for text in args.sinks))
     plan = Plan(
         args.folder, args.out, args.sort, args.settle, args.give_up, args.health,
         broker=broker, rotation=args.rotate, sinks=sinks,
@@ -104,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
         with load(
             args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args)
         ) as inspector:
+            if overlays is not None:
+                overlays.map_range = inspector.map_range
             _say_start(args, inspector)
             watcher.run(inspector)
         if stop.signal == signal.SIGINT:
@@ -151,5 +163,14 @@ def _interval(text: str) -> float:
 def _rotation(text: str) -> Rotation:
     try:
         return parse_rotation(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _verdicts(text: str) -> frozenset[str]:
+    from clipspect.sinks.overlays import parse_verdicts
+
+    try:
+        return parse_verdicts(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 IMAGE, SCORE, ANOMALY_MAP = "image", "score", "anomaly_map"  # tensors of the graphs that inspect
 TEXT_FEATURES = "text_features"
 IMAGE_EMBEDDING = "image_embedding"  # output of the graphs that inspect: the whole image's, rows of length 1, (N, D)
-REFERENCE = "reference_"  # inputs of the few-shot graph: galleries, rows of length 1 that references have, (R, D*)
-FEATURES = "features_"  # outputs of the few-shot graph: the image's own rows for each gallery
+REFERENCE = "reference_"  # inputs of graphs that compare: galleries, rows of length 1 that references have, (R, D*)
+FEATURES = "features_"  # their outputs: the image's own rows for each gallery
+SPREAD = "spread"  # input of graphs for photographs: what each gallery's distances are divided by, (galleries,)
+MEAN, COMPONENTS = "mean", "components"  # inputs of graphs that measure the distance from a subspace, (D,) and (r, D)
 WORDS_SCORE, WORDS_MAP = "words_score", "words_anomaly_map"  # of the few-shot graph: what the words alone say
 TOKENS, EMBEDDINGS = "tokens", "embeddings"  # tensors of the text encoder
 PROMPTS_AT_ONCE = 32  # prompts in one run of the text encoder

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import InspectionGraph
+from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import open_graph
 from clipspect.engines import Backend, Tensors
 from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, SCORE, WORDS, WORDS_MAP, WORDS_SCORE, Graph
@@ -121,10 +121,10 @@ class SharedEngine:
 
     def _close_what_is_not_needed(self) -> None:
         """The graph of words, once that for references stands in for it: its weights would be in memory twice."""
-        words = self.bundle.manifest.graphs[WORDS].file
-        if words in self._backends and self._stand_in() is not None:
+        words = self.bundle.manifest.graphs.get(WORDS)
+        if words is not None and words.file in self._backends and self._stand_in() is not None:
             with self.free:
-                self._backends.pop(words).close()
+                self._backends.pop(words.file).close()
 
     def _open(self, graph: Graph, tensors: Tensors) -> Backend:
         image = self.bundle.manifest.image

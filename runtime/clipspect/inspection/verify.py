@@ -14,16 +14,18 @@ import numpy.typing as npt
 
 from clipspect.base.errors import BackendError, BundleError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.inspection_graph import Parity
 from clipspect.bundle.local_records import write_local_record
-from clipspect.bundle.manifest import Parity
+from clipspect.bundle.manifest import ROLES
 from clipspect.bundle.precision import ALLOWANCE, open_graph, record_of
 from clipspect.bundle.precision_record import LIMITS, PrecisionRecord, judge_precision
 from clipspect.engines import Backend
-from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, SCORE, TEXT_FEATURES, WORDS, Graph
-from clipspect.recipes.galleries import MAP_LIMITS, GalleryMaker, blank_references
+from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, PHOTOS, REFERENCE, SCORE, WORDS, Graph
+from clipspect.recipes.galleries import GalleryMaker, blank_references
 
-ZERO_SHOT, FEW_SHOT = "zero-shot", "few-shot"
-IMAGES, REFERENCES, FEW_SHOT_PREFIX = "images", "fewshot_references", "fewshot_"  # tensors of the check, and a prefix
+NAMES = {WORDS: "zero-shot", BOTH: "few-shot", PHOTOS: "memory"}  # of the graphs, as a person calls them
+IMAGES, REFERENCES = "images", "references"  # tensors of the check, the latter with a prefix
+PREFIXES = {WORDS: "", BOTH: "fewshot_", PHOTOS: "memory_"}  # of what a role's graph answers, in the check's file
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -36,7 +38,7 @@ class Comparison:
     `rank_correlation` is Spearman's over the pixels of a map, the lowest of the images, None where a map is constant.
     """
 
-    graph: str  # "zero-shot" or "few-shot"
+    graph: str  # "zero-shot", "few-shot" or "memory"
     images: int
     score: float
     anomaly_map: float
@@ -89,33 +91,32 @@ def verify(
     tolerance: float | None = None,
     **options: Any,
 ) -> Verification:
-    """Replay the check images through the zero-shot graph, and through the few-shot graph where there is one.
+    """Replay the check images through every graph of the bundle.
 
-    The few-shot graph's galleries are made of the check's reference by this engine, as recipes on this box are.
-    `tolerance` is of all differences; the default is ALLOWANCE times that of each graph's export, and in a precision
-    for which the bundle has a record that of the record. `backend` and
-    `options` are those of `clipspect.load`; a precision is opened whatever its record says, for it is measured here.
-    Raises BundleError for a bundle without check images, BackendError.
+    Galleries are made of the check's reference by this engine, as recipes on this box are. `tolerance` is of all
+    differences; the default is ALLOWANCE times that of each graph's export, and in a precision for which the bundle has
+    a record that of the record. `backend` and `options` are those of `clipspect.load`; a precision is opened whatever
+    its record says, for it is measured here. Raises BundleError for a bundle without check images, BackendError.
     """
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
-    manifest, check = opened.manifest, _read_check(opened)
-    words = {TEXT_FEATURES: check[TEXT_FEATURES]}
+    check = _read_check(opened)
     if options.get("device") == "tensorrt":  # built for the shapes that will come: let all images come at once
         options = {"batch": len(check[IMAGES]), **options}
-    with _engine(opened, manifest.graphs[WORDS], words, backend, options) as engine:
-        allowed = _allowed(opened, engine, manifest.graphs[WORDS].parity) if tolerance is None else tolerance
-        comparisons = [_compare(ZERO_SHOT, engine, words, check, allowed)]
-        ran = engine.name, engine.device, engine.precision
-    if (few_shot := manifest.graphs.get(BOTH)) is not None:
-        blank = blank_references(few_shot, len(check[REFERENCES]))
-        same = {**options, "device": ran[1]}  # the engine that was chosen, if there was a choice
-        with _engine(opened, few_shot, {**words, **blank}, ran[0], same) as engine:
-            allowed = _allowed(opened, engine, few_shot.parity) if tolerance is None else tolerance
-            maker = GalleryMaker(check[REFERENCES], few_shot, engine, words[TEXT_FEATURES], blank)
-            given = {**words, **{name: gallery.kept for name, gallery in maker.galleries().items()}}
-            given |= {MAP_LIMITS: check[MAP_LIMITS]} if MAP_LIMITS in blank else {}
-            expected = {**check, **{name: check[FEW_SHOT_PREFIX + name] for name in (SCORE, ANOMALY_MAP)}}
-            comparisons.append(_compare(FEW_SHOT, engine, given, expected, allowed))
+    comparisons, ran = [], (backend or "", "", "")
+    for role in (role for role in ROLES if role in opened.manifest.graphs):
+        graph = opened.manifest.graphs[role]
+        references = check.get(PREFIXES[role] + REFERENCES)
+        given = {name: check[name] for name in graph.inputs if name in check}
+        blank = {} if references is None else blank_references(graph, len(references))
+        with _engine(opened, graph, {**blank, **given}, backend, options) as engine:
+            allowed = _allowed(opened, engine, graph.parity) if tolerance is None else tolerance
+            if references is not None:
+                maker = GalleryMaker(references, graph, engine, {**blank, **given})
+                given |= {name: gallery.kept for name, gallery in maker.galleries().items()}
+            expected = {name: check[PREFIXES[role] + name] for name in (SCORE, ANOMALY_MAP)}
+            comparisons.append(_compare(NAMES[role], engine, given, {**check, **expected}, allowed))
+            ran = engine.name, engine.device, engine.precision
+        backend, options = ran[0], {**options, "device": ran[1]}  # the engine that was chosen, if there was a choice
     return Verification(*ran, tuple(comparisons))
 
 
@@ -178,13 +179,17 @@ def _read_check(bundle: Bundle) -> Tensors:
         check: Tensors = {name: value.copy() for name, value in load_file(path).items()}  # its own are read-only
         sides = manifest.image.height, manifest.image.width
         count = len(check[IMAGES])
-        dim = manifest.text.dim
-        shapes = {IMAGES: (count, *sides, 3), SCORE: (count,), ANOMALY_MAP: (count, *sides)}
-        shapes[TEXT_FEATURES] = (2, check[TEXT_FEATURES].size // (2 * dim), dim)  # of as many prompts as there are
-        if BOTH in manifest.graphs:
-            shapes |= {FEW_SHOT_PREFIX + name: shapes[name] for name in (SCORE, ANOMALY_MAP)}
-            shapes[REFERENCES] = (len(check[REFERENCES]), *sides, 3)
-            shapes |= {MAP_LIMITS: (2,)} if MAP_LIMITS in manifest.graphs[BOTH].inputs else {}
+        shapes: dict[str, tuple[int, ...]] = {IMAGES: (count, *sides, 3)}
+        for role, graph in manifest.graphs.items():
+            prefix = PREFIXES[role]
+            shapes |= {prefix + SCORE: (count,), prefix + ANOMALY_MAP: (count, *sides)}
+            if graph.galleries:
+                shapes[prefix + REFERENCES] = (len(check[prefix + REFERENCES]), *sides, 3)
+            for name in graph.inputs.keys() - {IMAGE} - {REFERENCE + gallery for gallery in graph.galleries}:
+                free = check[name].shape  # of as many prompts as there are
+                shape = graph.inputs[name].shape
+                fixed = tuple(own if isinstance(own, int) else there for own, there in zip(shape, free))
+                shapes[name] = fixed if len(shape) == len(free) else ()
         wrong = [name for name, shape in shapes.items() if check[name].shape != shape or 0 in shape]
     except (SafetensorError, KeyError) as error:
         raise BundleError(f"{path}: not readable check images ({error}): export the bundle again") from error

@@ -12,21 +12,21 @@ from clipspect.base.errors import BackendError, BundleError
 from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines import registry
-from clipspect.engines.graph import BOTH, WORDS, Graph
+from clipspect.engines.graph import BOTH, PHOTOS, WORDS, Graph
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
 if TYPE_CHECKING:
     from clipspect.engines.tensorrt.manifest import EngineManifest
 
-ZERO_SHOT, FEW_SHOT, TEXT = "zero-shot", "few-shot", "text"
-GRAPHS = (ZERO_SHOT, FEW_SHOT, TEXT)
+ZERO_SHOT, FEW_SHOT, MEMORY, TEXT = "zero-shot", "few-shot", "memory", "text"
+GRAPHS = (ZERO_SHOT, FEW_SHOT, MEMORY, TEXT)
 
 
 @dataclass(frozen=True)
 class CompiledGraph:
     """An engine of one of the bundle's graphs."""
 
-    graph: str  # "zero-shot", "few-shot" or "text"
+    graph: str  # one of GRAPHS
     built: bool  # or found, and in order
     path: str  # of the engine's file
     engine: EngineManifest
@@ -47,7 +47,7 @@ def compile_bundle(
 ) -> tuple[CompiledGraph, ...]:
     """Build and keep the engines of a bundle's graphs; those that are there and fit are left as they are.
 
-    `graphs` are "zero-shot", "few-shot" and "text", by default those of the first two that the bundle has. The engine
+    `graphs` are of GRAPHS, by default those but "text" that the bundle has. The engine
     takes 1 to `batch` images, recipes of at most `prompts` prompts a state (default: 1024), and galleries of at most
     `references` photos (default: 16), but at least the recipes that are in the bundle. `capabilities`, e.g. "8.6", are
     the GPUs' that TensorRT-RTX builds for instead of the one that is here. `force` builds anew. `progress` counts
@@ -118,9 +118,8 @@ def compiled_engines(bundle: Bundle) -> list[CompiledGraph]:
 def _graphs(bundle: Bundle) -> dict[str, Graph]:
     """The graphs that the bundle has, by what they are for."""
     manifest = bundle.manifest
-    graphs: dict[str, Graph] = {
-        name: manifest.graphs[role] for name, role in ((ZERO_SHOT, WORDS), (FEW_SHOT, BOTH)) if role in manifest.graphs
-    }
+    roles = {ZERO_SHOT: WORDS, FEW_SHOT: BOTH, MEMORY: PHOTOS}
+    graphs: dict[str, Graph] = {name: manifest.graphs[role] for name, role in roles.items() if role in manifest.graphs}
     return graphs if manifest.text_encoder is None else {**graphs, TEXT: manifest.text_encoder.graph}
 
 

@@ -9,7 +9,7 @@ import dataclasses
 
 from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import InspectionGraph
+from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import allowed_difference
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import RecipeError
 from clipspect.base.files import atomic_file
-from clipspect.engines.graph import BOTH, PHOTOS, REFERENCE, TEXT_FEATURES, WORDS
+from clipspect.engines.graph import BOTH, MEAN, PHOTOS, REFERENCE, TEXT_FEATURES, WORDS
 from clipspect.recipes.calibration import Calibration, LimitsChange
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe_file import AGAIN, Tensors, pack, unpack
@@ -56,8 +56,8 @@ class Recipe:
 
     @property
     def has_references(self) -> bool:
-        """Whether it is a few-shot recipe."""
-        return any(name.startswith(REFERENCE) for name in self.tensors)
+        """Whether it was made of photos of good parts."""
+        return any(name == MEAN or name.startswith(REFERENCE) for name in self.tensors)
 
     @property
     def judge(self) -> str:
@@ -88,7 +88,7 @@ class Recipe:
             if item.name != "tensors"
         }
 
-    def require(self, *, method: str, encoder_sha256: str, dim: int, parameters: dict[str, Any]) -> None:
+    def require(self, *, method: str, encoder_sha256: str, dim: int | None, parameters: dict[str, Any]) -> None:
         """Refuse a recipe that was made for another bundle. Raises RecipeError."""
         if self.method != method:
             raise RecipeError(
@@ -107,8 +107,9 @@ class Recipe:
                     f"{_short(expected)}: make it again for this bundle"
                 )
         if TEXT_FEATURES in self.tensors and self.text_features.shape[-1] != dim:
+            expected = "this bundle reads no words" if dim is None else f"expected {dim}"
             raise RecipeError(
-                f"recipe {self.name!r}: text features of width {self.text_features.shape[-1]}, expected {dim}"
+                f"recipe {self.name!r}: text features of width {self.text_features.shape[-1]}, {expected}"
             )
 
 

@@ -9,37 +9,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from clipspect.base.errors import ImageError
 from clipspect.base.files import sha256_of
-from clipspect.frame.decode import FrameLike, decode, source_name
+from clipspect.frame.decode import FrameLike, Pixels, decode, source_name
 from clipspect.frame.resize import to_model_size
 from clipspect.frame.spec import ImageSpec
+from clipspect.recipes.rotations import STEPS, turned
 
 
 @dataclass(frozen=True, eq=False)
 class References:
-    """Photos of one size, ready for the graph, and what a recipe says of each."""
+    """Photos of one size, and what a recipe says of each. As a sequence: what the graph reads, image by image.
 
-    pixels: npt.NDArray[np.uint8]  # (n, H, W, 3), at the model's size
+    Photos are decoded again when they are asked for: of any number of them a few are in memory at once.
+    """
+
+    frames: list[FrameLike]
     size: tuple[int, int]  # of the photos: width, height
     files: list[dict[str, str]]  # name without its folder; sha256 of the file, or of an array's RGB pixels; content
+    spec: ImageSpec
+    turns: int = 1  # images of each photo: itself, or its rotations, too
+
+    @property
+    def owners(self) -> tuple[int, ...]:
+        """Which photo each of the images shows."""
+        return tuple(photo for photo in range(len(self.frames)) for _ in range(self.turns))
 
     def __len__(self) -> int:
-        return len(self.files)
+        """How many images there are for the graph."""
+        return len(self.frames) * self.turns
+
+    def __getitem__(self, index: int) -> Pixels:
+        """One image at the model's size, uint8 (H, W, 3). Raises IndexError, ImageError."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        photo, step = divmod(index, self.turns)
+        picture = decode(self.frames[photo])
+        return to_model_size(turned(np.asarray(picture), step) if step else picture, self.spec)
 
 
-def read_references(frames: Iterable[FrameLike], spec: ImageSpec) -> References | None:
-    """Decode and squash every photo; None when there are none. Raises ImageError that names the photo.
+def read_references(frames: Iterable[FrameLike], spec: ImageSpec, *, rotations: bool = False) -> References | None:
+    """Every photo, checked; None when there are none. Raises ImageError that names the photo.
 
     All must have one size: parts from another camera, or cut otherwise, are not what will be inspected. No two may be
     the same file or pixels: a photo that is left out to be compared with the others would find itself among them.
+    With `rotations` each is seen in STEPS of the whole circle, turned before it is squashed.
     """
     if isinstance(frames, (str, os.PathLike, Image.Image)) or getattr(frames, "ndim", 4) < 4:
         raise ImageError("references are several photos: pass them as a list")
-    pixels, files, size = [], [], None
+    photos, files, size = [], [], None
     given: dict[str, str] = {}  # by SHA-256, the photo as it was named
     for number, frame in enumerate(frames, 1):
         image = decode(frame)
@@ -59,12 +79,12 @@ def read_references(frames: Iterable[FrameLike], spec: ImageSpec) -> References 
         if digest in given:
             raise ImageError(f"the same reference twice: {given[digest]} and {source} are equal: leave one of them out")
         given[digest] = source
-        pixels.append(to_model_size(image, spec))
-        files.append({"name": name, "sha256": digest, "content": content_digest(pixels[-1])})
-    return References(np.stack(pixels), size, files) if size is not None else None
+        photos.append(frame)
+        files.append({"name": name, "sha256": digest, "content": content_digest(to_model_size(image, spec))})
+    return References(photos, size, files, spec, STEPS if rotations else 1) if size is not None else None
 
 
-def content_digest(pixels: npt.NDArray[np.uint8]) -> str:
+def content_digest(pixels: Pixels) -> str:
     """What a photo shows, uint8 (H, W, 3) at the model's size: the same under another name, or in another lossless
     format."""
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import RECIPES, InspectionGraph
+from clipspect.bundle.inspection_graph import InspectionGraph
+from clipspect.bundle.manifest import RECIPES
 from clipspect.engines.graph import BOTH, IMAGE
 from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, choose_recipe, is_recipe_name, read_recipe
 
@@ -69,7 +70,7 @@ def own(bundle: Bundle, recipe: Recipe) -> Recipe:
     recipe.require(
         method=bundle.manifest.method,
         encoder_sha256=bundle.manifest.backbone.weights.encoder_sha256,
-        dim=bundle.manifest.text.dim,
+        dim=None if bundle.manifest.text is None else bundle.manifest.text.dim,
         parameters=bundle.manifest.parameters,
     )
     return recipe

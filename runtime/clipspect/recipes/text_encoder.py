@@ -35,8 +35,8 @@ class TextEncoder:
         none or the tokenizers library is missing, BundleError or BackendError, the latter for the device tensorrt, too.
         """
         refuse_fixed_shapes(options)
-        described = bundle.manifest.text_encoder
-        if described is None:
+        described, text = bundle.manifest.text_encoder, bundle.manifest.text
+        if described is None or text is None:
             raise RecipeError(
                 f"{bundle.path}: the bundle has no text encoder: export the recipe with it (clipspect export "
                 f'{bundle.manifest.method} --object "NAME" ...), or export the bundle with --with-text-encoder'
@@ -46,7 +46,7 @@ class TextEncoder:
         others = {name: value for name, value in options.items() if name not in {"precision", "force_precision"}}
         path = bundle.path / described.graph.file
         engine = open_backend(backend, path, graph=described.graph, probe=probe, **others)
-        return cls(engine, tokenizer, described.context_length, bundle.manifest.text.dim)
+        return cls(engine, tokenizer, described.context_length, text.dim)
 
     def embed(self, prompts: Sequence[str], progress: Progress = quiet) -> npt.NDArray[np.float32]:
         """Unnormalised embeddings, float32 (n, D). `progress` is told after each batch.

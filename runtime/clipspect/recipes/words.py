@@ -56,6 +56,10 @@ def words_of_prompts(
     Raises RecipeError: for a method with learned prompts, a bundle without a text encoder, prompts of one state only.
     """
     method, text = bundle.manifest.method, bundle.manifest.text
+    if text is None:
+        raise RecipeError(
+            f"{bundle.path}: this {method} bundle reads no words: leave them out, and give --references PATH"
+        )
     if text.ensemble is None:
         raise RecipeError(
             f"{bundle.path}: the prompts of this {method} bundle were learned, for any object: it takes no words; "

@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 _OPAQUE = 0.8  # of the heat at the top of the scale
 _SHORT, _LONG = 360, 800  # pixels: smaller pictures are enlarged to be readable, larger ones shrunk to be handy
-_WIDE = 2.0  # width by height from which the heat lies below the picture instead of beside it
+WIDE = 2.0  # width by height from which the heat lies below the picture instead of beside it
 _GAP = 4  # pixels between the two
 _SMALLEST = 5  # pixels of a region's contour: what is smaller in the picture could not be seen
 _CONTOUR, _HALO = (255, 255, 255), (0, 0, 0)
@@ -31,7 +31,7 @@ def render(image: Image.Image, result: Result, scale: HeatScale) -> Image.Image:
     """The overlay: the picture beside its heat, and below them verdict, score, limits, scale, and why it is invalid."""
     plain = shrunk(image, _display_size(image.size))
     heat = draw_heat(plain, result, scale)
-    beside = plain.width < _WIDE * plain.height
+    beside = plain.width < WIDE * plain.height
     across, down = (2 * plain.width + _GAP, plain.height) if beside else (plain.width, 2 * plain.height + _GAP)
     width = max(across, MIN_WIDTH)
     caption = draw_caption(width, result, scale)

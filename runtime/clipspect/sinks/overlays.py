@@ -1,4 +1,4 @@
-"""A picture for each record: the frame under its heat. How it is drawn is in `overlay`."""
+"""A picture for each record: the frame beside its heat. How it is drawn is in `overlay`."""
 
 from __future__ import annotations
 
@@ -7,37 +7,55 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from clipspect.base.errors import ClipspectError
-from clipspect.base.files import atomic_file
+from clipspect.base.files import DISK_FULL, atomic_file
+from clipspect.frame.decode import as_image
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
 from clipspect.sinks.overlay import render
-from clipspect.sinks.overlay_colours import HeatScale
+from clipspect.sinks.overlay_colours import HeatScale, heat_scale
 from clipspect.sinks.sink import Sink
+from clipspect.sinks.sorting import UNJUDGED, verdict_folder, with_id
+from clipspect.sinks.verdict_style import VERDICT_STYLES
 
-OVERLAYS = "overlays"
+OVERLAY, OVERLAYS = "overlay", "overlays"  # the kind of the file in a record, and its folder
+_JPEG_QUALITY = 88
 
 
 class Overlays(Sink):
-    """JPEG files in `folder`/overlays. Their colours have one scale for all frames."""
+    """JPEG files in `folder`/overlays, of the frames whose verdict is one of `verdicts`; without any, of all frames."""
 
     keeps_pictures = True
 
-    def __init__(self, folder: Path, scale: HeatScale) -> None:
-        self._folder, self._scale = folder, scale
+    def __init__(self, folder: Path, scale: HeatScale | None = None, verdicts: frozenset[str] | None = None) -> None:
+        """`scale` is that of the heat; without one it has the map limit in its middle, for which `map_range` is set."""
+        self._folder, self._scale, self._verdicts = folder, scale, verdicts
+        self.map_range = (0.0, 1.0)  # of the inspector
         self._names = OverlayNames()
 
     def files(self, record: Record, outcome: Outcome) -> Mapping[str, str]:
-        if outcome.result is None:
+        """A watched file's overlay is named after it and its id, so that a restart finds the same name."""
+        if outcome.result is None or (self._verdicts is not None and verdict_folder(record) not in self._verdicts):
             return {}
         name = record.item.name
-        stem = name if outcome.result.source is None else str(PurePath(name).with_suffix(""))
-        return {"overlay": f"{OVERLAYS}/{self._names.next(stem)}.jpg"}
+        if record.item.file is not None:
+            stem = with_id(Path(record.item.file.name), record.id).with_suffix("").as_posix()
+        else:
+            stem = self._names.next(name if outcome.result.source is None else str(PurePath(name).with_suffix("")))
+        return {OVERLAY: f"{OVERLAYS}/{stem}.jpg"}
 
     def take(self, record: Record, outcome: Outcome) -> None:
-        if outcome.result is None or outcome.frame is None:
+        """Raises OSError while the disk is full; ClipspectError when it cannot be written for another reason."""
+        result, frame = outcome.result, outcome.frame
+        if OVERLAY not in record.files or result is None or frame is None or frame.picture is None:
             return
-        with atomic_file(self._folder / record.files["overlay"]) as file:
-            render(outcome.frame.image, outcome.result, self._scale).save(file, "JPEG", quality=90)
+        drawn = render(as_image(frame.picture), result, self._scale or heat_scale(self.map_range, result.map_limit))
+        try:
+            with atomic_file(self._folder / record.files[OVERLAY]) as file:
+                drawn.save(file, "JPEG", quality=_JPEG_QUALITY)
+        except ClipspectError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_FULL:
+                raise error.__cause__ from None
+            raise
 
     def __enter__(self) -> Overlays:
         try:
@@ -47,6 +65,16 @@ class Overlays(Sink):
                 f"{self._folder}: cannot be written ({error.strerror}): choose another --out"
             ) from error
         return self
+
+
+def parse_verdicts(text: str) -> frozenset[str]:
+    """The verdicts of a list with commas; "unjudged" are the frames of a recipe without limits. Raises ValueError."""
+    words = [word.strip() for word in text.split(",")]
+    there_are = [*VERDICT_STYLES, UNJUDGED]
+    for word in words:
+        if word not in there_are:
+            raise ValueError(f"expected verdicts with commas between them, of {', '.join(there_are)}; found {word!r}")
+    return frozenset(words)
 
 
 class OverlayNames:

@@ -59,7 +59,7 @@ def score_bar(axis: ScoreAxis, score: float) -> Html:
         for verdict, start, end in axis.zones()
         if start < end
     )
-    x = 3 + axis.share(score) * 194
+    x = min(max(200 * axis.share(score), 2), 198)
     needle = f'<path class="needle" d="M{number(x - 4)} 0H{number(x + 4)}L{number(x)} 14Z"/>'
     words = f"score {score:.4g}; review {axis.limits.review:.4g}, reject {axis.limits.reject:.4g}"
     return Html(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,12 +13,11 @@ from clipspect.base.errors import ImageError
 from clipspect.frame.decode import as_image
 from clipspect.inspection.maps import to_source_size
 from clipspect.inspection.outcome import Outcome
-from clipspect.sinks.overlay import blend, fitting, shrunk
+from clipspect.sinks.overlay import WIDE, blend, fitting, shrunk
 from clipspect.sinks.overlay_colours import HeatScale
 from clipspect.sinks.report_page import Html, escape, picture
 
 LONGEST = 320  # pixels of a kept picture's longer side
-_WIDE = 2.0  # width by height from which the heat is shown below the picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +96,16 @@ class WorstPictures:
 def pair(shown: ReportPicture, scale: HeatScale) -> Html:
     """The picture and its heat, side by side."""
     heat = blend(shown.image, shown.anomaly_map, scale)
-    wide = " wide" if shown.image.width >= _WIDE * shown.image.height else ""
-    words = picture(shown.image, shown.name), picture(heat, f"heat of {shown.name}")
-    return Html(f'<div class="pair{wide}">{"".join(words)}</div>')
+    return pair_of(shown.image, heat, shown.name)
 
 
-def card(pictures: Html, lines: list[str]) -> Html:
+def pair_of(image: Image.Image, heat: Image.Image, name: str) -> Html:
+    """Two images of one size side by side; of wide ones the second below the first."""
+    wide = " wide" if image.width >= WIDE * image.height else ""
+    return Html(f'<div class="pair{wide}">{picture(image, name)}{picture(heat, f"heat of {name}")}</div>')
+
+
+def card(pictures: Html, lines: Sequence[str]) -> Html:
     """Pictures with what is to be said of them, a line each; lines that are HTML stay as they are."""
     caption = "".join(line if isinstance(line, Html) else f'<div class="line">{escape(line)}</div>' for line in lines)
     return Html(f'<figure class="card">{pictures}<figcaption>{caption}</figcaption></figure>')

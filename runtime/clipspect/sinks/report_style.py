@@ -61,7 +61,7 @@ figcaption .name {{ overflow-wrap: anywhere; min-width: 0; }}
 .score {{ font-weight: 600; font-variant-numeric: tabular-nums; }}
 .chip {{ background: var(--verdict); color: var(--verdict-ink); border-radius: 5px; padding: 0 8px; font-size: 13px;
   line-height: 22px; display: inline-block; white-space: nowrap; }}
-.scorebar {{ min-width: 90px; }}
+.scorebar {{ min-width: 90px; }} td .scorebar {{ max-width: 240px; }}
 .counts {{ display: flex; flex-wrap: wrap; gap: 10px; margin: 18px 0; }}
 .counts div {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 10px 18px; }}
 .counts b {{ display: block; font-size: 28px; line-height: 1.2; font-variant-numeric: tabular-nums; }}

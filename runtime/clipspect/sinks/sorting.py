@@ -31,6 +31,12 @@ def verdict_folder(record: Record) -> str:
     return ERROR if record.error is not None else record.verdict or UNJUDGED
 
 
+def with_id(path: Path, id: str) -> Path:
+    """The path with the start of an id in its name, which no other file of that name then has."""
+    stem = os.fsdecode(os.fsencode(path.stem)[:_LONGEST_STEM])
+    return path.with_name(f"{stem}~{id[:16]}{path.suffix}")
+
+
 class Sorter(Sink):
     """Links, moves or copies the images of a watched folder to `out`/VERDICT/, in their subfolders."""
 
@@ -48,8 +54,7 @@ class Sorter(Sink):
             return {}
         wanted = Path(verdict_folder(record), record.item.file.name)
         if os.path.lexists(self._out / wanted):
-            stem = os.fsdecode(os.fsencode(wanted.stem)[:_LONGEST_STEM])
-            wanted = wanted.with_name(f"{stem}~{record.id[:16]}{wanted.suffix}")
+            wanted = with_id(wanted, record.id)
         return {SORTED: wanted.as_posix()}
 
     def take(self, record: Record, outcome: Outcome) -> None:

@@ -47,7 +47,7 @@ def choose_class_recipe(
         return _from_bundle(bundle, recipe, shots)
     if name in there:
         return _from_bundle(bundle, name, shots)
-    if manifest.text.ensemble is not None and manifest.text_encoder is not None:
+    if manifest.text is not None and manifest.text.ensemble is not None and manifest.text_encoder is not None:
         check_recipe_name(name)
         return RecipeChoice(name, None)
     if len(there) == 1:

@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import InspectionGraph
+from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.engines import Backend, open_backend
 from clipspect.engines.graph import TensorSpec
 from clipspect.inspection.verify import verify

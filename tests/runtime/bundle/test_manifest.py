@@ -60,12 +60,12 @@ def test_a_manifest_without_its_digest_is_refused(tiny_bundle: Path) -> None:
 def test_reserved_and_later_roles_are_accepted_and_their_files_are_checked(tiny_bundle: Path) -> None:
     shutil.copy(tiny_bundle / "model.onnx", tiny_bundle / "memory.onnx")
     write_manifest(tiny_bundle, handmade.make_manifest())
-    roles = {"photos": {"file": "memory.onnx", "spread": [1]}, "later": {"file": "memory.onnx"}}
+    roles = {"windows": {"file": "memory.onnx", "scales": [1]}, "later": {"file": "memory.onnx"}}
     handmade.edit(tiny_bundle, lambda document: document["graphs"].update(roles))
     manifest = Bundle.open(tiny_bundle).manifest
     assert (set(manifest.graphs), manifest.other_graphs) == (
         {"words"},
-        {"photos": "memory.onnx", "later": "memory.onnx"},
+        {"windows": "memory.onnx", "later": "memory.onnx"},
     )
     (tiny_bundle / "memory.onnx").write_bytes(bytes((tiny_bundle / "memory.onnx").stat().st_size))
     assert "memory.onnx: the content does not match its hash" in refusal(tiny_bundle)
@@ -76,16 +76,16 @@ def test_reserved_and_later_roles_are_accepted_and_their_files_are_checked(tiny_
     [
         ({"file": "other.onnx"}, "names the graph 'other.onnx' but not its hash"),
         ({"file": "../x.onnx"}, "names the graph '../x.onnx' but not its hash"),
-        ({}, "graphs: photos: file is missing"),
-        ({"file": 3}, "graphs: photos: file: expected str, found int"),
-        (None, "graphs: photos: expected object, found null"),
+        ({}, "graphs: windows: file is missing"),
+        ({"file": 3}, "graphs: windows: file: expected str, found int"),
+        (None, "graphs: windows: expected object, found null"),
     ],
 )
 def test_a_role_that_is_not_known_still_names_a_file_with_a_hash(
     tiny_bundle: Path, graph: object, message: str
 ) -> None:
     (tiny_bundle / "other.onnx").write_bytes((tiny_bundle / "model.onnx").read_bytes())
-    handmade.edit(tiny_bundle, lambda document: document["graphs"].update(photos=graph))
+    handmade.edit(tiny_bundle, lambda document: document["graphs"].update(windows=graph))
     assert message in refusal(tiny_bundle)
 
 
@@ -152,7 +152,7 @@ def test_a_schema_version_that_is_no_number_is_refused(tiny_bundle: Path, value:
         ("graphs", None, "graphs: expected object, found null"),
         ("graphs", {"words": {"file": "model.onnx"}}, "is missing"),
         ("versions", {"numpy": 2}, "versions[...]: expected str, found int"),
-        ("text", 4, "text: expected object, found int"),
+        ("text", 4, "text: expected object | null, found int"),
         ("text", {"dim": 5}, "graphs: words: text_features is float32 (2, 'P', 4), expected float32 (2, any, 5)"),
     ],
 )

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines import Backend, open_backend
-from clipspect.recipes.galleries import EFFECT_IMAGES, SMALLEST_SPAN, GalleryMaker, blank_references, thin
+from clipspect.recipes.galleries import EFFECT_IMAGES, SMALLEST_SPAN, GalleryMaker, blank_references
+from clipspect.recipes.gallery import thin
 from support import handmade, handmade_graphs
 
 Array = npt.NDArray[np.float32]
@@ -104,7 +105,7 @@ def photos(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 
 def maker(bundle: Bundle, engine: Backend, pixels: npt.NDArray[np.uint8], text: Array = TEXT) -> GalleryMaker:
     few_shot = bundle.manifest.graphs["both"]
-    return GalleryMaker(pixels, few_shot, engine, text, blank_references(few_shot))
+    return GalleryMaker(pixels, few_shot, engine, {"text_features": text, **blank_references(few_shot)})
 
 
 def maximum(image: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]) -> float:
@@ -181,7 +182,7 @@ def test_rows_do_not_depend_on_what_stands_for_references(bundle: Bundle, engine
     blank = blank_references(bundle.manifest.graphs["both"], photos=2)
     assert blank["reference_fine"].shape == (32, 3)
     one_row = maker(bundle, engine, photos(2))
-    whole = dataclasses.replace(one_row, blank=blank).galleries()
+    whole = dataclasses.replace(one_row, given={**one_row.given, **blank}).galleries()
     for name, gallery in one_row.galleries().items():
         np.testing.assert_array_equal(gallery.kept, whole[name].kept)
 

@@ -190,7 +190,7 @@ def test_a_gallery_keeps_at_least_a_row(full_bundle: Path, photo_files: list[Pat
 def test_galleries_that_no_recipe_can_hold_are_refused_before_the_work(
     full_bundle: Path, photo_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipspect.recipes.make.MAX_BYTES", 4 * 3 * (16 + 4) * 3 - 1)
+    monkeypatch.setattr("clipspect.recipes.memory.MAX_BYTES", 4 * 3 * (16 + 4) * 3 - 1)
     with pytest.raises(RecipeError, match=r"3 references make galleries of .* MB.*: thin them with --gallery-size"):
         make_recipe(full_bundle, "nut", references=photo_files)
     assert make_recipe(full_bundle, "nut", references=photo_files, gallery_size=20).has_references
