@@ -168,13 +168,10 @@ def _page(recipe: Recipe, path: Path) -> str:
 
 def defect_rows(recipe: Recipe) -> Rows:
     """What is known of escapes: never nothing."""
-    from clipspect.recipes.defects import escapes_of
+    from clipspect.recipes.defects import defects_of
 
-    if recipe.calibration is None or recipe.limits is None:
-        return []
-    good = [part.score for part in recipe.calibration.parts if not part.struck]
-    defects = escapes_of(recipe.limits, good, [part.score for part in recipe.calibration.defects])
-    return defects.rows()
+    found = defects_of(recipe)
+    return [("escape rate", "unknown: the recipe has no limits")] if found is None else found.rows()
 
 
 def highest_lines(recipe: Recipe) -> list[str]:
@@ -193,5 +190,8 @@ def highest_lines(recipe: Recipe) -> list[str]:
 
 
 def _document(recipe: Recipe, path: Path) -> dict[str, Any]:
-    document = recipe.document()
-    return {"path": str(path), **{key: document[key] for key in ("name", "limits", "calibration", "history")}}
+    from clipspect.recipes.defects import defects_of
+
+    document, defects = recipe.document(), defects_of(recipe)
+    kept = {key: document[key] for key in ("name", "limits", "calibration", "history")}
+    return {"path": str(path), **kept, "defects": None if defects is None else defects.document()}

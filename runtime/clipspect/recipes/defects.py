@@ -17,6 +17,7 @@ from clipspect.base.errors import RecipeError
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.promise import CONFIDENCE, parts_needed, percent
 from clipspect.recipes.proportion import Proportion, ppm
+from clipspect.recipes.recipe import Recipe
 
 _WORTH_SHOWING = (0.1, 0.05, 0.01)  # escape rates; the next of them is what more parts would buy
 
@@ -95,6 +96,17 @@ class Defects:
         if not self.parts:
             return f"{needed} of which none passes would show {sure}"
         return f"{needed - self.parts} more of which none passes would show {sure}"
+
+
+def defects_of(recipe: Recipe) -> Defects | None:
+    """What the defective parts that a recipe was calibrated beside show at its limits; None: it has no limits."""
+    limits, calibration = recipe.limits, recipe.calibration
+    if limits is None:
+        return None
+    good = [part.score for part in calibration.parts if not part.struck] if calibration is not None else []
+    defects = [part.score for part in calibration.defects] if calibration is not None else []
+    promise = limits.reject_promise
+    return escapes_of(limits, good, defects, CONFIDENCE if promise is None else promise.confidence)
 
 
 def escapes_of(limits: Limits, good: npt.ArrayLike, defects: npt.ArrayLike, confidence: float = CONFIDENCE) -> Defects:

@@ -9,7 +9,7 @@ from pathlib import Path
 from clipspect.base.errors import ClipspectError
 from clipspect.inspection.result import decide
 from clipspect.recipes.calibration import Calibration, PartScore
-from clipspect.recipes.defects import escapes_of
+from clipspect.recipes.defects import defects_of
 from clipspect.recipes.promise import CONFIDENCE, percent
 from clipspect.recipes.recipe import Recipe
 from clipspect.sinks.overlay_colours import HeatScale, heat_scale
@@ -77,13 +77,9 @@ def _scores(recipe: Recipe) -> Html:
 def _defects(recipe: Recipe) -> Html:
     """What is known of escapes; never nothing."""
     heading = "Defective parts"
-    if recipe.limits is None:
+    found = defects_of(recipe)
+    if found is None:
         return section(heading, "escape rate: unknown: the recipe has no limits, so it fails nothing.")
-    calibration = recipe.calibration
-    good = [part.score for part in good_parts(calibration)]
-    bad = [part.score for part in calibration.defects] if calibration is not None else []
-    promise = recipe.limits.reject_promise
-    found = escapes_of(recipe.limits, good, bad, promise.confidence if promise is not None else CONFIDENCE)
     return section(heading, facts(found.rows()))
 
 

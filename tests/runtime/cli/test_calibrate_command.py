@@ -146,6 +146,23 @@ def test_a_recipe_that_is_made_again_loses_its_limits_and_keeps_their_history(
     assert open_recipe(Bundle.open(full_bundle), "nut").history == recipe.history
 
 
+def test_what_defective_parts_show_is_in_the_document_and_unknown_without_any(
+    tiny_bundle: Path, good: Path, capsys: Capture
+) -> None:
+    command = ("calibrate", tiny_bundle, "object", "--json")
+    assert run(*command, "--good", good, "--defective", "bad", *RATES) == 0
+    defects = json.loads(capsys.readouterr().out)["defects"]
+    assert (defects["escape_rate"]["count"], defects["escape_rate"]["of"]) == (0, 2)
+    assert defects["escape_rate"]["confidence"] == 0.9
+    assert defects["escape_rate"]["at_most"] == pytest.approx(1 - 0.1 ** (1 / 2))
+    assert "promises nothing" in defects["words"][-1]
+    for limits in (("--good", good, *RATES), ("--review", "0.4", "--reject", "0.6")):
+        assert run(*command, *limits) == 0
+        defects = json.loads(capsys.readouterr().out)["defects"]
+        assert (defects["defective_parts"], defects["escape_rate"]) == (0, None)
+        assert defects["words"][0].startswith("escape rate: unknown")
+
+
 def test_references_are_refused_and_estimated(full_bundle: Path, good: Path, capsys: Capture) -> None:
     for number, picture in enumerate(np.random.default_rng(0).integers(0, 256, (4, 4, 4, 3), np.uint8)):
         Image.fromarray(picture.repeat(9, 0).repeat(9, 1)).save(f"colour {number}.png")

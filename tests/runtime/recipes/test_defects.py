@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,9 +13,12 @@ from scipy.stats import beta, binomtest
 from sklearn.metrics import f1_score
 
 from clipspect import Limits, RecipeError
-from clipspect.recipes.defects import best_f1, escapes_of
+from clipspect.recipes.calibration import Calibration, PartScore, Scorer
+from clipspect.recipes.defects import best_f1, defects_of, escapes_of
+from clipspect.recipes.limits import Promise
 from clipspect.recipes.promise import parts_needed
 from clipspect.recipes.proportion import Proportion, ppm
+from support import handmade
 
 LIMITS = Limits(0.4, 0.6)
 COUNTS = st.integers(1, 400).flatmap(lambda parts: st.tuples(st.integers(0, parts), st.just(parts)))
@@ -86,6 +90,28 @@ def test_the_best_f1_is_the_largest_that_any_limit_reaches(good: list[int], defe
     assert found.false_rejects.count == sum(score >= found.limit for score in good)
     assert found.missed.count == sum(score < found.limit for score in defects)
     assert "promises nothing" in escapes_of(LIMITS, good, defects).lines()[-1]
+
+
+def test_a_recipes_defects_are_judged_by_its_limits_with_the_confidence_of_their_promise() -> None:
+    by_hand = handmade.make_recipe(limits=LIMITS)
+    assert defects_of(handmade.make_recipe()) is None
+    unknown = defects_of(by_hand)
+    assert unknown is not None
+    assert unknown.lines()[0].startswith("escape rate: unknown")
+    promise = Promise(rate=0.1, confidence=0.8, parts=16, rank=1, asked=0.1)
+    good = (PartScore("1", 0.1, 0.1), PartScore("2", 0.9, 0.1, struck=True))
+    calibration = Calibration(
+        "2026-11-27T12:00:00+00:00",
+        Scorer("b", "t", "onnxruntime", "cpu", "fp32", "0"),
+        good,
+        defects=(PartScore("3", 0.2, 0.9), PartScore("4", 0.8, 0.9)),
+    )
+    limits = dataclasses.replace(LIMITS, reject_promise=promise)
+    found = defects_of(dataclasses.replace(by_hand, limits=limits, calibration=calibration))
+    assert found is not None
+    assert (found.escaped.count, found.parts, found.escaped.confidence) == (1, 2, 0.8)
+    assert found.best_f1 is not None
+    assert found.best_f1.false_rejects.parts == 1  # a struck part is not a good one
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6))
