@@ -1,0 +1,56 @@
+"""Invalid photographs in a study: left out of every figure, and counted."""
+
+from __future__ import annotations
+
+from clipspect import Limits
+from clipspect_lab.studies.agreement import agreement_of, same_verdict_of
+from clipspect_lab.studies.judged import JudgedPart, JudgedPhotograph
+from clipspect_lab.studies.page import study_page
+from clipspect_lab.studies.parts import GOOD
+from clipspect_lab.studies.repeatability import repeatability_of
+from clipspect_lab.studies.report import photographs_csv, study_document, study_text
+from clipspect_lab.studies.study import Study
+
+DARK = JudgedPhotograph("3.png", 9.0, "invalid", ("too dark: 3, expected 60 to 90",))
+PARTS = (
+    JudgedPart("a", GOOD, (JudgedPhotograph("1.png", 0.20, "pass"), JudgedPhotograph("2.png", 0.22, "pass"), DARK)),
+    JudgedPart("b", GOOD, (JudgedPhotograph("1.png", 0.30, "pass"), JudgedPhotograph("2.png", 0.31, "pass"))),
+    JudgedPart("c & d", GOOD, (DARK,)),
+)
+
+
+def made_of(parts: tuple[JudgedPart, ...]) -> Study:
+    return Study(
+        bundle="nuts.bundle",
+        recipe="nut",
+        recipe_digest="d" * 64,
+        engine="onnxruntime on cpu in fp32",
+        confidence=0.95,
+        limits=Limits(0.4, 0.6),
+        guard="",
+        parts=parts,
+        repeatability=repeatability_of([[shot.score for shot in part.valid] for part in parts]),
+        same_verdict=same_verdict_of(parts),
+        agreement=agreement_of(parts),
+    )
+
+
+def test_invalid_photographs_change_no_figure_and_are_counted_with_their_reasons() -> None:
+    found, without = made_of(PARTS), made_of((JudgedPart("a", GOOD, PARTS[0].valid), PARTS[1]))
+    document, expected = study_document(found, "calibrate"), study_document(without, "calibrate")
+    for key in ("repeatability", "same_verdict", "agreement"):
+        assert document[key] == expected[key]
+    assert (document["invalid_photographs"], expected["invalid_photographs"]) == (2, 0)
+    note = "invalid photographs, left out of every figure: 2 (too dark: 3, expected 60 to 90: 2)"
+    assert note in document["notes"]
+    assert note in study_text(found, "calibrate")
+    assert document["parts"][2]["sigmas_over_review"] is None
+
+
+def test_a_part_of_invalid_photographs_alone_has_its_row_everywhere() -> None:
+    found = made_of(PARTS)
+    assert study_text(found, "calibrate").count("c & d") == 1
+    page = study_page(found, "calibrate")
+    assert "<th>c &amp; d</th>" in page
+    assert page.count('<i class="good"') == 4
+    assert "c & d,good,1,9.0,invalid" in photographs_csv(found)
