@@ -115,11 +115,16 @@ def _watch(place: Place, words: list[str]) -> None:
         watching.wait()
 
 
+def _audit(place: Place, words: list[str]) -> None:
+    place.run(*(word.replace("/srv/line1", str(place.aside / "line1")) for word in words))
+
+
 STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
     r"pip install \.\[": _install,
     r"clipspect export winclip ": _export_winclip,
     r"clipspect export (anomalyclip|aprilgan) ": _export_dense,
     r"clipspect watch /srv": _watch,
+    r"clipspect audit /srv": _audit,
 }
 
 

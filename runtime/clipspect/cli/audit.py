@@ -103,7 +103,8 @@ def _chain_words(found: Audit) -> list[str]:
 
 
 def _span_words(found: Audit) -> list[str]:
-    lines = ["", "what decided" if found.spans else "no record of that time"]
+    of_these = "" if found.whole else ", by the lines that prove themselves"
+    lines = ["", f"what decided{of_these}" if found.spans else "no record of that time"]
     for span in found.spans:
         lines += _words_of(span)
     return lines

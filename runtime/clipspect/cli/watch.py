@@ -23,8 +23,9 @@ is overwritten, or touched, is a new part. Hidden files, links, and names that d
 
 _EPILOG = """DIR/results.jsonl has a record a line (docs/record.schema.json), as clipspect run --json prints and MQTT
 publishes: its id is the file's, item.file has name, size and mtime_ns, files.sorted the image's path in DIR,
-files.overlay its overlay's.
-DIR/health.json, also a line on stderr, is renewed every minute, and says what ended the command if it failed.
+files.overlay its overlay's. Lines are chained: see clipspect audit. A recipe whose file is replaced is taken over
+between two images. DIR/health.json, also a line on stderr, is renewed every minute, and says what ended the command if
+it failed.
 Images are sorted to DIR/pass, uncertain, fail, unjudged (the recipe has no limits) and error (cannot be read).
 SIGTERM ends the command with status 0, ctrl-C with 130; the image at hand is finished first. A full disk or a folder
 that has gone is waited for. MQTT: records go to TOPIC/result, at least once each (compare their id), kept in the log
@@ -94,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.inspection.inspector import load
     from clipspect.line.stop import Stop
     from clipspect.line.watcher import Plan, Watcher
+    from clipspect.recipes.shelf import recipe_path
     from clipspect.sinks.broker import parse_broker
     from clipspect.sinks.json_lines import JsonPrinter
     from clipspect.sinks.overlays import Overlays
@@ -117,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
             if overlays is not None:
                 overlays.map_range = inspector.map_range
             _say_start(args, inspector)
-            watcher.run(inspector)
+            watcher.run(inspector, recipe_path(inspector.bundle, args.recipe or inspector.recipe.name))
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
     return 0

@@ -23,6 +23,7 @@ from clipspect.base.plug_ins import described
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import FileRecord, Record, record_of
+from clipspect.line.followed_recipe import FollowedRecipe
 from clipspect.line.health import Health, say
 from clipspect.line.heartbeat import Heartbeat
 from clipspect.line.index import Index
@@ -111,11 +112,12 @@ class Watcher:
         found = f"{self._plan.out}: another clipspect watch (process {holder}) writes there"
         return f"{found}: stop it, or choose another --out"
 
-    def run(self, inspector: Inspector) -> None:
-        """Inspect what comes until stop is asked for. A disk that is full is waited for; any other error is raised,
-        BackendError for one, and the last health document says it.
+    def run(self, inspector: Inspector, recipe: Path) -> None:
+        """Inspect what comes until stop is asked for, with the recipe in use, until its file is replaced. A disk that
+        is full is waited for; any other error is raised, BackendError for one, and the last health document says it.
         """
         with ExitStack() as stack:
+            self._recipe = stack.enter_context(FollowedRecipe(recipe, inspector, self.health))
             if self._outbox is not None:
                 stack.enter_context(self._outbox)
             stack.enter_context(Heartbeat(self._plan.out / HEALTH, self._plan.health_every, self.document, self.health))
@@ -130,7 +132,8 @@ class Watcher:
         if last is not None:  # the last run can have ended before its image was sorted
             self._retry("sorting", lambda: self._sorter.sort(last))
         keep_pictures = any(sink.keeps_pictures for sink in self._plan.sinks)
-        outcomes = inspector.stream(self._folder.ready(self._stop), keep_pictures=keep_pictures)
+        items = self._recipe.before_each(self._folder.ready(self._stop))
+        outcomes = inspector.stream(items, keep_pictures=keep_pictures)
         with closing(outcomes), closing(self._folder):  # the folder first: who waits for a file is let go
             for outcome in outcomes:
                 self._finish(self._folder.under_way(outcome.item), outcome, inspector)
@@ -193,7 +196,10 @@ class Watcher:
     def document(self, status: str) -> dict[str, Any]:
         """The health document."""
         mqtt = self._outbox.report() if self._outbox is not None else None
-        return self.health.document(status, self._folder.backlog, mqtt)
+        link = self._log.link
+        log = None if link is None else {"log": link.log, "line": link.line, "digest": link.digest}
+        document = self.health.document(status, self._folder.backlog, mqtt)
+        return {**document, "recipe": self._recipe.report(), "log": log}
 
     def _made_outbox(self, cursor: Path) -> Outbox | None:
         if self._plan.broker is None:

@@ -22,12 +22,17 @@ class KeptLink:
     """A file that is written over after each line of the log, without waiting for the disk.
 
     What is in it has been in the log before, on the disk: after a power cut it can be behind the log, never ahead.
+    `damaged` says that it could not be read; it is then as if there were none.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError, ClipspectError."""
+        """Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.link = read_kept_link(path)
+        self.damaged: str | None = None
+        try:
+            self.link = read_kept_link(path)
+        except ClipspectError as error:
+            self.link, self.damaged = None, str(error)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
 
     def keep(self, link: Link) -> None:
@@ -53,5 +58,6 @@ def read_kept_link(path: Path) -> Link | None:
         return build(Link, json_object(content), str(path))
     except MismatchError as error:
         raise ClipspectError(
-            f"{error}: it kept the last digest of the log: remove it, and know that a cut of the log would not be seen"
+            f"{error}: it kept the log's last digest, so nobody knows whether the log was cut at its end: "
+            "clipspect watch writes it anew"
         ) from error

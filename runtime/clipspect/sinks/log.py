@@ -156,8 +156,8 @@ class Log(Sink):
         self._files = [*before, LogFile(self.path, first, size)]
         last = self.last()
         found, kept = (None if last is None else last.chain), self._kept.link
-        self.broken = None if kept is None else _broken(found, kept, self.path)
-        self._chain = Chain(found if self.broken is None else kept)
+        self.broken = self._kept.damaged if kept is None else _broken(found, kept, self.path)
+        self._chain = Chain(found if self.broken is None or kept is None else kept)
         self._files[-1].first = first or self._chain.next_line
         self._last_time = "" if last is None else last.time
         if self._chain.last is not None:

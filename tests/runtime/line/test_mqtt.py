@@ -114,7 +114,7 @@ def drop(folder: Path, numbers: range) -> None:
 def test_no_result_is_lost_while_the_broker_and_the_watcher_come_and_go(
     tiny_bundle: Path, folder: Path, out: Path, broker: Mosquitto
 ) -> None:
-    options = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}/line1", "--health", 0.2, "--sort", "none")
+    options = ("--mqtt", f"mqtt://127.0.0.1:{broker.port}/line1", "--health", 0.2, "--sort", "none", "--rotate", "10kB")
     with Listener(broker.port, "line1", session="database") as database:
         with Watching(folder, tiny_bundle, out, *options) as watching:
             drop(folder, range(40))
@@ -135,8 +135,10 @@ def test_no_result_is_lost_while_the_broker_and_the_watcher_come_and_go(
             watching.wait_until(lambda: {row["id"] for row in database.results} == {row["id"] for row in rows_of(out)})
             assert watching.stop() == 0
     assert len(rows_of(out)) == 120
+    assert len(list(out.glob("results-*.jsonl"))) > 10
     told = {row["id"]: row for row in database.results}
     assert told == {row["id"]: row for row in rows_of(out)}
+    assert [row["chain"]["line"] for row in told.values()] == list(range(1, 121))  # each first in its order
     assert len(database.results) <= 120 + 3 * 10  # what was not acknowledged at one of three interruptions, once more
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from clipspect.base.errors import ClipspectError
 from clipspect.bundle.manifest import RECIPES
+from clipspect.line.audit import audit
 from clipspect.line.index import Index
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
@@ -97,6 +98,7 @@ def test_each_complete_file_has_exactly_one_result_however_often_the_watcher_is_
     assert "Traceback" not in watching.err
     rows = rows_of(out)
     assert len({row["id"] for row in rows}) == len(rows)
+    assert audit([out / "results.jsonl"]).whole
     assert set(Counter(row["item"]["file"]["name"] for row in rows if told(row, bad)).values()) == {1}
     scores = {row["item"]["file"]["name"]: row["score"] and round(row["score"] * 255) for row in rows if told(row, bad)}
     assert scores == camera.complete

@@ -240,7 +240,7 @@ def test_a_full_disk_is_waited_for_and_nothing_is_lost(tiny_bundle: Path, folder
         pytest.skip("needs the right to mount a small file system (unshare --user --mount)")
     for number in range(300):
         (folder / f"{number}.png").write_bytes(grey_png(1))
-    with Watching(folder, tiny_bundle, out, "--sort", "none", prefix=unshare) as watching:
+    with Watching(folder, tiny_bundle, out, "--sort", "none", "--rotate", "20kB", prefix=unshare) as watching:
         inside = Path(f"/proc/{watching.process.pid}/root{out}")
         watching.wait_until(lambda: "inspection waits; make room" in watching.said())
         assert len(rows_of(inside)) < 300

@@ -14,6 +14,7 @@ import pytest
 
 from clipspect.base.errors import ClipspectError
 from clipspect.inspection.record import Record
+from clipspect.sinks.kept_link import CHAIN
 from clipspect.sinks.log import Log
 from clipspect.sinks.log_file import Position
 from clipspect.sinks.records import read_records
@@ -191,6 +192,20 @@ def test_a_reader_goes_on_where_it_was_whatever_was_rotated_or_taken_elsewhere(t
     with closing(Log(path, SMALL)) as log:
         assert log.broken is not None
         assert "written and cut off since" in log.broken
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 512, b'{"log": "ab"}', b"not JSON"])
+def test_what_is_kept_of_the_chain_may_be_lost_and_is_told_where_it_was_damaged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "results.jsonl"
+    with closing(Log(path)) as log:
+        append(log, 0, 1)
+    (tmp_path / CHAIN).write_bytes(content)
+    with closing(Log(path)) as log:
+        assert (log.broken is not None) == bool(content.strip(b"\0"))
+        append(log, 2)
+    assert is_whole(path)
+    with closing(Log(path)) as log:
+        assert log.broken is None
 
 
 def test_a_log_that_is_replaced_while_it_is_in_use_is_one_error(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""The file of the recipe in use: when it is replaced, the new recipe is taken over between two frames."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from clipspect.base import clock
+from clipspect.base.errors import ClipspectError
+from clipspect.frame.item import Item
+from clipspect.inspection.inspector import Inspector
+from clipspect.line.health import Health, say
+from clipspect.recipes.guard import guard_words
+from clipspect.recipes.limits import Limits
+from clipspect.recipes.recipe import read_recipe
+
+_LOOK_S = 1.0  # between two looks while no frame comes
+_SETTLED_NS = 1_000_000_000  # after which a file is not changed again without a new time of change
+
+_State = tuple[int, int, int, int]  # inode, size, times of change
+
+
+class FollowedRecipe:
+    """Looks at a recipe's file before each frame, and every second. A context manager.
+
+    A file that is no recipe of this bundle, or gone, is a problem that health tells; the recipe in use goes on. Each
+    file is read once, and a frame is scored and judged by one recipe: see `Inspector.use_recipe`.
+    """
+
+    def __init__(self, path: Path, inspector: Inspector, health: Health) -> None:
+        self._path, self._inspector, self._health = path, inspector, health
+        self._since = clock.now()
+        self._seen: _State | None = None  # None: it is to be read
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_looking, name="clipspect-recipe", daemon=True)
+
+    def before_each(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items; what replaced the recipe before one of them came is what judges it."""
+        for item in items:
+            self.look()
+            yield item
+
+    def look(self) -> None:
+        """Take over a file that was replaced. Any thread may call."""
+        with self._lock:
+            try:
+                state = self._state()
+            except OSError as error:
+                self._refused(f"{self._path}: cannot be read ({error.strerror})")
+                self._seen = None
+                return
+            if state == self._seen:
+                return
+            changed_ago = time.time_ns() - max(state[2:])
+            self._seen = None if 0 <= changed_ago < _SETTLED_NS else state
+            try:
+                self._take_over()
+            except ClipspectError as error:
+                self._refused(str(error))
+            else:
+                self._health.problem("recipe", None)
+
+    def report(self) -> dict[str, Any]:
+        """For the health document."""
+        recipe = self._inspector.recipe
+        return {"name": recipe.name, "digest": recipe.digest, "since": self._since}
+
+    def __enter__(self) -> FollowedRecipe:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(_LOOK_S)
+
+    def _keep_looking(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            self.look()
+
+    def _state(self) -> _State:
+        status = self._path.stat()
+        return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+    def _take_over(self) -> None:
+        """Raises ClipspectError."""
+        recipe, before = read_recipe(self._path), self._inspector.recipe
+        if recipe.digest == before.digest:
+            return
+        self._inspector.use_recipe(recipe)
+        self._since = clock.now()
+        limits = self._inspector.limits
+        said = guard_words(recipe, limits)
+        say(
+            f"recipe {recipe.name!r} was replaced: {recipe.digest[:12]} from the next image on, before "
+            f"{before.digest[:12]}; {_limit_words(limits)}{f'; {said}' if said else ''}"
+        )
+
+    def _refused(self, reason: str) -> None:
+        recipe = self._inspector.recipe
+        self._health.problem("recipe", f"{reason}; until then {recipe.name!r} {recipe.digest[:12]} goes on")
+
+
+def _limit_words(limits: Limits | None) -> str:
+    return "no limits" if limits is None else f"review from {limits.review:g}, reject from {limits.reject:g}"
