@@ -23,7 +23,9 @@ def draw_caption(width: int, result: Result, scale: HeatScale) -> Image.Image:
     """A strip of that width, as high as it takes."""
     text_size = round(min(max(width / 40, 14), 24))
     reasons = _reason_lines(result.reasons, width, text_size)
-    axis = score_axis(result.recipe) if result.verdict != "invalid" else None  # its score says nothing of the part
+    axis = (
+        score_axis(result.recipe, result.limits) if result.verdict != "invalid" else None
+    )  # its score says nothing of the part
     rows = [2.0 * text_size, 0 if axis is None else 3.0 * text_size, 1.3 * text_size * len(reasons)]
     height = round(sum(rows) + (0.5 * text_size if axis is not None or reasons else 0))
     canvas = Image.new("RGB", (width, height), PAPER)

@@ -101,7 +101,7 @@ def _nearest(recipe: Recipe, pictures: Sequence[ReportPicture], scale: HeatScale
 
 
 def _cards(recipe: Recipe, pictures: Sequence[ReportPicture], scale: HeatScale) -> Html:
-    axis, scores = score_axis(recipe), _scores_by_name(recipe.calibration)
+    axis, scores = score_axis(recipe, recipe.limits), _scores_by_name(recipe.calibration)
     cards = []
     for shown in pictures:
         score = scores.get(shown.name, shown.score)

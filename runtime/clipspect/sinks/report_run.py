@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -67,7 +68,7 @@ class RunReport(Sink):
     def __init__(self, path: Path, inspector: Inspector, scale: HeatScale) -> None:
         self._path, self._inspector, self._scale = path, inspector, scale
         self._counts: Counter[str] = Counter()
-        self._pictures: Highest[Html] = Highest(MOST_PICTURES if inspector.recipe.limits else _MOST_UNJUDGED)
+        self._pictures: Highest[Html] = Highest(MOST_PICTURES if inspector.limits else _MOST_UNJUDGED)
         self._rows: Highest[Sequence[object]] = Highest(MOST_ROWS)
         self._errors: list[tuple[str, str]] = []
 
@@ -107,7 +108,9 @@ class RunReport(Sink):
         recipe = self._inspector.recipe
         worst = next((verdict for verdict in _ORDER if self._counts[verdict]), "")
         return [
-            lead(worst, self._summary(), *_promise(recipe)),
+            lead(
+                worst, self._summary(), *lead_words(dataclasses.replace(recipe, limits=self._inspector.limits))[1][:1]
+            ),
             self._tiles(),
             self._shown(),
             self._table(),
@@ -129,7 +132,7 @@ class RunReport(Sink):
         return Html(f'<div class="counts">{"".join(tiles)}</div>')
 
     def _shown(self) -> Html:
-        heading = "Images that did not pass" if self._inspector.recipe.limits else "The highest scores"
+        heading = "Images that did not pass" if self._inspector.limits else "The highest scores"
         if not len(self._pictures):
             return section(heading, "There are none.")
         words = "Each image, and its heat on one scale for all, with the regions over the map limit outlined."
@@ -159,14 +162,9 @@ class RunReport(Sink):
             ("engine", f"{inspector.backend} on {inspector.device}"), ("precision", inspector.precision),
             ("map limit", f"{inspector.map_limit:.6g}"),
         ]  # fmt: skip
-        if recipe.limits is not None:
-            rows += [("review limit", f"{recipe.limits.review:.6g}"), ("reject limit", f"{recipe.limits.reject:.6g}")]
+        if (limits := inspector.limits) is not None:
+            rows += [("review limit", f"{limits.review:.6g}"), ("reject limit", f"{limits.reject:.6g}")]
         return section("What judged", facts(rows))
-
-
-def _promise(recipe: Recipe) -> list[str]:
-    """What the verdicts are worth, without what the recipe's own report says more."""
-    return lead_words(recipe)[1][:1]
 
 
 def _row(name: str, result: Result) -> tuple[object, ...]:
@@ -180,12 +178,12 @@ def _lines(name: str, result: Result) -> list[Html]:
     verdict = "" if result.verdict is None else chip(result.verdict)
     lines = [f'<span class="score">{result.score:.4g}</span>{verdict}<span class="name">{escape(name)}</span>']
     lines += [escape(reason) for reason in result.reasons]
-    axis = score_axis(result.recipe) if result.verdict != "invalid" else None
+    axis = score_axis(result.recipe, result.limits) if result.verdict != "invalid" else None
     bar = [] if axis is None else [score_bar(axis, result.score)]
     return [*(Html(f'<div class="line">{line}</div>') for line in lines), *bar]
 
 
 def _score(result: Result) -> Html:
-    axis = score_axis(result.recipe) if result.verdict != "invalid" else None
+    axis = score_axis(result.recipe, result.limits) if result.verdict != "invalid" else None
     bar = "" if axis is None else score_bar(axis, result.score)
     return Html(f'<span class="score">{result.score:.4g}</span>{bar}')

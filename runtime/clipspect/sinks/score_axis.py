@@ -28,9 +28,11 @@ class ScoreAxis:
         return [("pass", 0.0, review), ("uncertain", review, reject), ("fail", reject, 1.0)]
 
 
-def score_axis(recipe: Recipe) -> ScoreAxis | None:
-    """It begins at the lowest score of the good parts that calibrated the recipe, else at 0; None without limits."""
-    limits = recipe.limits
+def score_axis(recipe: Recipe, limits: Limits | None) -> ScoreAxis | None:
+    """Of the limits that judge with a recipe, which can be wider than its own.
+
+    It begins at the lowest score of the good parts that calibrated the recipe, else at 0; None without limits.
+    """
     if limits is None:
         return None
     calibration = recipe.calibration
