@@ -51,6 +51,25 @@ def histogram(good: Sequence[float], defects: Sequence[float], limits: Limits | 
     return Html(f'{_key(defects, limits, most)}<div class="chart">{"".join(labels)}{svg}{ticks}</div>')
 
 
+def strip(kinds: Sequence[tuple[str, str, Sequence[float]]]) -> Html:
+    """Scores of several kinds as ticks on one axis, a row each: a kind's name, a verdict for its colour, its scores."""
+    low, high = _padded([score for *_, scores in kinds for score in scores])
+    row, shapes, entries = 40, [], []
+    for number, (name, verdict, scores) in enumerate(kinds):
+        for score in scores:
+            x = (score - low) / (high - low)
+            shapes.append(_rectangle(f"zone {verdict}", x - 0.002, x + 0.002, number * row + 4, (number + 1) * row - 4))
+        entries.append((f'<rect class="zone {verdict}" x="9" width="4" height="12"/>', f"{name}, a tick each"))
+    height = row * len(kinds)
+    words = ", ".join(f"{len(scores)} {name}" for name, _, scores in kinds)
+    svg = (
+        f'<svg viewBox="0 0 {_WIDTH} {height}" preserveAspectRatio="none" height="{height}" role="img" '
+        f'aria-label="scores: {escape(words)}">{"".join(shapes)}{_line("axis", 0, 1, height - 0.5, height - 0.5)}</svg>'
+    )
+    ticks = _labels([((tick - low) / (high - low), f"{tick:.10g}") for tick in _nice_ticks(low, high)])
+    return Html(f'{_samples(entries)}<div class="chart">{svg}{ticks}</div>')
+
+
 def score_bar(axis: ScoreAxis, score: float) -> Html:
     """The score between both limits: the zones of the verdicts, and a needle."""
     zones = "".join(
@@ -88,7 +107,12 @@ def _key(defects: Sequence[float], limits: Limits | None, most: int) -> str:
     if limits is not None:
         entries.append((line.format("limit review"), "review: uncertain from here"))
         entries.append((line.format("limit reject"), "reject: fail from here"))
-    samples = (f'<svg viewBox="0 0 22 12" aria-hidden="true">{shape}</svg>{words}' for shape, words in entries)
+    return _samples(entries)
+
+
+def _samples(entries: Sequence[tuple[str, str]]) -> str:
+    """What each shape means."""
+    samples = (f'<svg viewBox="0 0 22 12" aria-hidden="true">{shape}</svg>{escape(words)}' for shape, words in entries)
     return f'<div class="key">{"".join(f"<span>{sample}</span>" for sample in samples)}</div>'
 
 

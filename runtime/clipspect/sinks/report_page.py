@@ -56,6 +56,12 @@ def lead(verdict: str, *parts: str) -> Html:
     return Html(f'<div class="lead {escape(verdict)}">{_joined(parts)}</div>')
 
 
+def tiles(counts: Iterable[tuple[str, str]]) -> Html:
+    """Large figures in a row, each with what it counts below; that stays as it is where it is HTML."""
+    boxes = (f"<div><b>{escape(figure)}</b>{escape(words)}</div>" for figure, words in counts)
+    return Html(f'<div class="counts">{"".join(boxes)}</div>')
+
+
 def panel(*parts: str) -> Html:
     """A box."""
     return Html(f'<div class="panel">{_joined(parts)}</div>')

@@ -21,7 +21,7 @@ from clipspect.recipes.recipe import Recipe
 from clipspect.sinks.overlay import draw_heat, fitting, shrunk
 from clipspect.sinks.overlay_colours import HeatScale
 from clipspect.sinks.report_charts import score_bar
-from clipspect.sinks.report_page import Html, chip, code, escape, facts, lead, section, table, write_page
+from clipspect.sinks.report_page import Html, chip, code, escape, facts, lead, section, table, tiles, write_page
 from clipspect.sinks.report_pictures import LONGEST, card, gallery, pair_of
 from clipspect.sinks.report_words import lead_words
 from clipspect.sinks.score_axis import score_axis
@@ -128,8 +128,7 @@ class RunReport(Sink):
     def _tiles(self) -> Html:
         if not any(self._counts[verdict] for verdict in _ORDER):
             return Html("")
-        tiles = (f"<div><b>{self._counts[verdict]:,}</b>{chip(verdict)}</div>" for verdict in _ORDER)
-        return Html(f'<div class="counts">{"".join(tiles)}</div>')
+        return tiles((f"{self._counts[verdict]:,}", chip(verdict)) for verdict in _ORDER)
 
     def _shown(self) -> Html:
         heading = "Images that did not pass" if self._inspector.limits else "The highest scores"

@@ -50,6 +50,9 @@ code {{ font-size: 13px; overflow-wrap: anywhere; }}
 .zone {{ fill: var(--verdict); }} .needle {{ fill: var(--ink); }}
 .key {{ display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 14px; color: var(--soft); margin-bottom: 8px; }}
 .key svg {{ width: 22px; height: 12px; margin-right: 6px; vertical-align: -1px; }}
+.ramp {{ display: inline-block; width: 120px; height: 12px; border-radius: 3px; vertical-align: -1px; }}
+pre {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 18px;
+  overflow-x: auto; font-size: 14px; line-height: 1.7; margin: 0; }}
 .gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(320px, 100%), 1fr)); gap: 14px; }}
 .card {{ margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 10px; overflow: hidden;
   break-inside: avoid; }}
@@ -57,14 +60,16 @@ code {{ font-size: 13px; overflow-wrap: anywhere; }}
 .pair.wide {{ flex-direction: column; }} .pair.wide img {{ width: 100%; }}
 figcaption {{ padding: 8px 12px 10px; font-size: 14px; }}
 figcaption .line {{ display: flex; flex-wrap: wrap; gap: 2px 10px; align-items: baseline; margin-bottom: 6px; }}
+figcaption .line:last-child {{ margin-bottom: 0; }}
 figcaption .name {{ overflow-wrap: anywhere; min-width: 0; }}
 .score {{ font-weight: 600; font-variant-numeric: tabular-nums; }}
 .chip {{ background: var(--verdict); color: var(--verdict-ink); border-radius: 5px; padding: 0 8px; font-size: 13px;
   line-height: 22px; display: inline-block; white-space: nowrap; }}
 .scorebar {{ min-width: 90px; }} td .scorebar {{ max-width: 240px; }}
 .counts {{ display: flex; flex-wrap: wrap; gap: 10px; margin: 18px 0; }}
-.counts div {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 10px 18px; }}
-.counts b {{ display: block; font-size: 28px; line-height: 1.2; font-variant-numeric: tabular-nums; }}
+.counts div {{ flex: 1 1 130px; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  padding: 10px 18px; color: var(--soft); font-size: 14px; }}
+.counts b {{ display: block; color: var(--ink); font-size: 28px; line-height: 1.2; }}
 @media (max-width: 520px) {{
   main {{ padding: 20px 12px 40px; }} h1 {{ font-size: 23px; }} .panel {{ padding: 10px 12px; }}
   .lead p:first-child {{ font-size: 19px; }} th, td {{ padding-right: 8px; font-size: 13px; }}

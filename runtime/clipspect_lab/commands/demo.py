@@ -27,11 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.base.files import atomic_file
     from clipspect.inspection.inspector import load
     from clipspect.sinks.overlay_colours import HeatScale
     from clipspect_lab.demo.inspected import inspect_pictures, write_overlays
-    from clipspect_lab.demo.page import demo_page
+    from clipspect_lab.demo.page import write_demo_page
     from clipspect_lab.demo.table import demo_table, table_text
 
     with load("demo") as inspector, ProgressBar("image") as bar:
@@ -40,8 +39,7 @@ def run(args: argparse.Namespace) -> int:
     table = demo_table(items)
     write_overlays(args.out / "overlays", items, scale)
     page = args.out / "index.html"
-    with atomic_file(page) as file:
-        file.write(demo_page(items, table, device=device, scale=scale, next_steps=NEXT_STEPS).encode())
+    write_demo_page(page, items, table, device=device, scale=scale, next_steps=NEXT_STEPS)
     print(table_text(table))
     print(f"\nOne image at a time, {device}, decoding and map included. Drawn images of families that the demo model")
     print("never saw in training: a demonstration and a test fixture, not a product for a line.")

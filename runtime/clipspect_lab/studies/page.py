@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from string import Template
 
 from clipspect.base.version import __version__
-from clipspect_lab.demo.page_template import STYLE
+from clipspect.sinks.report_style import STYLE
+from clipspect.sinks.verdict_style import VERDICT_STYLES
 from clipspect_lab.studies.judged import JudgedPart
 from clipspect_lab.studies.study import Study, mean_score
 from clipspect_lab.studies.words import (
@@ -21,7 +22,10 @@ from clipspect_lab.studies.words import (
     repeatability_rows,
 )
 
-_STYLE = """
+_GOOD, _BAD = VERDICT_STYLES["pass"].colour, VERDICT_STYLES["fail"].colour
+_STYLE = (
+    f":root {{ --good: rgb{_GOOD}; --bad: rgb{_BAD}; }}"
+    + """
 main { max-width: 1080px; }
 td, th { text-align: left; white-space: normal; vertical-align: top; }
 tbody th { white-space: nowrap; } .panel + p { margin-top: 12px; }
@@ -41,6 +45,7 @@ tr.near th::after { content: " \\2022"; color: #e0a000; }
 }
 @media print { body { background: #fff; } .strip * { print-color-adjust: exact; } tr { break-inside: avoid; } }
 """
+)
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title><style>$style</style></head><body><main>
