@@ -66,7 +66,7 @@ def strip(kinds: Sequence[tuple[str, str, Sequence[float]]]) -> Html:
         f'<svg viewBox="0 0 {_WIDTH} {height}" preserveAspectRatio="none" height="{height}" role="img" '
         f'aria-label="scores: {escape(words)}">{"".join(shapes)}{_line("axis", 0, 1, height - 0.5, height - 0.5)}</svg>'
     )
-    ticks = _labels([((tick - low) / (high - low), f"{tick:.10g}") for tick in _nice_ticks(low, high)])
+    ticks = label_row([((tick - low) / (high - low), f"{tick:.10g}") for tick in nice_ticks(low, high)])
     return Html(f'{_samples(entries)}<div class="chart">{svg}{ticks}</div>')
 
 

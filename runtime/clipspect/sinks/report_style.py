@@ -82,7 +82,7 @@ figcaption .name {{ overflow-wrap: anywhere; min-width: 0; }}
     --defect: rgb{VERDICT_STYLES["fail"].colour}; }}
   * {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
   body {{ font-size: 11pt; }} main {{ max-width: none; padding: 0; }} .panel {{ overflow: visible; }}
-  h2 {{ break-after: avoid; margin-top: 20px; }} tr, .lead, .chart {{ break-inside: avoid; }}
+  h2, h2 + p {{ break-after: avoid; }} h2 {{ margin-top: 20px; }} tr, .lead, .panel {{ break-inside: avoid; }}
   .gallery {{ grid-template-columns: repeat(2, 1fr); }}
 }}
 """
