@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from clipspect.base.errors import ExportError
-from clipspect_export.methods.anomalyclip.reference import gaussian_filter
+from clipspect_export.methods.eager import gaussian_filter
 from clipspect_export.methods.maps import corner_bilinear_matrix, gaussian_matrix, require_sigma
 
 SIDES = st.integers(1, 40)

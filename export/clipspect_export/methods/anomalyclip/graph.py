@@ -1,9 +1,7 @@
 """AnomalyCLIP (Zhou et al. 2024): object-agnostic learned prompts, and patches that attend to their like.
 
-Diagonally prominent attention maps (DPAM, section 3.4): from the sixth block on, a second path begins as a copy of
-the tokens and adds the block's value-value attention, without the MLP; the patches are read there. It reads the
-original path, never its own tokens, so that only its patches are computed; and the last block of the original path
-makes the class token alone.
+Diagonally prominent attention maps (DPAM, section 3.4): the second path (two_paths.py) adds each block's value-value
+attention; the patches are read there.
 
 Letters in shapes: N images, L patches, T = 1 + L tokens, K layers read, W width, D embedding.
 """
@@ -12,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +18,13 @@ from clipspect.base.errors import ExportError
 from clipspect_export.methods.anomalyclip.options import LAYERS, SIGMA
 from clipspect_export.methods.maps import bilinear_matrix, gaussian_matrix, require_sigma
 from clipspect_export.methods.scoring import cosine_difference, unit
-from clipspect_export.towers.clip import Block, VisionTower
+from clipspect_export.methods.two_paths import TwoPathBlock, TwoPathEncoder, require_two_paths
+from clipspect_export.towers.clip import VisionTower
 from clipspect_export.towers.config import ClipConfig
-from clipspect_export.towers.encoder import EncoderBlock, TokenEmbedding, attend
+from clipspect_export.towers.encoder import attend
 from clipspect_export.towers.layers import to_heads
 
 TEMPERATURE = 0.07  # of the softmax over the two states
-PLAIN_BLOCKS = 5  # before the second path begins: the official code replaces the last 19 of 24
 
 
 class AnomalyClip(nn.Module):
@@ -56,48 +53,25 @@ class AnomalyClip(nn.Module):
         return probability[:, 0], self.upsampling @ grid @ self.upsampling.T, unit(embeddings[:, 0])
 
 
-class DpamEncoder(nn.Module):
+class DpamEncoder(TwoPathEncoder):
     """Both paths through the vision tower."""
 
     def __init__(self, tower: VisionTower, config: ClipConfig, layers: Sequence[int]) -> None:
-        super().__init__()
-        self.layers = require_layers(layers, config)
-        self.embed = TokenEmbedding(tower, config)
-        self.blocks = nn.ModuleList(
-            DualBlock(cast(Block, block), config.activation, values_are_keys=True)
-            for block in tower.transformer.resblocks
-        )
-        self.ln_post, self.proj = tower.ln_post, tower.proj
+        super().__init__(tower, config, require_layers(layers, config), DualBlock)
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) to embeddings (N, 1 + K * L, D): the class token's, and the patches' of all layers.
 
         The class token is projected without `ln_post`, as the official code does it.
         """
-        x = self.embed(image)  # (N, T, W)
-        patches, read = x[:, 1:], []
-        for number, module in enumerate(self.blocks, start=1):
-            block, last = cast(DualBlock, module), number == len(self.blocks)
-            if number <= PLAIN_BLOCKS:
-                x = block(x)
-                patches = x[:, 1:]
-            elif number <= self.layers[-1]:
-                x, patches = block.both(x, patches, class_only=last)
-            else:
-                x = block.to_class(x) if last else block(x)
-            if number in self.layers:
-                read.append(patches)
-        return torch.cat([x[:, :1], self.ln_post(torch.cat(read, dim=1))], dim=1) @ self.proj
+        cls, read = self.read(image)
+        return torch.cat([cls, self.ln_post(torch.cat(read, dim=1))], dim=1) @ self.proj
 
 
-class DualBlock(EncoderBlock):
-    """A block that can take both paths: two attentions that share v and the output projection."""
+class DualBlock(TwoPathBlock):
+    """Two attentions that share v and the output projection: the second is that of v with itself."""
 
     def both(self, x: Tensor, patches: Tensor, class_only: bool) -> tuple[Tensor, Tensor]:
-        """Tokens (N, T, W) of the original path and patches (N, L, W) of the second, to the same.
-
-        With `class_only` the original path ends here and gives its class token alone, (N, 1, W).
-        """
         y = self.ln_1(x)
         x, row = (x[:, :1], y[:, :1]) if class_only else (x, y)
         q, k, v = (to_heads(part, self.heads) for part in (self.query(row), self.key(y), self.value(y)))
@@ -106,11 +80,8 @@ class DualBlock(EncoderBlock):
 
 def require_layers(layers: Sequence[int], config: ClipConfig) -> tuple[int, ...]:
     """The blocks after which patches are read, counted from 1, checked against the tower. Raises ExportError."""
+    require_two_paths(config)
     depth = config.vision.layers
-    if depth <= PLAIN_BLOCKS:
-        raise ExportError(
-            f"{config.name}: {depth} layers; AnomalyCLIP's second path begins after {PLAIN_BLOCKS} blocks"
-        )
     if not layers:
         raise ExportError("no layers: give the blocks whose patches are read, such as 24 or 6,12,18,24")
     if not all(1 <= layer <= depth for layer in layers):

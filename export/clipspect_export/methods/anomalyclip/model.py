@@ -7,10 +7,10 @@ from collections.abc import Callable
 from clipspect.engines.graph import WORDS
 from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
 from clipspect_export.methods.anomalyclip.graph import TEMPERATURE, AnomalyClip, require_layers
-from clipspect_export.methods.anomalyclip.learned_prompts import learned_prompts, learned_text_features
 from clipspect_export.methods.anomalyclip.options import METHOD, AnomalyClipOptions
 from clipspect_export.methods.anomalyclip.reference import AnomalyClipReference
 from clipspect_export.methods.checkpoint import read_checkpoint
+from clipspect_export.methods.learned_prompts import learned_prompts, learned_text_features
 from clipspect_export.methods.maps import require_sigma
 from clipspect_export.methods.model import GraphForm, Model
 from clipspect_export.towers.clip import Clip

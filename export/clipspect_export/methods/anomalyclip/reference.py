@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from clipspect_export.methods.eager import anomalous_probability, gaussian_filter, normalised
 from clipspect_export.towers.clip import Block, VisionTower
 from clipspect_export.towers.config import ClipConfig
 
@@ -30,18 +31,13 @@ class AnomalyClipReference:
     def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,), anomaly map (N, H, W) and unit embeddings."""
         size, grid = self.config.image_size, self.config.grid
-        cls, stages = self.features(self.normalise(image))
-        score = self.anomalous(cls, text_features)
+        cls, stages = self.features(normalised(image, self.config))
+        score = anomalous_probability(cls, text_features, TEMPERATURE)
         anomaly_map = torch.zeros(len(image), size, size)
         for patches in stages:
-            values = self.anomalous(patches, text_features).reshape(-1, 1, grid, grid)
+            values = anomalous_probability(patches, text_features, TEMPERATURE).reshape(-1, 1, grid, grid)
             anomaly_map += functional.interpolate(values, size=(size, size), mode="bilinear", align_corners=False)[:, 0]
         return score, gaussian_filter(anomaly_map, self.sigma), functional.normalize(cls, dim=-1)
-
-    def normalise(self, image: Tensor) -> Tensor:
-        """uint8 (N, H, W, 3) to what CLIP reads: (N, 3, H, W)."""
-        mean, std = torch.tensor(self.config.mean), torch.tensor(self.config.std)
-        return ((image.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
     @torch.inference_mode()
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -60,13 +56,6 @@ class AnomalyClipReference:
                 stages.append(self.tower.project(new[:, 1:]))
         return original[:, 0] @ self.tower.proj, stages
 
-    @staticmethod
-    def anomalous(embeddings: Tensor, text_features: Tensor) -> Tensor:
-        """(..., D) and (2, P, D) to the probability of the anomalous state (...)."""
-        embeddings = functional.normalize(embeddings, dim=-1)
-        cosines = [(embeddings @ functional.normalize(prompts, dim=-1).T).amax(dim=-1) for prompts in text_features]
-        return (torch.stack(cosines, dim=-1) / TEMPERATURE).softmax(dim=-1)[..., 1]
-
 
 def value_attention(block: Block, x: Tensor) -> Tensor:
     """out_proj(softmax(v v^T / sqrt(d)) v) of every head: (N, T, W) to (N, T, W)."""
@@ -78,19 +67,3 @@ def value_attention(block: Block, x: Tensor) -> Tensor:
         for part in v.chunk(attention.heads, dim=-1)
     ]
     return attention.out_proj(torch.cat(heads, dim=-1))  # type: ignore[no-any-return]
-
-
-def gaussian_filter(anomaly_map: Tensor, sigma: float) -> Tensor:
-    """scipy.ndimage's, on the last two axes: cut at 4 sigma, the image mirrored at its edges; sigma 0 is none."""
-    if sigma == 0:
-        return anomaly_map
-    radius = int(4 * sigma + 0.5)
-    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
-    kernel /= kernel.sum()
-    result = anomaly_map.double()
-    for axis in (-2, -1):
-        size = result.shape[axis]
-        mirrored = torch.cat([torch.arange(size), torch.arange(size).flip(0)])
-        places = mirrored[torch.arange(-radius, size + radius) % (2 * size)]
-        result = result.index_select(axis, places).unfold(axis, 2 * radius + 1, 1) @ kernel
-    return result.float()

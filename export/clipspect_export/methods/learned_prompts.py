@@ -1,7 +1,7 @@
-"""AnomalyCLIP's learned prompts: from the official checkpoint's tensors to text features.
+"""Object-agnostic learned prompts, AnomalyCLIP's and Crane's: from the official checkpoint's tensors to text features.
 
-A prompt is twelve learned context tokens and the words "object." or "damaged object." (section 3.3). Text tokens are
-refined: before each of the blocks 2 to 9, the first four context tokens are replaced by learned ones.
+A prompt is twelve learned context tokens and the words "object." or "damaged object." (Zhou et al. 2024, section 3.3).
+Text tokens are refined: before each of the blocks 2 to 9, the first four context tokens are replaced by learned ones.
 """
 
 from __future__ import annotations
@@ -102,4 +102,4 @@ def _require_names(checkpoint: Checkpoint) -> None:
     known |= {f"tokenized_prompts_{state}" for state in STATES}
     for name in checkpoint.tensors:
         if name not in known and not _DEEP.fullmatch(name) and not _UNUSED.fullmatch(name):
-            raise ExportError(f"{checkpoint.path}: {name!r} is not part of AnomalyCLIP's prompt learner")
+            raise ExportError(f"{checkpoint.path}: {name!r} is not part of the prompt learner")
