@@ -6,11 +6,11 @@ from pathlib import Path
 
 from seeded.weights import clip_weights, write_weights
 
-# ViT-B-16-plus-240 of WinCLIP, and ViT-L/14 of AnomalyCLIP and APRIL-GAN
+# ViT-B-16-plus-240 of WinCLIP, and ViT-L/14 of AnomalyCLIP, APRIL-GAN and Crane
 WINCLIP = {"embed_dim": 640, "image_size": 240, "patch": 16, "vwidth": 896, "vlayers": 12, "twidth": 640, "tlayers": 12}
 DENSE = {"embed_dim": 768, "image_size": 336, "patch": 14, "vwidth": 1024, "vlayers": 24, "twidth": 768, "tlayers": 12}
 SEED = 7
-# Learned prompts as AnomalyCLIP's code writes them, by the training of another method's authors.
+# Crane's own learned prompts, released by its authors; AnomalyCLIP's have the same shapes.
 CRANE = Path(__file__).parents[2] / "tests" / "checkpoints" / "crane_visa_epoch_5.pth"
 
 
@@ -23,7 +23,7 @@ def write_checkpoint(folder: Path, method: str) -> Path | None:
     """What the method was trained for on top: a checkpoint; None for WinCLIP, which has none."""
     if method == "winclip":
         return None
-    return CRANE if method == "anomalyclip" else _linear_layers(folder / "linear.pth")
+    return _linear_layers(folder / "linear.pth") if method == "aprilgan" else CRANE
 
 
 def _linear_layers(path: Path) -> Path:

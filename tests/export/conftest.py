@@ -79,19 +79,19 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> golden_dense.Files:
     state = weights(golden_dense.APRILGAN, golden_dense.SEEDS["aprilgan"])
     state.update({name: np.array(value) for name, value in marks.items()})
     torch.save({name: torch.from_numpy(np.asarray(value)) for name, value in state.items()}, openai)
-    plain = write_weights(
-        folder / "plain.safetensors", weights(golden_dense.ANOMALYCLIP, golden_dense.SEEDS["anomalyclip"])
-    )
+    plain = {
+        method: write_weights(
+            folder / f"{method}.safetensors", weights(golden_dense.ANOMALYCLIP, golden_dense.SEEDS[method])
+        )
+        for method in ("anomalyclip", "crane")
+    }
     return {
         method: {
             "backbone": golden_dense.write_config(folder / f"{method}.json", method),
             "weights": file,
-            "checkpoint": checkpoint,
+            "checkpoint": golden_dense.TRAINED[method],
         }
-        for method, file, checkpoint in (
-            ("anomalyclip", plain, golden_dense.PROMPTS),
-            ("aprilgan", openai, golden_dense.LINEAR),
-        )
+        for method, file in (*plain.items(), ("aprilgan", openai))
     }
 
 

@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "patchcore"}, "there are: winclip, anomalyclip, aprilgan"),
+        ({"method": "patchcore"}, "there are: winclip, anomalyclip, aprilgan, crane"),
         ({"precision": "int4"}, "expected fp32 or fp16; --int8 adds a copy in int8"),
         ({"storage": "int8"}, "expected fp32 or fp16"),
         ({"storage": "fp16", "int8": True}, "made of weights stored in fp32"),

@@ -79,11 +79,10 @@ def _export_winclip(place: Place, words: list[str]) -> None:
 def _export_dense(place: Place, words: list[str]) -> None:
     """The golden CLIP and checkpoint instead of the published ones."""
     method = words[2]
-    sizes = golden_dense.ANOMALYCLIP if method == "anomalyclip" else golden_dense.APRILGAN
+    sizes = golden_dense.APRILGAN if method == "aprilgan" else golden_dense.ANOMALYCLIP
     file = write_weights(place.aside / f"{method}.safetensors", weights(sizes, golden_dense.SEEDS[method]))
     config = golden_dense.write_config(place.aside / f"{method}.json", method)
-    trained = golden_dense.PROMPTS if method == "anomalyclip" else golden_dense.LINEAR
-    shutil.copyfile(trained, place.folder / words[words.index("--checkpoint") + 1])
+    shutil.copyfile(golden_dense.TRAINED[method], place.folder / words[words.index("--checkpoint") + 1])
     place.run(*words, "--weights", file, "--backbone", config)
 
 
@@ -122,7 +121,7 @@ def _audit(place: Place, words: list[str]) -> None:
 STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
     r"pip install \.\[": _install,
     r"clipspect export winclip ": _export_winclip,
-    r"clipspect export (anomalyclip|aprilgan) ": _export_dense,
+    r"clipspect export (anomalyclip|aprilgan|crane) ": _export_dense,
     r"clipspect watch /srv": _watch,
     r"clipspect audit /srv": _audit,
 }

@@ -1,4 +1,4 @@
-"""The golden CLIPs of AnomalyCLIP and APRIL-GAN at 518 pixels, and small ones of the same build."""
+"""The golden CLIPs of AnomalyCLIP, APRIL-GAN and Crane at 518 pixels, and small ones of the same build."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from clipspect_export.methods.anomalyclip import options as anomalyclip
-from clipspect_export.methods.anomalyclip.learned_prompts import learned_prompts, learned_text_features
-from clipspect_export.methods.aprilgan import options as aprilgan
 from clipspect_export.methods.aprilgan.linear_stages import LinearStage, linear_stages
 from clipspect_export.methods.checkpoint import read_checkpoint
+from clipspect_export.methods.learned_prompts import learned_prompts, learned_text_features
+from clipspect_export.methods.model import at_size_of
+from clipspect_export.methods.registry import read_method
 from clipspect_export.towers.clip import Clip, build_clip, expected_shapes
-from clipspect_export.towers.config import config_from_document
-from clipspect_export.towers.positions import at_image_size
+from clipspect_export.towers.config import QUICK_GELU, config_from_document
 from support.golden_clip import GOLDEN, Arrays, document, golden_weights, weights
 
 PROMPTS = GOLDEN / "anomalyclip_tiny_prompts.pth"
+CRANE_PROMPTS = GOLDEN / "crane_tiny_prompts.pth"
 LINEAR = GOLDEN / "aprilgan_tiny_linear.pth"
 
 SIZES = {"embed_dim": 64, "image_size": 336, "patch": 14, "vwidth": 128, "vlayers": 24, "twidth": 64}
-ANOMALYCLIP = {**SIZES, "tlayers": 12}
+ANOMALYCLIP = {**SIZES, "tlayers": 12}  # and Crane's
 APRILGAN = {**SIZES, "tlayers": 4}
-SEEDS = {"anomalyclip": 11, "aprilgan": 13}
+SEEDS = {"anomalyclip": 11, "aprilgan": 13, "crane": 17}
+TRAINED = {"anomalyclip": PROMPTS, "aprilgan": LINEAR, "crane": CRANE_PROMPTS}
 LAYERS = [(24,), (6, 12, 18, 24)]
 
 SMALL: dict[str, Any] = {  # a 4 x 4 grid
@@ -48,19 +49,17 @@ def golden(method: str) -> Arrays:
 @cache
 def golden_clip(method: str) -> Clip:
     """The tiny CLIP that the reference ran, at 518 pixels."""
-    sizes, resize = (
-        (ANOMALYCLIP, anomalyclip.POSITION_RESIZE) if method == "anomalyclip" else (APRILGAN, aprilgan.POSITION_RESIZE)
-    )
-    config = config_from_document("tiny", document(sizes, quick_gelu=method == "anomalyclip"))
+    own, sizes = read_method(method), APRILGAN if method == "aprilgan" else ANOMALYCLIP
+    config = config_from_document("tiny", document(sizes, quick_gelu=own.activation == QUICK_GELU))
     tensors = {name: torch.from_numpy(np.asarray(value)) for name, value in weights(sizes, SEEDS[method]).items()}
     del tensors["logit_scale"]
-    tensors, config = at_image_size(tensors, config, 518, resize)
+    tensors, config = at_size_of(own, tensors, config)
     return build_clip(config, tensors)
 
 
 def write_config(path: Path, method: str) -> Path:
     """A JSON configuration of the golden CLIP, as its backbone was trained: 336 pixels."""
-    path.write_text(json.dumps(document(ANOMALYCLIP if method == "anomalyclip" else APRILGAN)), encoding="utf-8")
+    path.write_text(json.dumps(document(APRILGAN if method == "aprilgan" else ANOMALYCLIP)), encoding="utf-8")
     return path
 
 
@@ -70,10 +69,10 @@ def command(method: str, source: dict[str, Path], out: Path) -> list[str]:
     return ["export", method, "--out", str(out), *options]
 
 
-def learned_features() -> torch.Tensor:
+def learned_features(method: str = "anomalyclip") -> torch.Tensor:
     """The golden prompts' text features, (2, 1, D)."""
-    clip = golden_clip("anomalyclip")
-    prompts = learned_prompts(read_checkpoint(PROMPTS, "anomalyclip"), clip.config)
+    clip = golden_clip(method)
+    prompts = learned_prompts(read_checkpoint(TRAINED[method], method), clip.config)
     return torch.from_numpy(learned_text_features(prompts, clip))
 
 

@@ -22,6 +22,7 @@ METHODS = {
     "winclip": "clipspect_export.methods.winclip",
     "anomalyclip": "clipspect_export.methods.anomalyclip",
     "aprilgan": "clipspect_export.methods.aprilgan",
+    "crane": "clipspect_export.methods.crane",
 }
 
 

@@ -13,9 +13,9 @@ import torch
 from open_clip.tokenizer import SimpleTokenizer
 
 from clipspect.base.errors import ExportError
-from clipspect_export.methods.anomalyclip.learned_prompts import learned_prompts, learned_text_features
 from clipspect_export.methods.aprilgan.linear_stages import linear_stages
 from clipspect_export.methods.checkpoint import read_checkpoint
+from clipspect_export.methods.learned_prompts import learned_prompts, learned_text_features
 from clipspect_export.towers.clip import expected_shapes
 from clipspect_export.towers.config import ClipConfig, config_from_document
 from seeded.published import CRANE
@@ -43,7 +43,7 @@ def test_the_learned_prompts_text_features_are_the_references() -> None:
 
 def test_a_trained_file_without_the_unused_projections_is_read() -> None:
     clip = small_clip(text_cfg={"width": 768, "heads": 12, "layers": 12})
-    checkpoint = read_checkpoint(CRANE, "anomalyclip")
+    checkpoint = read_checkpoint(CRANE, "crane")
     features = learned_text_features(learned_prompts(checkpoint, clip.config), clip)
     np.testing.assert_allclose(np.linalg.norm(features, axis=-1), 1, atol=1e-6)
     assert np.abs(features[0] - features[1]).max() > 1e-4

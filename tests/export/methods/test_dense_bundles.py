@@ -1,4 +1,4 @@
-"""AnomalyCLIP and APRIL-GAN as exported bundles: the references' numbers through the files that the engines read."""
+"""AnomalyCLIP, APRIL-GAN and Crane as bundles: the references' numbers through the files that engines read."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ from clipspect_export import export_bundle
 from clipspect_export.graph.graph_check import FORBIDDEN, check_graph
 from clipspect_export.methods.anomalyclip.reference import AnomalyClipReference
 from clipspect_export.methods.aprilgan.reference import AprilGanReference
+from clipspect_export.methods.crane.reference import CraneReference
 from clipspect_export.methods.model import Reference
 from clipspect_export.towers.config import ClipConfig, read_backbone
 from seeded.published import CRANE
-from support.golden_dense import LINEAR, PROMPTS, Files, command, golden, golden_clip, golden_stages
+from support.golden_dense import LINEAR, PROMPTS, TRAINED, Files, command, golden, golden_clip, golden_stages
 from support.rtx import require_parsed
 from support.shared import made_once
 
 GFLOP = 1e9
 DYNAMIC = {"image": {0: "N"}, "text_features": {1: "P"}}
-TOLERANCE = {"anomalyclip": 1e-5, "aprilgan": 1e-4}  # of the map; 1e-5 of the score
+TOLERANCE = {"anomalyclip": 1e-5, "aprilgan": 1e-4, "crane": 1e-5}  # of the map; 1e-5 of the score
 CASES = {  # method, key of the golden map, options of the command line
     "anomalyclip-24": ("anomalyclip", "map_24_sigma4", []),
     "anomalyclip-24-raw": ("anomalyclip", "map_24_raw", ["--layers", "24", "--sigma", "0"]),
     "anomalyclip-four": ("anomalyclip", "map_6_12_18_24_sigma4", ["--layers", "6,12,18,24", "--sigma", "4"]),
     "anomalyclip-four-raw": ("anomalyclip", "map_6_12_18_24_raw", ["--layers", "6,12,18,24", "--sigma", "0"]),
     "aprilgan": ("aprilgan", "map", []),
+    "crane": ("crane", "map_sigma4", []),
+    "crane-raw": ("crane", "map_raw", ["--sigma", "0"]),
 }
 
 
-SLOW = ("anomalyclip-24-raw", "anomalyclip-four")  # each option is in one of the others, too
+SLOW = ("anomalyclip-24-raw", "anomalyclip-four", "crane-raw")  # each option is in one of the others, too
 
 
 @pytest.fixture(
@@ -90,15 +93,16 @@ def test_the_manifest_records_what_was_made(case: Case) -> None:
     method, key, bundle = case
     manifest = bundle.manifest
     assert (manifest.method, manifest.image.height, manifest.image.width) == (method, 518, 518)
-    assert manifest.backbone.activation == {"anomalyclip": "quick_gelu", "aprilgan": "gelu"}[method]
+    assert manifest.backbone.activation == ("gelu" if method == "aprilgan" else "quick_gelu")
     graph = manifest.graphs["words"]
-    assert max(graph.parity.score, graph.parity.anomaly_map) <= graph.parity.tolerance == 1e-4
-    layers = manifest.parameters["layers"]
+    tolerance = 1e-5 if method == "crane" else 1e-4
+    assert max(graph.parity.score, graph.parity.anomaly_map) <= graph.parity.tolerance == tolerance
+    layers = manifest.parameters.get("layers", [24])
     assert graph.map_range == (0, len(layers))
-    assert layers == ([24] if "_24_" in key and "_6_" not in key else [6, 12, 18, 24])
+    assert layers == ([6, 12, 18, 24] if method == "aprilgan" or "_6_" in key else [24])
     assert manifest.parameters.get("sigma") == (None if method == "aprilgan" else 4.0 if "sigma4" in key else 0.0)
-    assert manifest.parameters["checkpoint"]["name"] == {"anomalyclip": PROMPTS, "aprilgan": LINEAR}[method].name
-    assert recipe_names(bundle) == (["object"] if method == "anomalyclip" else ["metal nut"])
+    assert manifest.parameters["checkpoint"]["name"] == TRAINED[method].name
+    assert recipe_names(bundle) == (["metal nut"] if method == "aprilgan" else ["object"])
 
 
 def test_the_graph_is_plain_onnx_and_computes_only_what_is_read(case: Case) -> None:
@@ -109,7 +113,7 @@ def test_the_graph_is_plain_onnx_and_computes_only_what_is_read(case: Case) -> N
     assert not {"Shape", "Expand"} & report.operators.keys(), "nothing needs the batch size as a value"
     assert {item.domain: item.version for item in onnx.load(bundle.graph_path).opset_import} == {"": 18}
     config = golden_clip(method).config
-    assert report.flops == flops(method, config, len(bundle.manifest.parameters["layers"]))
+    assert report.flops == flops(method, config, len(bundle.manifest.parameters.get("layers", [24])))
 
 
 def test_of_several_prompts_the_closest_counts(case: Case) -> None:
@@ -129,6 +133,8 @@ def reference(method: str, bundle: Bundle) -> Reference:
     clip, parameters = golden_clip(method), bundle.manifest.parameters
     if method == "aprilgan":
         return AprilGanReference(clip.visual, clip.config, golden_stages())
+    if method == "crane":
+        return CraneReference(clip.visual, clip.config, sigma=parameters["sigma"])
     return AnomalyClipReference(clip.visual, clip.config, layers=parameters["layers"], sigma=parameters["sigma"])
 
 
@@ -146,6 +152,9 @@ def flops(method: str, config: ClipConfig, stages: int) -> int:
         return depth * block + projections + scoring + stages * upsampling
     last = token + (tokens - 1) * 2 * 2 * width * width + 4 * tokens * width  # the class token; k and v of all
     second = (depth - 5) * (4 * patches * tokens * width + 2 * patches * width * width)
+    if method == "crane":  # two more products of patches with tokens; the last block's q of all; pooling, and its score
+        second += (depth - 5) * 4 * patches * tokens * width + 2 * patches * width * width
+        scoring = 2 * 2 * dim * (1 + patches) + 2 * patches * dim
     return (depth - 1) * block + last + second + 2 * width * dim * (1 + stages * patches) + scoring + upsampling
 
 
@@ -153,6 +162,7 @@ def test_the_full_size_graph_of_anomalyclip_computes_at_most_1190_gflop() -> Non
     config = dataclasses.replace(read_backbone("ViT-L-14-336"), image_size=518)
     assert flops("anomalyclip", config, 1) <= 1190 * GFLOP
     assert flops("aprilgan", config, 4) <= 1030 * GFLOP
+    assert flops("crane", config, 1) <= 1350 * GFLOP
 
 
 @pytest.mark.parametrize(
@@ -165,6 +175,13 @@ def test_the_full_size_graph_of_anomalyclip_computes_at_most_1190_gflop() -> Non
         (["anomalyclip", "--checkpoint", str(LINEAR)], "found a checkpoint of aprilgan; expected anomalyclip's"),
         (["anomalyclip", "--checkpoint", str(CRANE)], "expected (1, 1, 1, 64)"),
         (["anomalyclip", "--backbone", "ViT-B-16-plus-240"], "the vision tower has the layers 1 to 12"),
+        (["crane", "--object", "nut"], "crane's learned prompts are for any object, its one recipe is 'object'"),
+        (["crane", "--layers", "24"], "crane has no layers"),
+        (["crane", "--sigma", "-1"], "expected 0 (no smoothing)"),
+        (["crane", "--few-shot"], "crane has no few-shot form"),
+        (["crane", "--checkpoint", str(LINEAR)], "found a checkpoint of aprilgan; expected crane's"),
+        (["crane", "--checkpoint", str(PROMPTS)], "found a checkpoint of anomalyclip (it has compound_prompt_projec"),
+        (["crane", "--checkpoint", str(CRANE)], "expected (1, 1, 1, 64)"),
         (["aprilgan", "--layers", "24"], "aprilgan has no layers"),
         (["aprilgan", "--checkpoint", str(PROMPTS)], "found a checkpoint of anomalyclip; expected aprilgan's"),
         (["aprilgan", "--backbone", "ViT-B-16-plus-240"], "12 layers; APRIL-GAN reads 6, 12, 18 and 24"),
@@ -183,7 +200,7 @@ def test_what_a_method_does_not_take_is_refused_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("method", ["anomalyclip", "aprilgan"])
+@pytest.mark.parametrize("method", ["anomalyclip", "aprilgan", "crane"])
 def test_without_its_checkpoint_a_method_is_refused(method: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=f"{method} needs the trained file of its official code: add --checkpoint"):
         export_bundle(method, tmp_path / "x", backbone="ViT-L-14-336", weights="openai")

@@ -1,4 +1,4 @@
-"""AnomalyCLIP and APRIL-GAN with ViT-L/14 at 518 pixels, seeded weights: what an export costs, and what it gives."""
+"""AnomalyCLIP, APRIL-GAN and Crane with ViT-L/14 at 518 pixels, seeded: what an export costs and gives."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from support.rtx import require_built
 pytestmark = pytest.mark.slow  # minutes and 6 GB for each method
 
 BYTES = 12e9  # of one export
-FLOPS = {"anomalyclip": 1.19e12, "aprilgan": 1.03e12}
+FLOPS = {"anomalyclip": 1.19e12, "aprilgan": 1.03e12, "crane": 1.35e12}
 
 
 @pytest.fixture(scope="module")
 def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_seeded(tmp_path_factory.mktemp("full") / "seeded.safetensors", "anomalyclip")  # and APRIL-GAN's
+    return write_seeded(tmp_path_factory.mktemp("full") / "seeded.safetensors", "anomalyclip")  # and the others'
 
 
-@pytest.mark.parametrize("method", ["anomalyclip", "aprilgan"])
+@pytest.mark.parametrize("method", ["anomalyclip", "aprilgan", "crane"])
 def test_the_published_backbone_exports_at_full_size(method: str, weights_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "full.bundle"
     checkpoint = write_checkpoint(tmp_path, method)

@@ -14,6 +14,7 @@ from clipspect.recipes.shelf import open_recipe
 from clipspect_export import METHODS
 from clipspect_export.methods.anomalyclip import graph as anomalyclip
 from clipspect_export.methods.aprilgan import graph as aprilgan
+from clipspect_export.methods.crane import graph as crane
 from clipspect_export.methods.method import options_of
 from clipspect_export.methods.registry import read_method, read_options
 from clipspect_export.methods.winclip import graph as winclip
@@ -22,6 +23,7 @@ from clipspect_export.towers.config import QUICK_GELU, read_backbone
 FIXED = {  # by method: temperature, logit scale, layers
     "winclip": (winclip.TEMPERATURE, None, None),
     "anomalyclip": (anomalyclip.TEMPERATURE, None, None),
+    "crane": (crane.TEMPERATURE, None, None),
     "aprilgan": (None, aprilgan.LOGIT_SCALE, aprilgan.LAYERS),
 }
 

@@ -36,11 +36,11 @@ def test_of_a_presets_file_every_word_is_read(name: str) -> None:
 
 def test_every_method_has_a_preset_of_its_name() -> None:
     methods = {read_preset(name).method for name in preset_names()}
-    assert methods == {"winclip", "anomalyclip", "aprilgan"} < set(preset_names())
+    assert methods == {"winclip", "anomalyclip", "aprilgan", "crane"} < set(preset_names())
 
 
 def test_a_preset_that_there_is_not_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ExportError, match=r"no preset '\.\./winclip'; there are: anomalyclip, aprilgan, winclip"):
+    with pytest.raises(ExportError, match=r"no preset '\.\./winclip'; there are: anomalyclip, aprilgan, crane, winc"):
         read_preset("../winclip")
 
 
@@ -83,10 +83,10 @@ def test_the_readme_and_the_presets_report_the_same_accuracy() -> None:
             (row,) = [line for line in lines if line.startswith(f"| `{name}` |")]
             assert f"{figures.image.auroc} / {figures.pixel.auroc}" in row
             compared.append(name)
-    assert {"winclip", "anomalyclip", "aprilgan"} <= set(compared)
+    assert {"winclip", "anomalyclip", "aprilgan", "crane"} <= set(compared)
 
 
-@pytest.mark.parametrize("name", ["anomalyclip", "aprilgan"])
+@pytest.mark.parametrize("name", ["anomalyclip", "aprilgan", "crane"])
 def test_without_the_trained_file_the_error_says_where_it_comes_from(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
