@@ -21,10 +21,11 @@ def test_graph_and_eager_reference_are_the_reference(sigma: float, method: Metho
     expected, clip = golden("crane"), golden_clip("crane")
     model = method(clip.visual, clip.config, sigma=sigma)
     with torch.inference_mode():
-        score, anomaly_map = model(torch.from_numpy(expected["images"]), learned_features("crane"))
+        score, anomaly_map, embedding = model(torch.from_numpy(expected["images"]), learned_features("crane"))
     np.testing.assert_allclose(score, expected["score"], atol=1e-5)
     key = "map_sigma4" if sigma else "map_raw"
     np.testing.assert_allclose(anomaly_map[:, ::4, ::4], expected[key], atol=1e-5)
+    np.testing.assert_allclose(embedding, expected["image_embedding"], atol=1e-5)
 
 
 def test_class_patch_pooled_and_fused_embeddings_are_the_references() -> None:

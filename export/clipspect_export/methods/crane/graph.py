@@ -26,7 +26,7 @@ POOLED_SHARE = 0.5  # of the pooled patches in the embedding that is scored; the
 
 
 class Crane(nn.Module):
-    """The graph: uint8 images and text features to scores and anomaly maps."""
+    """The graph: uint8 images and text features to scores, anomaly maps and the images' embeddings."""
 
     upsampling: Tensor
 
@@ -38,14 +38,17 @@ class Crane(nn.Module):
         smoothing = gaussian_matrix(size, require_sigma(sigma, size))
         self.register_buffer("upsampling", (smoothing @ bilinear_matrix(size, config.grid).double()).float())
 
-    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1)."""
+    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1).
+
+        Third come the images' embeddings (N, D), of length 1.
+        """
         embeddings = unit(self.encoder(image))  # (N, 1 + L, D)
         cls, patches = embeddings[:, :1], embeddings[:, 1:]
         probability = anomalous_probability(patches, text_features)  # (N, L)
         grid = probability.reshape(-1, self.grid, self.grid)
-        fused = fuse(cls, patches, probability)
-        return anomalous_probability(fused, text_features)[:, 0], self.upsampling @ grid @ self.upsampling.T
+        score = anomalous_probability(fuse(cls, patches, probability), text_features)[:, 0]
+        return score, self.upsampling @ grid @ self.upsampling.T, embeddings[:, 0]
 
 
 class CraneEncoder(TwoPathEncoder):

@@ -27,8 +27,8 @@ class CraneReference:
         self.tower, self.config, self.sigma = tower, config, sigma
 
     @torch.inference_mode()
-    def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W)."""
+    def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,), anomaly map (N, H, W) and unit embeddings."""
         size, grid = self.config.image_size, self.config.grid
         cls, patches = self.features(normalised(image, self.config))
         probability = anomalous_probability(patches, text_features, TEMPERATURE)  # (N, L)
@@ -36,7 +36,7 @@ class CraneReference:
         score = anomalous_probability(fused, text_features, TEMPERATURE)
         values = probability.reshape(-1, 1, grid, grid)
         anomaly_map = functional.interpolate(values, size=(size, size), mode="bilinear", align_corners=False)[:, 0]
-        return score, gaussian_filter(anomaly_map, self.sigma)
+        return score, gaussian_filter(anomaly_map, self.sigma), cls
 
     @torch.inference_mode()
     def features(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
