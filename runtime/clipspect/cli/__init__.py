@@ -16,10 +16,11 @@ from typing import Any
 
 from clipspect.base.errors import ClipspectError
 from clipspect.base.version import __version__
-from clipspect.cli import audit, calibrate, compile, doctor, drift, info, recipe, run, upgrade, verify, watch
+from clipspect.cli import audit, calibrate, compile, doctor, drift, info, recipe, run, teach, upgrade, verify, watch
 
 BUILT_IN: dict[str, Any] = {
     "recipe": recipe,
+    "teach": teach,
     "calibrate": calibrate,
     "run": run,
     "watch": watch,

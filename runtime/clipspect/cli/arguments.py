@@ -59,6 +59,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def whole_number(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, found {text!r}")
+    return int(text)
+
+
 def rate(text: str) -> float:
     """A share above 0 and below 1: "1%", "1 %" or "0.01"."""
     share = text.strip()

@@ -23,7 +23,7 @@ that cannot be promised, unless --anyway. The parts with the highest scores are 
 that is not good. docs/limits.md says what a promise is worth."""
 
 _FEWEST_LISTED, _MOST_LISTED = 5, 20  # of the highest scores; in between, those that make the limit
-_WIDTH = 16
+WIDTH = 16
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         write_recipe(path, recipe)
     else:
         recipe = _calibrated(args, bundle, old, path)
-    print(json.dumps(_document(recipe, path), indent=2) if args.json else _page(recipe, path))
+    print(json.dumps(calibration_document(recipe, path), indent=2) if args.json else _page(recipe, path))
     return 0
 
 
@@ -162,7 +162,7 @@ def _calibrated(args: argparse.Namespace, bundle: Bundle, old: Recipe, path: Pat
 
 def _page(recipe: Recipe, path: Path) -> str:
     rows = [("recipe", str(path)), *limit_rows(recipe), *scorer_rows(recipe), *defect_rows(recipe)]
-    lines = [f"{name:{_WIDTH}}{value}" for name, value in rows]
+    lines = [f"{name:{WIDTH}}{value}" for name, value in rows]
     return "\n".join([*lines, *highest_lines(recipe)])
 
 
@@ -185,11 +185,12 @@ def highest_lines(recipe: Recipe) -> list[str]:
     lines = ["", "the highest scores: are these parts good? take one out that is not with --strike FILE"]
     for part in listed:
         group = f"  (part {part.name})" if part.name != part.worst_frame else ""
-        lines.append(f"  {part.score:<{_WIDTH - 2}.6g}{part.worst_frame}{group}")
+        lines.append(f"  {part.score:<{WIDTH - 2}.6g}{part.worst_frame}{group}")
     return lines
 
 
-def _document(recipe: Recipe, path: Path) -> dict[str, Any]:
+def calibration_document(recipe: Recipe, path: Path) -> dict[str, Any]:
+    """What there is to say of limits, for programs."""
     from clipspect.recipes.defects import defects_of
 
     document, defects = recipe.document(), defects_of(recipe)

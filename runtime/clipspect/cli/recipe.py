@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     path = new_place(bundle, args.name, args.out)
     args.name = name_at(path)
     replaces = _replaces(args, path)
-    old = _old(path) if replaces else None
+    old = old_recipe(path) if replaces else None
     paths = find_images(args.references)
     taken_from = _words_taken_from(args, bundle)
     with ProgressBar() as bar:
@@ -93,7 +93,7 @@ def _replaces(args: argparse.Namespace, path: Path) -> bool:
     return exists
 
 
-def _old(path: Path) -> Recipe | None:
+def old_recipe(path: Path) -> Recipe | None:
     """The recipe that is replaced, for its history; None where it is damaged, and has none that could be told."""
     from clipspect.recipes.recipe import read_recipe
 

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from clipspect.base.errors import ImageError, RecipeError
@@ -20,6 +22,8 @@ from clipspect.frame.spec import ImageSpec
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.references import content_digest
 
+_THUMBNAIL = 16  # pixels a side
+
 
 @dataclass(frozen=True, eq=False)
 class Photograph:
@@ -30,6 +34,7 @@ class Photograph:
     part: str  # what it shows: frames of one part count once
     content: str  # digest of what it shows at the model's size
     size: tuple[int, int]  # width, height
+    thumbnail: npt.NDArray[np.float32] = field(repr=False)  # (16, 16, 3): how it looks
 
 
 def read_photographs(
@@ -50,12 +55,12 @@ def read_photographs(
     names = [_text(item.name) for item in items]
     parts = [_part(item, group) for item in items]
 
-    def read(item: Item) -> tuple[str, tuple[int, int]] | ImageError:
+    def read(item: Item) -> tuple[str, tuple[int, int], npt.NDArray[np.float32]] | ImageError:
         try:
             frame = prepare(item.frame, spec)
         except ImageError as error:
             return error
-        return content_digest(frame.pixels[0]), frame.size
+        return content_digest(frame.pixels[0]), frame.size, _thumbnail(frame.pixels[0])
 
     photographs, faults = [], []
     with ThreadPoolExecutor(workers, "clipspect-photographs") as pool:
@@ -105,6 +110,11 @@ def refuse_references(recipe: Recipe, photographs: Sequence[Photograph]) -> None
             f"{found[0].name}{others} in the gallery of recipe {recipe.name!r}: its score says nothing of parts to "
             "come; calibrate on others, or have an estimate of the references alone with --estimate"
         )
+
+
+def _thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    small = Image.fromarray(pixels).resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
+    return np.asarray(small, np.float32)
 
 
 def _part(item: Item, group: str | None) -> str:

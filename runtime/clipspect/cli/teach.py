@@ -1,0 +1,145 @@
+"""`clipspect teach`: one folder of good photographs in, a recipe with limits and its report out."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipspect.base.errors import RecipeError
+from clipspect.cli.arguments import add_engine, engine_options, whole_number
+from clipspect.cli.calibrate import WIDTH, add_parts, calibration_document, defect_rows, highest_lines
+from clipspect.cli.limit_words import limit_rows, scorer_rows, too_few_words
+from clipspect.cli.recipe_place import add_out, name_at, new_place
+
+if TYPE_CHECKING:
+    from clipspect.inspection.teach import Taught
+
+_DESCRIPTION = """Make a recipe of photographs of good parts, with limits, in one step: the shortest way to a verdict.
+Where the bundle can compare with photographs, some become references: those of a third of the parts, drawn by chance,
+that differ most from each other. The other parts set the limits. Too few parts for --false-reject-rate give limits all
+the same, and it is said what they are worth. docs/limits.md says more."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "teach", help="make a recipe with limits from photographs of good parts", description=_DESCRIPTION
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    parser.add_argument("name", metavar="NAME", help="of the recipe")
+    add_parts(parser, required=True)
+    parser.add_argument(
+        "--object", metavar="TEXT", help="what is inspected (default: NAME, or the words of the bundle's only recipe)"
+    )
+    parser.add_argument(
+        "--references",
+        metavar="N",
+        type=whole_number,
+        help="photographs that others are compared with (default: 8, fewer of few; 0: words alone)",
+    )
+    add_engine(parser)
+    add_out(parser, "recipes/NAME.safetensors in the bundle; NAME.safetensors here for the demo")
+    parser.add_argument("--force", action="store_true", help="replace the recipe NAME; its history stays")
+    parser.add_argument("--report", metavar="FILE", type=Path, help="of the page (default: beside the recipe, .html)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def run(args: argparse.Namespace) -> int:
+    from clipspect.bundle.bundle import Bundle
+    from clipspect.cli.progress import ProgressBar
+    from clipspect.cli.recipe import old_recipe
+    from clipspect.inspection.teach import teach
+    from clipspect.recipes.history import made_again, with_limits
+    from clipspect.recipes.recipe import RECIPE_SUFFIX, write_recipe
+    from clipspect.sinks.report import write_report
+    from clipspect.sinks.report_pictures import WorstPictures
+    from clipspect.sources.registry import files
+
+    bundle = Bundle.open(args.bundle)
+    here = Path(f"{args.name}{RECIPE_SUFFIX}") if bundle.is_embedded and args.out is None else args.out
+    path = new_place(bundle, args.name, here)
+    replaces = os.path.lexists(path)
+    if replaces and not args.force:
+        raise RecipeError(f"{path} exists: choose another name, or replace it with --force")
+    old = old_recipe(path) if replaces else None
+    good, defective = files(*args.good), files(*args.defective)
+    worst, nearest = WorstPictures(), WorstPictures(lowest=True)
+    with ProgressBar("image") as bar:
+        taught = teach(
+            args.bundle,
+            name_at(path),
+            good,
+            object=args.object,
+            defective=defective,
+            references=args.references,
+            false_reject_rate=args.false_reject_rate,
+            uncertain=args.uncertain,
+            confidence=args.confidence,
+            group=args.group,
+            backend=args.backend,
+            pictures=(worst, nearest),
+            progress=bar,
+            **engine_options(args),
+        )
+    recipe = taught.recipe
+    if old is not None:
+        bare = dataclasses.replace(recipe, limits=None, calibration=None)
+        gone = made_again(bare, old, why="taught again, with --force")
+        recipe = with_limits(gone, recipe.limits, recipe.calibration, why=recipe.history[-1].why)
+    write_recipe(path, recipe)
+    report = path.with_suffix(".html") if args.report is None else args.report
+    named = bundle.path.resolve().name
+    write_report(report, recipe, worst.pictures, defects=nearest.pictures, bundle=named, map_range=taught.map_range)
+    if args.json:
+        document = calibration_document(recipe, path)
+        print(json.dumps({**document, "references": taught.references, "report": str(report)}, indent=2))
+    else:
+        print(_page(args, taught, path, report))
+    for line in _warnings(taught):
+        print(f"clipspect: {line}", file=sys.stderr)
+    return 0
+
+
+def _page(args: argparse.Namespace, taught: Taught, path: Path, report: Path) -> str:
+    recipe = taught.recipe
+    rows = [
+        ("recipe", str(path)),
+        ("report", str(report)),
+        ("judged by", _judged_by(taught)),
+        *limit_rows(recipe),
+        *scorer_rows(recipe),
+        *defect_rows(recipe),
+    ]
+    lines = [f"{name:{WIDTH}}{value}" for name, value in rows]
+    named = recipe.name if args.out is None and args.bundle != "demo" else str(path)
+    inspect = f"clipspect run {shlex.quote(args.bundle)} SOURCE --recipe {shlex.quote(named)}"
+    return "\n".join([*lines, *highest_lines(recipe), "", f"inspect with: {inspect}"])
+
+
+def _judged_by(taught: Taught) -> str:
+    words = f"the words of {taught.recipe.object!r}"
+    if not taught.references:
+        return f"{words} alone"
+    aside = f"; {taught.left_aside} more of their parts are left aside" if taught.left_aside else ""
+    return f"{words} and {len(taught.references)} references{aside}"
+
+
+def _warnings(taught: Taught) -> list[str]:
+    """What a person must know of these limits, loudly."""
+    lines = []
+    limits = taught.recipe.limits
+    promise = None if limits is None else limits.reject_promise
+    if promise is not None and not promise.kept:
+        lines.append(f"the limits promise less than was asked for: {too_few_words(promise)}")
+    if taught.alike is not None:
+        first, second = taught.alike
+        lines.append(
+            f"{first} and {second} look nearly the same: if photographs show one part, name the parts with --group, so "
+            "that each counts once"
+        )
+    return lines
