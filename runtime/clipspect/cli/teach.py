@@ -16,6 +16,8 @@ from clipspect.cli.arguments import add_engine, engine_options, whole_number
 from clipspect.cli.calibrate import WIDTH, add_parts, calibration_document, defect_rows, highest_lines
 from clipspect.cli.limit_words import limit_rows, scorer_rows, too_few_words
 from clipspect.cli.recipe_place import add_out, name_at, new_place
+from clipspect.engines.graph import PHOTOS
+from clipspect.recipes.judge import JUDGES
 
 if TYPE_CHECKING:
     from clipspect.inspection.teach import Taught
@@ -35,6 +37,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_parts(parser, required=True)
     parser.add_argument(
         "--object", metavar="TEXT", help="what is inspected (default: NAME, or the words of the bundle's only recipe)"
+    )
+    parser.add_argument(
+        "--judge", choices=JUDGES, help="words, photos, or both (default: what the bundle can, both before photos)"
     )
     parser.add_argument(
         "--references",
@@ -75,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
             name_at(path),
             good,
             object=args.object,
+            judge=args.judge,
             defective=defective,
             references=args.references,
             false_reject_rate=args.false_reject_rate,
@@ -126,7 +132,8 @@ def _judged_by(taught: Taught) -> str:
     if not taught.references:
         return f"{words} alone"
     aside = f"; {taught.left_aside} more of their parts are left aside" if taught.left_aside else ""
-    return f"{words} and {len(taught.references)} references{aside}"
+    photos = f"{len(taught.references)} references"
+    return f"{photos} alone{aside}" if taught.recipe.judge == PHOTOS else f"{words} and {photos}{aside}"
 
 
 def _warnings(taught: Taught) -> list[str]:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from clipspect.base.errors import RecipeError
 from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import InspectionGraph
+from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import open_graph
-from clipspect.engines.graph import BOTH, FEATURES, IMAGE, IMAGE_EMBEDDING, TEXT_FEATURES
+from clipspect.engines.graph import BOTH, FEATURES, IMAGE, IMAGE_EMBEDDING, PHOTOS, TEXT_FEATURES, WORDS
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
 from clipspect.frame.prepare import prepare
@@ -23,7 +23,9 @@ from clipspect.host.system import usable_cores
 from clipspect.inspection.calibrate import Pictures, calibrate
 from clipspect.inspection.inspector import load
 from clipspect.inspection.photographs import Photograph, read_photographs, refuse_equal
-from clipspect.recipes.galleries import blank_references, thin
+from clipspect.recipes.galleries import blank_references
+from clipspect.recipes.gallery import thin
+from clipspect.recipes.judge import choose_judge
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, UNCERTAIN, require_rates
 from clipspect.recipes.recipe import Recipe, check_recipe_name
@@ -51,6 +53,7 @@ def teach(
     good: Iterable[Item | FrameLike],
     *,
     object: str | None = None,
+    judge: str | None = None,
     defective: Iterable[Item | FrameLike] = (),
     references: int | None = None,
     false_reject_rate: float = FALSE_REJECT_RATE,
@@ -68,7 +71,8 @@ def teach(
     photographs that differ most from each other. They come from a third of the parts, drawn by chance, and only the
     other two thirds calibrate. Else a part that is like the references would count as good because it was not chosen,
     and the limits would promise too much. A bundle without such a graph, or `references=0`, judges by words alone, and
-    all photographs calibrate. Too few parts for the rates are taken all the same: the promises say what it is worth.
+    all photographs calibrate; `judge` is that of `make_recipe`. Too few parts for the rates are taken all the same: the
+    promises say what it is worth.
     The words are `object`; without it, of a bundle with a text encoder, the name, else those of its only recipe.
     Raises RecipeError, ImageError, BundleError, BackendError.
     """
@@ -78,20 +82,19 @@ def teach(
     spec, workers = opened.manifest.image, options.get("threads") or usable_cores()
     photographs = read_photographs(good, spec, group=group, workers=workers, progress=progress)
     refuse_equal(photographs)
-    graph = opened.manifest.graphs.get(BOTH)  # a bundle's best judge is chosen here
+    role = _judge(opened, judge, object, references)
     chosen: list[Photograph] = []
     rest = photographs
-    if graph is not None and references != 0:
+    if role != WORDS:
         count, candidates, rest = _split(photographs, references)
+        graph = opened.manifest.graphs[role]
         chosen, engine = _farthest(opened, graph, candidates, count, backend, options, progress)
         backend, options = engine[0], {**options, "device": engine[1]}
-    words: dict[str, Any] = {"object": name if object is None else object}
-    if object is None and (opened.manifest.text_encoder is None or opened.manifest.text.ensemble is None):
-        words = {"like": recipe_to_take_words_from(opened, name)}
     recipe = make_recipe(
         opened,
         name,
-        **words,
+        **_words(opened, name, object, role),
+        judge=role,
         references=[photograph.item.frame for photograph in chosen],
         backend=backend,
         progress=progress,
@@ -113,6 +116,23 @@ def teach(
         map_range = inspector.map_range
     names = tuple(photograph.name for photograph in chosen)
     return Taught(recipe, names, len(photographs) - len(rest) - len(chosen), alike(photographs), map_range)
+
+
+def _judge(bundle: Bundle, asked: str | None, object: str | None, references: int | None) -> str:
+    """What is to judge: by default the bundle's own choice where it can compare with references, else the words."""
+    able = bundle.manifest.graphs
+    compares = references != 0 and asked != WORDS and (asked is not None or BOTH in able or PHOTOS in able)
+    return choose_judge(bundle, asked, words=object is not None, photos=compares)
+
+
+def _words(bundle: Bundle, name: str, object: str | None, role: str) -> dict[str, Any]:
+    """What `make_recipe` is told of the words."""
+    text = bundle.manifest.text
+    if role == PHOTOS:
+        return {}
+    if object is None and (bundle.manifest.text_encoder is None or text is None or text.ensemble is None):
+        return {"like": recipe_to_take_words_from(bundle, name)}
+    return {"object": name if object is None else object}
 
 
 def alike(photographs: Sequence[Photograph]) -> tuple[str, str] | None:
