@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from clipspect.base import clock
-from clipspect.inspection.record import ItemRecord, Record
+from clipspect.inspection.record import FileRecord, ItemRecord, Record
 from clipspect.inspection.result import decide
 from clipspect.recipes.limits import Limits
 from support.records import make_record
@@ -21,9 +21,10 @@ def drawn_records(
     """A record a score, captured a minute apart, judged by the limits."""
     for number, score in enumerate(map(float, scores), start):
         captured_at = clock.written(FIRST_PART + timedelta(minutes=number))
+        file = FileRecord(f"{number}.png", 68, number)
         yield make_record(
             number,
-            item=ItemRecord("camera", number, f"{number}.png", captured_at),
+            item=ItemRecord("camera", number, f"{number}.png", captured_at, 9, 6, file),
             score=score,
             verdict=decide(score, limits),
             limits=limits,

@@ -23,6 +23,7 @@ from clipspect.base.plug_ins import described
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import FileRecord, Record, record_of
+from clipspect.line.drift_kept import KeptDrift
 from clipspect.line.followed_recipe import FollowedRecipe
 from clipspect.line.health import Health, say
 from clipspect.line.heartbeat import Heartbeat
@@ -118,6 +119,8 @@ class Watcher:
         """
         with ExitStack() as stack:
             self._recipe = stack.enter_context(FollowedRecipe(recipe, inspector, self.health))
+            self._drift = KeptDrift(self._plan.out / OWN / "drift.json", self._log, inspector.recipe, self.health)
+            stack.callback(self._drift.keep)
             if self._outbox is not None:
                 stack.enter_context(self._outbox)
             stack.enter_context(Heartbeat(self._plan.out / HEALTH, self._plan.health_every, self.document, self.health))
@@ -154,8 +157,10 @@ class Watcher:
         if not (
             all(self._give(sink, "sink", record, outcome) for sink in self._plan.sinks)
             and self._give(self._log, "log", record, outcome)
-            and self._retry("index", lambda: self._enter(part))
         ):
+            return
+        self._drift.take(record, inspector.recipe if outcome.result is None else outcome.result.recipe)
+        if not self._retry("index", lambda: self._enter(part)):
             return
         self._folder.release(candidate)
         self.health.inspected(verdict_folder(record), (monotonic() - candidate.since) * 1e3)
@@ -199,7 +204,7 @@ class Watcher:
         link = self._log.link
         log = None if link is None else {"log": link.log, "line": link.line, "digest": link.digest}
         document = self.health.document(status, self._folder.backlog, mqtt)
-        return {**document, "recipe": self._recipe.report(), "log": log}
+        return {**document, "recipe": self._recipe.report(), "drift": self._drift.report(), "log": log}
 
     def _made_outbox(self, cursor: Path) -> Outbox | None:
         if self._plan.broker is None:

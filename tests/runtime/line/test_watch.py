@@ -167,7 +167,13 @@ def test_without_limits_images_are_unjudged_and_with_sort_none_they_stay(
         (row,) = watching.wait_for_rows(1)
         assert watching.stop() == 0
     assert row["files"] == {}
-    assert files_in(other) == [".watch/chain.json", ".watch/index.sqlite", "health.json", "results.jsonl"]
+    assert files_in(other) == [
+        ".watch/chain.json",
+        ".watch/drift.json",
+        ".watch/index.sqlite",
+        "health.json",
+        "results.jsonl",
+    ]
 
 
 # --- health and stopping ---------------------------------------------------------------------------------------------
