@@ -25,7 +25,7 @@ _EPILOG = """DIR/results.jsonl has a record a line (docs/record.schema.json), as
 publishes: its id is the file's, item.file has name, size and mtime_ns, files.sorted the image's path in DIR,
 files.overlay its overlay's. Lines are chained: see clipspect audit. A recipe whose file is replaced is taken over
 between two images. DIR/health.json, also a line on stderr, is renewed every minute, and says what ended the command if
-it failed.
+it failed, and of drift what clipspect drift does.
 Images are sorted to DIR/pass, uncertain, fail, unjudged (the recipe has no limits) and error (cannot be read).
 SIGTERM ends the command with status 0, ctrl-C with 130; the image at hand is finished first. A full disk or a folder
 that has gone is waited for. MQTT: records go to TOPIC/result, at least once each (compare their id), kept in the log
