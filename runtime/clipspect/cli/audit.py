@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from dataclasses import replace
 from datetime import datetime, time, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,11 +114,7 @@ def _span_words(found: Audit) -> list[str]:
 def _words_of(span: Span) -> list[str]:
     decision = span.decision
     counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(span.verdicts.items()))
-    limits = "no limits"
-    if decision.limits is not None:
-        limits = f"review from {decision.limits.review:g}, reject from {decision.limits.reject:g}"
-    if decision.map_limit is not None:
-        limits += f", regions over {decision.map_limit:g}"
+    limits = "no limits" if decision.limits is None else replace(decision.limits, map=decision.map_limit).words
     bundle, engine = decision.bundle, decision.engine
     return [
         f"  lines {span.first_line} to {span.last_line}, {span.since} to {span.until}: {counts}",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from clipspect.inspection.record import Link
+from clipspect.line.number_ranges import NumberRanges
 from clipspect.sinks.chain import digest_of, link_of
 from clipspect.sinks.records import Line
 
@@ -112,8 +113,18 @@ class ChainCheck:
 
     def breaks(self) -> list[Break]:
         """What was done, in the order of the lines where it shows."""
-        found = [*self._moved_or_inserted(), *self._between()]
-        return [item for _, item in sorted(found, key=lambda pair: pair[0])]
+        runs, inserted = (
+            [(run.first.line, run.last.line) for run in segments if isinstance(run, _Run)]
+            for segments in (self._segments, self._inserted)
+        )
+        self._in_place, self._everywhere = NumberRanges(runs), NumberRanges([*runs, *inserted])
+        found = sorted([*self._moved_or_inserted(), *self._between()], key=lambda pair: pair[0])
+        where = next((run.place for run in self._segments[1:] if isinstance(run, _Run)), None)
+        unnamed = where is not None and (not found or found[0][0] > where.order)
+        if where is not None and unnamed and isinstance(run := self._segments[0], _Run):
+            text = f"another line than line {run.last.line + 1} of the chain stands here"
+            return [_break("reordered", where, text), *(item for _, item in found)]
+        return [item for _, item in found]
 
     def _add_damaged(self, line: Line, link: Link | None, place: _Place) -> None:
         if self._segments and isinstance(before := self._segments[-1], _Damaged):
@@ -141,7 +152,7 @@ class ChainCheck:
             if segment.first.log != self._log:
                 text = f"{_these(count, 'was', 'were')} inserted: of another log ({segment.first.log})"
                 found.append((place.order, _break("inserted", place, text)))
-            elif self._in_a_run(segment.first.line):
+            elif self._in_place.holding(segment.first.line):
                 text = f"{_these(count, 'was', 'were')} inserted: {_numbers(segment)} of the chain is there besides"
                 found.append((place.order, _break("inserted", place, text)))
             else:
@@ -174,7 +185,7 @@ class ChainCheck:
         if before is not None:
             expected = before.last.line + 1
         elif damaged is None:
-            if self._after is None and first.line > 1 and not self._not_here(1, first.line - 1):
+            if self._after is None and first.line > 1 and not self._everywhere.missing(1, first.line - 1):
                 text = f"line {first.line} of the chain stands before those that it follows"
                 return [(place.order, _break("reordered", place, text))]
             return [(place.order, _break("cut", place, self._beginning(first)))]
@@ -184,7 +195,7 @@ class ChainCheck:
             found.append((damaged.place.order, _edited(damaged, sure=first.line == expected + damaged.count)))
             expected += damaged.count
         if first.line > expected:
-            missing = self._not_here(expected, first.line - 1)  # the others are told where they stand
+            missing = self._everywhere.missing(expected, first.line - 1)  # the others are told where they stand
             found += [(place.order, _deleted(start, end, place)) for start, end in missing]
         elif damaged is None and before is not None:
             found.append(self._twice(before, run))
@@ -197,17 +208,6 @@ class ChainCheck:
             f"it is line {first.line} of the chain; those before are not here: give their files, or with --after the "
             "digest that was kept of the line before"
         )
-
-    def _not_here(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Which lines of the chain stand nowhere, as ranges with their ends."""
-        runs = [run for run in [*self._segments, *self._inserted] if isinstance(run, _Run)]
-        missing = []
-        for run in sorted(runs, key=lambda run: run.first.line):
-            if start <= run.last.line and run.first.line <= end:
-                if start < run.first.line:
-                    missing.append((start, run.first.line - 1))
-                start = run.last.line + 1
-        return [*missing, (start, end)] if start <= end else missing
 
     def _twice(self, before: _Run, run: _Run) -> tuple[int, Break]:
         """A run that begins with a number that is there already, or with the right one behind another line."""
@@ -223,7 +223,7 @@ class ChainCheck:
         if first.line == before.last.line + 1:
             text = f"it was edited and its digest made again: line {first.line} of the chain follows another one"
             return before.end.order, _break("edited", before.end, text)
-        if self._in_a_run(first.line, besides=run):
+        if self._in_place.holding(first.line) > 1:  # itself is one
             text = f"{_numbers(run)} of the chain is there already: inserted"
             return run.place.order, _break("inserted", run.place, text)
         text = f"moved here: {_numbers(run)} of the chain, behind line {before.last.line}"
@@ -237,12 +237,6 @@ class ChainCheck:
         if self._after is not None:
             return first.previous == self._after
         return first.line == 1 and first.previous is None
-
-    def _in_a_run(self, line: int, besides: _Run | None = None) -> bool:
-        return any(
-            isinstance(run, _Run) and run is not besides and run.first.line <= line <= run.last.line
-            for run in self._segments
-        )
 
 
 def _break(kind: Kind, place: _Place, text: str) -> Break:

@@ -15,7 +15,6 @@ from clipspect.frame.item import Item
 from clipspect.inspection.inspector import Inspector
 from clipspect.line.health import Health, say
 from clipspect.recipes.guard import guard_words
-from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import read_recipe
 
 _LOOK_S = 1.0  # between two looks while no frame comes
@@ -99,13 +98,9 @@ class FollowedRecipe:
         said = guard_words(recipe, limits)
         say(
             f"recipe {recipe.name!r} was replaced: {recipe.digest[:12]} from the next image on, before "
-            f"{before.digest[:12]}; {_limit_words(limits)}{f'; {said}' if said else ''}"
+            f"{before.digest[:12]}; {'no limits' if limits is None else limits.words}{f'; {said}' if said else ''}"
         )
 
     def _refused(self, reason: str) -> None:
         recipe = self._inspector.recipe
         self._health.problem("recipe", f"{reason}; until then {recipe.name!r} {recipe.digest[:12]} goes on")
-
-
-def _limit_words(limits: Limits | None) -> str:
-    return "no limits" if limits is None else f"review from {limits.review:g}, reject from {limits.reject:g}"

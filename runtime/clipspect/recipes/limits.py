@@ -40,6 +40,12 @@ class Limits:
     reject_promise: Promise | None = None
     map_promise: Promise | None = None  # of good parts that show any region
 
+    @property
+    def words(self) -> str:
+        """In one line, without what is promised of them."""
+        regions = "" if self.map is None else f", regions over {self.map:g}"
+        return f"review from {self.review:g}, reject from {self.reject:g}{regions}"
+
     def __post_init__(self) -> None:
         if not self.review <= self.reject:
             raise RecipeError(

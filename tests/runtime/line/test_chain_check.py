@@ -133,6 +133,20 @@ def test_no_change_but_of_the_end_goes_unseen_and_the_first_is_told_near_its_pla
         assert abs(breaks(changed)[0].line - first) <= 1
 
 
+@given(st.lists(st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 11), st.integers(0, 11)), max_size=5))
+def test_whatever_is_done_to_a_log_only_what_is_a_beginning_of_it_is_whole(changes: list[tuple[str, int, int]]) -> None:
+    changed = LINES
+    for name, at, to in changes:
+        changed = CHANGES[name](changed, min(at, len(changed) - 1), to)
+    assert (breaks(changed) == []) == (changed == LINES[: len(changed)])
+
+
+def test_a_log_that_somebody_filtered_is_checked_in_time() -> None:
+    lines = [record.to_json().encode() for record in chained(make_record(number) for number in range(2000))]
+    assert told(lines[::2]) == [("deleted", number) for number in range(2, 1001)]
+    assert told([*lines[::2], *lines[1::2]]) == [("reordered", 2), ("reordered", 1001)]
+
+
 def test_a_line_is_checked_with_nothing_but_a_sha256(tmp_path: Path) -> None:
     import hashlib
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import clipspect
 from clipspect.bundle.manifest import RECIPES
+from clipspect.frame.item import Item
+from clipspect.inspection.record import record_of
+from clipspect.line.followed_recipe import FollowedRecipe
+from clipspect.line.health import Health
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe, write_recipe
 from support import handmade
@@ -44,7 +50,7 @@ def test_images_after_a_replacement_are_judged_by_the_new_recipe_and_the_log_say
         write_recipe(recipe, DARK)
         (folder / "2.png").write_bytes(grey_png(50))  # at once
         rows = watching.wait_for_rows(2)
-        watching.wait_until(lambda: health(out)["recipe"]["digest"] == DARK.digest)
+        watching.wait_until(lambda: health_of(out)["recipe"]["digest"] == DARK.digest)
         assert watching.stop() == 0
     assert [(row["verdict"], row["recipe"]["digest"]) for row in rows] == [
         ("pass", BRIGHT.digest),
@@ -52,7 +58,7 @@ def test_images_after_a_replacement_are_judged_by_the_new_recipe_and_the_log_say
     ]
     assert f"recipe 'object' was replaced: {DARK.digest[:12]} from the next image on, before " in watching.err
     assert f"{BRIGHT.digest[:12]}; review from 0.0392157, reject from 0.0784314" in watching.err
-    assert health(out)["log"]["digest"] == rows[-1]["chain"]["digest"]
+    assert health_of(out)["log"]["digest"] == rows[-1]["chain"]["digest"]
     assert run("audit", out / "results.jsonl", "--json") == 0
     spans = json.loads(capsys.readouterr().out)["spans"]
     assert [(span["first_line"], span["decision"]["recipe"]["digest"]) for span in spans] == [
@@ -65,9 +71,9 @@ def test_it_is_taken_over_while_no_image_comes(tiny_bundle: Path, folder: Path, 
     with Watching(folder, tiny_bundle, out, "--health", 0.1) as watching:
         watching.wait_until((out / "health.json").exists)
         write_recipe(recipe, DARK)
-        watching.wait_until(lambda: health(out)["recipe"]["digest"] == DARK.digest)
+        watching.wait_until(lambda: health_of(out)["recipe"]["digest"] == DARK.digest)
         assert watching.stop() == 0
-    assert health(out)["inspected"] == 0
+    assert health_of(out)["inspected"] == 0
 
 
 def test_a_file_that_is_no_recipe_of_this_bundle_is_refused_with_a_word_and_the_old_one_goes_on(
@@ -90,10 +96,10 @@ def test_a_file_that_is_no_recipe_of_this_bundle_is_refused_with_a_word_and_the_
             (folder / f"{number}.png").write_bytes(grey_png(50))
             watching.wait_for_rows(number + 1)
             watching.wait_until(
-                lambda said=said: any(said in text and other in text for text in health(out)["problems"])
+                lambda said=said: any(said in text and other in text for text in health_of(out)["problems"])
             )
         write_recipe(recipe, DARK)
-        watching.wait_until(lambda: health(out)["problems"] == [])
+        watching.wait_until(lambda: health_of(out)["problems"] == [])
         (folder / "last.png").write_bytes(grey_png(50))
         rows = watching.wait_for_rows(5)
         assert watching.stop() == 0
@@ -102,20 +108,25 @@ def test_a_file_that_is_no_recipe_of_this_bundle_is_refused_with_a_word_and_the_
 
 
 def test_each_frame_is_scored_and_judged_by_one_recipe_however_often_it_is_replaced(
-    tiny_bundle: Path, folder: Path, out: Path, recipe: Path
+    tiny_bundle: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    half = half_as_bright()
-    with Watching(folder, tiny_bundle, out, "--sort", "none") as watching:
-        for number in range(120):
-            (folder / f"{number}.png").write_bytes(grey_png(100))
-            if number % 6 == 0:
-                write_recipe(recipe, half if number % 12 == 0 else BRIGHT)
-        rows = watching.wait_for_rows(120)
-        assert watching.stop() == 0
-    expected = {half.digest: (50, "fail"), BRIGHT.digest: (100, "uncertain")}
-    assert {(row["recipe"]["digest"], round(row["score"] * 255), row["verdict"]) for row in rows} <= {
-        (digest, *judged) for digest, judged in expected.items()
-    }
+    half, health = half_as_bright(), Health()
+    frame = np.full((6, 9, 3), 100, np.uint8)
+
+    def items() -> Iterator[Item]:
+        for number in range(80):
+            if number % 10 == 0:
+                write_recipe(recipe, half if number % 20 == 0 else BRIGHT)
+            yield Item("camera", number, None, frame)
+
+    with clipspect.load(tiny_bundle, backend="onnxruntime") as inspector:
+        followed = FollowedRecipe(recipe, inspector, health)
+        records = [record_of(outcome, inspector) for outcome in inspector.stream(followed.before_each(items()))]
+    judged = {(record.recipe.digest, round((record.score or 0) * 255), record.verdict) for record in records}
+    assert judged == {(half.digest, 50, "fail"), (BRIGHT.digest, 100, "uncertain")}
+    assert [record.recipe.digest for record in records[-1:]] == [BRIGHT.digest]
+    assert capsys.readouterr().err.count("was replaced") == 8
+    assert followed.report()["digest"] == BRIGHT.digest
 
 
 def test_a_recipe_outside_the_bundle_is_followed(tiny_bundle: Path, folder: Path, out: Path) -> None:
@@ -133,6 +144,6 @@ def test_a_recipe_outside_the_bundle_is_followed(tiny_bundle: Path, folder: Path
     assert [row["verdict"] for row in rows] == ["pass", "fail"]
 
 
-def health(out: Path) -> dict[str, Any]:
+def health_of(out: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((out / "health.json").read_text())
     return document
