@@ -38,7 +38,7 @@ tbody th { white-space: nowrap; } .panel + p { margin-top: 12px; }
 .strip b.reject { border-color: var(--bad); }
 tr.near th::after { content: " \\2022"; color: #e0a000; }
 @media (max-width: 700px) {
-  main { padding: 24px 12px; } .wide { display: none; } td, th { padding: 5px 6px; }
+  main { padding: 24px 12px; } .wide { display: none; } .plot { min-width: 70px; } td, th { padding: 5px 6px; }
   .stack thead { display: none; } .stack th, .stack td { display: block; border: 0; padding: 2px 0; }
   .stack th { font-weight: 600; padding-top: 12px; } .stack td:empty { display: none; }
   .stack td[title]:not([title=""])::before { content: attr(title) ": "; color: var(--soft); }
