@@ -118,11 +118,18 @@ def _audit(place: Place, words: list[str]) -> None:
     place.run(*(word.replace("/srv/line1", str(place.aside / "line1")) for word in words))
 
 
+def _calibrate(place: Place, words: list[str]) -> None:
+    """There are four good parts here: whatever can be promised of them, if anything is to be written."""
+    few = ["--anyway"] if "--good" in words and "--anyway" not in words else []
+    place.run(*(word.replace(r"part(\d+)", r"twill-(\w+)") for word in words), *few)
+
+
 STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
     r"pip install \.\[": _install,
     r"clipspect export winclip ": _export_winclip,
     r"clipspect export (anomalyclip|aprilgan|crane) ": _export_dense,
     r"clipspect watch /srv": _watch,
+    r"clipspect calibrate parts.bundle nut --good": _calibrate,
     r"clipspect audit /srv": _audit,
 }
 
@@ -132,7 +139,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """With part.png, photos/, good/, and the parts of a study: what the pages' commands read."""
     place = Place(tmp_path_factory.mktemp("readme"), tmp_path_factory.mktemp("aside"))
     shutil.copyfile(DEMO_IMAGES / "gear-fibre-mask.png", place.folder / "part.png")
-    for name, pattern in (("photos", "twill-*.jpg"), ("good", "twill-*-good.jpg")):
+    for name, pattern in (("photos", "twill-*.jpg"), ("good", "twill-*-good.jpg"), ("defective", "gear-????.jpg")):
         (place.folder / name).mkdir()
         for picture in sorted(DEMO_IMAGES.glob(pattern))[:4]:
             shutil.copyfile(picture, place.folder / name / picture.name)

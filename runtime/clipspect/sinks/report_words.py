@@ -37,6 +37,11 @@ def lead_words(recipe: Recipe) -> tuple[str, list[str]]:
         return "", ["Nothing is promised: this recipe has no limits, so it gives no verdict."]
     promise = limits.reject_promise
     if promise is None:
+        if calibration is not None and calibration.estimate:
+            return "uncertain", [
+                f"Nothing is promised: the limits are an estimate from {len(calibration.parts)} references, each "
+                "scored without its own part of the gallery. Calibrate with good parts that are no references."
+            ]
         return "uncertain", ["Nothing is promised: the reject limit was set by hand."]
     sentences = [f"{promise_words(promise)}; measured on {measured_words(promise.parts, calibration)}."]
     if not promise.kept:
@@ -48,15 +53,10 @@ def lead_words(recipe: Recipe) -> tuple[str, list[str]]:
         )
     if promise.rate >= _WORTH_LITTLE:
         sentences.append("So few parts promise next to nothing.")
-    if calibration is not None and calibration.estimate:
-        sentences.append(
-            "This is an estimate: the parts that were measured are the references themselves, each scored without its "
-            "own part of the memory. Calibrate with good parts that are no references."
-        )
     if limits.review_promise is not None:
         sentences.append(f"{promise_words(limits.review_promise, 'are not passed (uncertain or rejected)')}.")
     sentences.append(HOLDS_FOR)
-    kept = promise.kept and promise.rate < _WORTH_LITTLE and not (calibration is not None and calibration.estimate)
+    kept = promise.kept and promise.rate < _WORTH_LITTLE
     return "pass" if kept else "uncertain", sentences
 
 
@@ -91,7 +91,7 @@ def limit_rows(limits: Limits) -> list[Sequence[str]]:
 
 def _promised(promise: Promise | None, what: str) -> tuple[str, str, str]:
     if promise is None:
-        return "nothing: set by hand", "unknown", "-"
+        return "nothing", "unknown", "-"
     place = f"{promise.rank} of {promise.parts:,}"
     return f"at most {percent(promise.rate)} {what}", percent(average(promise)), place
 
