@@ -109,8 +109,10 @@ def _pictures(args: argparse.Namespace, inspector: Inspector) -> Iterable[Sink]:
     from clipspect.sinks.report_run import RunReport
 
     scale = _heat_scale(args, inspector)
-    overlays = [] if args.out is None else [Overlays(args.out, scale)]
-    return [*overlays, *([] if args.report is None else [RunReport(args.report, inspector, scale)])]
+    if args.out is not None:
+        yield Overlays(args.out, scale)
+    if args.report is not None:
+        yield RunReport(args.report, inspector, scale)
 
 
 def _heat_scale(args: argparse.Namespace, inspector: Inspector) -> HeatScale:

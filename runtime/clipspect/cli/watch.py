@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
             args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args)
         ) as inspector:
             if overlays is not None:
-                overlays.map_range = inspector.map_range
+                overlays.map_range = lambda: inspector.map_range
             _say_start(args, inspector)
             watcher.run(inspector, recipe_path(inspector.bundle, args.recipe or inspector.recipe.name))
         if stop.signal == signal.SIGINT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 
 from clipspect.base.errors import ClipspectError
@@ -29,7 +29,7 @@ class Overlays(Sink):
     def __init__(self, folder: Path, scale: HeatScale | None = None, verdicts: frozenset[str] | None = None) -> None:
         """`scale` is that of the heat; without one it has the map limit in its middle, for which `map_range` is set."""
         self._folder, self._scale, self._verdicts = folder, scale, verdicts
-        self.map_range = (0.0, 1.0)  # of the inspector
+        self.map_range: Callable[[], tuple[float, float]] = lambda: (0.0, 1.0)  # of the inspector, as it is then
         self._names = OverlayNames()
 
     def files(self, record: Record, outcome: Outcome) -> Mapping[str, str]:
@@ -48,7 +48,7 @@ class Overlays(Sink):
         result, frame = outcome.result, outcome.frame
         if OVERLAY not in record.files or result is None or frame is None or frame.picture is None:
             return
-        drawn = render(as_image(frame.picture), result, self._scale or heat_scale(self.map_range, result.map_limit))
+        drawn = render(as_image(frame.picture), result, self._scale or heat_scale(self.map_range(), result.map_limit))
         try:
             with atomic_file(self._folder / record.files[OVERLAY]) as file:
                 drawn.save(file, "JPEG", quality=_JPEG_QUALITY)

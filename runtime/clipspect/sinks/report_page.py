@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from clipspect.base import clock
+from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
 from clipspect.base.version import __version__
 from clipspect.sinks.report_style import STYLE
@@ -44,6 +46,18 @@ def write_page(path: Path, title: str, parts: Iterable[Html]) -> None:
 """
     with atomic_file(path) as file:
         file.write(page.encode())
+
+
+def require_place(path: Path) -> None:
+    """Raises ClipspectError where a page could not be written, before the work that it would be lost with."""
+    if path.is_dir():
+        raise ClipspectError(f"{path}: is a folder: name the page's file, e.g. {path / 'report.html'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClipspectError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
+    if not os.access(path.parent, os.W_OK):
+        raise ClipspectError(f"{path}: {path.parent} cannot be written to: choose another place")
 
 
 def section(heading: str, *parts: str) -> Html:

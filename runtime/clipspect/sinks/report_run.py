@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from clipspect.base.errors import ClipspectError
 from clipspect.frame.decode import as_image
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.outcome import Outcome
@@ -21,7 +20,19 @@ from clipspect.recipes.recipe import Recipe
 from clipspect.sinks.overlay import draw_heat, fitting, shrunk
 from clipspect.sinks.overlay_colours import HeatScale
 from clipspect.sinks.report_charts import score_bar
-from clipspect.sinks.report_page import Html, chip, code, escape, facts, lead, section, table, tiles, write_page
+from clipspect.sinks.report_page import (
+    Html,
+    chip,
+    code,
+    escape,
+    facts,
+    lead,
+    require_place,
+    section,
+    table,
+    tiles,
+    write_page,
+)
 from clipspect.sinks.report_pictures import LONGEST, card, gallery, pair_of
 from clipspect.sinks.report_words import lead_words
 from clipspect.sinks.score_axis import score_axis
@@ -90,12 +101,7 @@ class RunReport(Sink):
             self._pictures.add(rank, card(pair_of(small, heat, name), _lines(name, result)))
 
     def __enter__(self) -> RunReport:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ClipspectError(
-                f"{self._path}: cannot be written ({error.strerror}): choose another --report"
-            ) from error
+        require_place(self._path)
         return self
 
     def __exit__(

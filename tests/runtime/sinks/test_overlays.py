@@ -74,7 +74,7 @@ def test_a_watched_file_finds_its_overlay_again_after_a_restart(tmp_path: Path) 
 
 def test_an_overlay_is_small_and_has_the_map_limit_in_the_middle_of_its_heat(tmp_path: Path) -> None:
     with Overlays(tmp_path) as overlays:
-        overlays.map_range = (0.0, 2.0)  # so that the limit, 0.5, is a quarter
+        overlays.map_range = lambda: (0.0, 2.0)  # so that the limit, 0.5, is a quarter
         name = written(overlays, *outcome_of("fail"))
     assert name is not None
     path = tmp_path / name

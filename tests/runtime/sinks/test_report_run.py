@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import clipspect
+from clipspect.base.errors import ClipspectError
 from clipspect.cli import main
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.outcome import Outcome
@@ -123,6 +124,13 @@ def test_an_interrupted_run_leaves_no_page(tmp_path: Path, inspector: Inspector)
     with pytest.raises(KeyboardInterrupt), RunReport(path, inspector, SCALE):
         raise KeyboardInterrupt
     assert not path.exists()
+
+
+def test_a_page_that_could_not_be_written_is_refused_before_the_work(tmp_path: Path, inspector: Inspector) -> None:
+    (tmp_path / "file").write_text("")
+    for path, reason in ((tmp_path, "is a folder"), (tmp_path / "file/page.html", "cannot be written")):
+        with pytest.raises(ClipspectError, match=reason), RunReport(path, inspector, SCALE):
+            pytest.fail("it was entered")
 
 
 @settings(deadline=None)
