@@ -22,3 +22,4 @@ from .recipes.limits import Limits as Limits
 from .recipes.make import make_recipe as make_recipe
 from .recipes.promise import limits_from_scores as limits_from_scores
 from .recipes.recipe import Recipe as Recipe
+from .sinks.records import read_records as read_records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
@@ -139,6 +140,23 @@ def test_a_restart_repairs_a_torn_line_and_what_came_after_the_last_whole_one(
     assert [row["score"] * 255 for row in rows] == pytest.approx([1, 2, 3])
     assert (out / last["files"]["sorted"]).read_bytes() == grey_png(2)
     assert "results.jsonl: the last line was cut short and is removed" in watching.err
+
+
+def test_lines_that_were_cut_off_are_told_their_images_inspected_again_and_the_gap_stays(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
+    finished(folder, tiny_bundle, out)
+    log = out / "results.jsonl"
+    log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
+    with Watching(folder, tiny_bundle, out) as watching:
+        rows = watching.wait_for_rows(2)
+        assert watching.stop() == 0
+    said = f"{log}: line 2 was written and cut off since; the chain goes on behind, so that an audit finds it"
+    assert f"clipspect: {said}\n" in watching.err
+    assert json.loads((out / "health.json").read_text())["problems"] == [said]
+    assert [(row["item"]["file"]["name"], row["chain"]["line"]) for row in rows] == [("1.png", 1), ("2.png", 3)]
+    (found,) = audit([log]).breaks
+    assert (found.kind, found.line, found.text) == ("deleted", 2, "line 2 of the chain is missing before it: deleted")
 
 
 def test_a_restart_moves_the_image_whose_line_was_the_last_thing_done(

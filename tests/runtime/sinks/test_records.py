@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from clipspect import read_records
 from clipspect.base.errors import ClipspectError
-from clipspect.sinks.records import read_records
 from support.records import chained, make_record, write_lines
 
 ROTATED = "results-2026-11-27T09-{}-00.250Z.jsonl"
