@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """Set the limits of a recipe by photographs of good parts that are not in its gallery: of good parts to
 come at most --false-reject-rate fail, at most --uncertain are not passed, with --confidence. Nothing is written where
 that cannot be promised, unless --anyway. The parts with the highest scores are listed: look at them, and --strike one
-that is not good. docs/limits.md says what a promise is worth."""
+that is not good. Without --good the limits are found again from the scores that the recipe keeps. docs/limits.md says
+what a promise is worth."""
 
 _FEWEST_LISTED, _MOST_LISTED = 5, 20  # of the highest scores; in between, those that make the limit
 WIDTH = 16
@@ -78,7 +79,7 @@ def add_parts(parser: argparse.ArgumentParser, *, required: bool) -> None:
         ("--confidence", CONFIDENCE, "of both"),
     ):
         shown = percent(default).replace("%", "%%")
-        parser.add_argument(name, metavar="P", type=rate, default=default, help=f"{words}, 1%% or 0.01 ({shown})")
+        parser.add_argument(name, metavar="P", type=rate, help=f"{words}, as 1%% or 0.01 (default: {shown})")
     parser.add_argument(
         "--group",
         metavar="PATTERN",
@@ -87,10 +88,17 @@ def add_parts(parser: argparse.ArgumentParser, *, required: bool) -> None:
     )
 
 
+def rates_of(args: argparse.Namespace) -> dict[str, float]:
+    """Those that are given."""
+    given = {name: getattr(args, name) for name in ("false_reject_rate", "uncertain", "confidence")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def run(args: argparse.Namespace) -> int:
     from clipspect.bundle.bundle import Bundle
     from clipspect.recipes.history import with_limits
     from clipspect.recipes.limits import Limits
+    from clipspect.recipes.recalibrate import recalibrated
     from clipspect.recipes.recipe import write_recipe
     from clipspect.recipes.shelf import open_recipe, recipe_path
 
@@ -101,6 +109,9 @@ def run(args: argparse.Namespace) -> int:
     if by_hand:
         recipe = with_limits(old, Limits(args.review, args.reject, args.map), None, why=args.why or "given by hand")
         write_recipe(path, recipe)
+    elif not args.good:
+        recipe = recalibrated(old, strike=args.strike, **rates_of(args), anyway=args.anyway, why=args.why)
+        write_recipe(path, recipe)
     else:
         recipe = _calibrated(args, bundle, old, path)
     print(json.dumps(calibration_document(recipe, path), indent=2) if args.json else _page(recipe, path))
@@ -110,11 +121,12 @@ def run(args: argparse.Namespace) -> int:
 def _asked_by_hand(args: argparse.Namespace) -> bool:
     """Whether the limits are given. Raises RecipeError where it is unclear."""
     given = [value is not None for value in (args.review, args.reject, args.map)]
-    if any(given) and (args.good or args.defective or args.strike or args.estimate or args.anyway or args.report):
+    found = args.good or args.defective or args.strike or args.estimate or args.anyway or args.report or rates_of(args)
+    if any(given) and found:
         raise RecipeError("limits are given by hand (--review, --reject, --map) or found from --good: leave one out")
     if any(given) and not all(given[:2]):
         raise RecipeError("limits by hand: give both --review and --reject, --map besides if wanted")
-    if not any(given) and not args.good:
+    if not (any(given) or args.good) and (args.defective or args.estimate or args.report or not found):
         raise RecipeError(
             "give photographs of good parts with --good PATH, or limits by hand with --review and --reject"
         )
@@ -140,9 +152,7 @@ def _calibrated(args: argparse.Namespace, bundle: Bundle, old: Recipe, path: Pat
         recipe = calibrate(
             inspector,
             good,
-            false_reject_rate=args.false_reject_rate,
-            uncertain=args.uncertain,
-            confidence=args.confidence,
+            **rates_of(args),
             group=args.group,
             strike=args.strike,
             defective=defective,

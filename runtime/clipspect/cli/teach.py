@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from clipspect.base.errors import RecipeError
 from clipspect.cli.arguments import add_engine, engine_options, whole_number
-from clipspect.cli.calibrate import WIDTH, add_parts, calibration_document, defect_rows, highest_lines
+from clipspect.cli.calibrate import WIDTH, add_parts, calibration_document, defect_rows, highest_lines, rates_of
 from clipspect.cli.limit_words import limit_rows, scorer_rows, too_few_words
 from clipspect.cli.recipe_place import add_out, name_at, new_place
 from clipspect.engines.graph import PHOTOS
@@ -83,9 +83,7 @@ def run(args: argparse.Namespace) -> int:
             judge=args.judge,
             defective=defective,
             references=args.references,
-            false_reject_rate=args.false_reject_rate,
-            uncertain=args.uncertain,
-            confidence=args.confidence,
+            **rates_of(args),
             group=args.group,
             backend=args.backend,
             pictures=(worst, nearest),

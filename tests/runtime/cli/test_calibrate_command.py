@@ -93,6 +93,35 @@ def test_a_struck_file_is_on_record_and_counts_no_more(tiny_bundle: Path, good: 
     assert sum(part.struck for part in calibration.parts) == 2
 
 
+def test_without_photographs_limits_are_found_again_from_the_scores_that_are_kept(
+    tiny_bundle: Path, good: Path, capsys: Capture
+) -> None:
+    strike = ["--strike", "good/lot 14/39.png"]
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES, *strike) == 0
+    at_once = recipe_of(tiny_bundle)
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES) == 0
+    capsys.readouterr()
+    assert run("calibrate", tiny_bundle, "object", *strike) == 0
+    assert "39 good parts, 40 photographs, 1 struck" in capsys.readouterr().out
+    later = recipe_of(tiny_bundle)
+    assert later.limits == at_once.limits
+    assert later.calibration is not None
+    assert at_once.calibration is not None
+    assert later.calibration.parts == at_once.calibration.parts
+    assert later.history[-1].why.startswith("again from 39 kept scores, 1 more struck; asked: at most 10 % rejected")
+    assert run("calibrate", tiny_bundle, "object", "--false-reject-rate", "1%") == 1
+    assert "with 39 good parts the best that can be promised is 5.7 % (90 %)" in error_of(capsys)
+    assert run("calibrate", tiny_bundle, "object", "--false-reject-rate", "1%", "--anyway") == 0
+    assert recipe_of(tiny_bundle).limits.reject_promise.asked == 0.01
+    capsys.readouterr()
+    assert run("calibrate", tiny_bundle, "object", "--strike", "other.png") == 1
+    assert "strike other.png: recipe 'object' keeps no good part of this name" in error_of(capsys)
+    assert run("calibrate", tiny_bundle, "object", "--review", 0.4, "--reject", 0.5) == 0
+    capsys.readouterr()
+    assert run("calibrate", tiny_bundle, "object", *strike) == 1
+    assert "keeps no scores of good parts: give their photographs with --good PATH" in error_of(capsys)
+
+
 def test_too_few_parts_write_nothing_unless_anyway(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
     before = (tiny_bundle / "recipes/object.safetensors").read_bytes()
     assert run("calibrate", tiny_bundle, "object", "--good", good, "--report", "r.html") == 1
