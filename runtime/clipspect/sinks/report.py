@@ -19,6 +19,12 @@ from clipspect.sinks.report_pictures import ReportPicture, card, gallery, pair
 from clipspect.sinks.report_words import good_parts, lead_words, limit_rows, measured_words, more_parts
 from clipspect.sinks.score_axis import score_axis
 
+_QUANTITIES = {  # of Calibration.checks, in words; other names stand for themselves
+    "clipped": "share of black and white pixels",
+    "layout": "difference from the mean good frame",
+    "embedding": "distance of the whole image's embedding (1 - cosine)",
+}
+
 
 def write_report(
     path: Path,
@@ -125,7 +131,8 @@ def _checks(calibration: Calibration | None) -> Html:
     if calibration is None or not calibration.checks:
         return section(heading, "Only black, white and constant frames are refused: nothing else was measured.")
     rows = [
-        (name, _limit(check.low), _limit(check.high), percent(check.rate)) for name, check in calibration.checks.items()
+        (_QUANTITIES.get(name, name), _limit(check.low), _limit(check.high), percent(check.rate))
+        for name, check in calibration.checks.items()
     ]
     sizes = ", ".join(f"{width} x {height}" for width, height in calibration.frame_sizes)
     note = [f"Size of the measured frames: {sizes} pixels."] if sizes else []

@@ -33,7 +33,7 @@ th, td {{ padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); text-al
 th:last-child, td:last-child {{ padding-right: 0; }}
 thead th, tbody th {{ color: var(--soft); }} thead th {{ font-size: 14px; }}
 tbody tr:last-child > * {{ border-bottom: 0; }}
-.facts th {{ min-width: 9em; }}
+tbody th {{ min-width: 7em; overflow-wrap: anywhere; }} .facts th {{ min-width: 9em; }}
 .panel + p, .panel + .gallery {{ margin-top: 12px; }}
 code {{ font-size: 13px; overflow-wrap: anywhere; }}
 .chart {{ position: relative; margin: 4px 0; font-size: 13px; color: var(--soft); }}
@@ -56,7 +56,8 @@ pre {{ background: var(--card); border: 1px solid var(--line); border-radius: 10
 .gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(320px, 100%), 1fr)); gap: 14px; }}
 .card {{ margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 10px; overflow: hidden;
   break-inside: avoid; }}
-.pair {{ display: flex; gap: 2px; }} .pair img {{ width: calc(50% - 1px); height: auto; display: block; }}
+.pair {{ display: flex; gap: 2px; }}
+.pair img {{ width: calc(50% - 1px); height: auto; max-height: 420px; object-fit: contain; display: block; }}
 .pair.wide {{ flex-direction: column; }} .pair.wide img {{ width: 100%; }}
 figcaption {{ padding: 8px 12px 10px; font-size: 14px; }}
 figcaption .line {{ display: flex; flex-wrap: wrap; gap: 2px 10px; align-items: baseline; margin-bottom: 6px; }}
