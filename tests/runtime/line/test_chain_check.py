@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipspect.inspection.record import Link
@@ -17,6 +17,7 @@ from clipspect.sinks.chain import Chain
 from clipspect.sinks.records import Line
 from support.records import chained, make_record
 
+IN_ANY_TIME = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other tests run beside
 LINES = [record.to_json().encode() for record in chained(make_record(number) for number in range(1, 13))]
 OTHER = [record.to_json().encode() for record in chained(make_record(number) for number in range(1, 4))]
 
@@ -123,6 +124,7 @@ def _bit_changed(line: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
+@IN_ANY_TIME
 @given(st.sampled_from(sorted(CHANGES)), st.integers(0, 11), st.integers(0, 11))
 def test_no_change_but_of_the_end_goes_unseen_and_the_first_is_told_near_its_place(name: str, at: int, to: int) -> None:
     changed = CHANGES[name](LINES, at, to)
@@ -133,6 +135,7 @@ def test_no_change_but_of_the_end_goes_unseen_and_the_first_is_told_near_its_pla
         assert abs(breaks(changed)[0].line - first) <= 1
 
 
+@IN_ANY_TIME
 @given(st.lists(st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 11), st.integers(0, 11)), max_size=5))
 def test_whatever_is_done_to_a_log_only_what_is_a_beginning_of_it_is_whole(changes: list[tuple[str, int, int]]) -> None:
     changed = LINES
