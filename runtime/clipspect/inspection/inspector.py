@@ -28,6 +28,7 @@ from clipspect.inspection.regions import regions_in_source
 from clipspect.inspection.result import Result, Timings, decide
 from clipspect.inspection.shared_engine import Serving, SharedEngine
 from clipspect.inspection.stream import outcomes_of
+from clipspect.recipes.guard import calibrating_engine
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.shelf import open_recipe, own
@@ -47,21 +48,25 @@ def load(
 ) -> Inspector:
     """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle.
 
-    `recipe` is a name, the path of a file anywhere (it ends in .safetensors), or a recipe in memory as `make_recipe`
-    returns it; without one: the bundle's only one. Without a backend: the fastest of the installed by real runs,
-    `.backend` and `.reason` say which and why; to name one saves their time. `map_limit` is the anomaly map's value
-    over which a pixel belongs to a region; the default is the recipe's limit on the map, else the middle of the range
-    of the method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). Calibrated limits speak of the
-    engine and the precision that they were calibrated with: in others they are widened, or refused where nothing is
-    known of the difference (docs/limits.md). With `verdicts=False` nothing is judged. `extras` are further
-    outputs of the graph that answers keep. `options` are the engine's, e.g. threads=4 or precision="int8";
-    `force_precision=True` takes one that did not pass at export. On the CPU, the first frame is the engine's first run.
+    `recipe` is a name, the path of a file anywhere (it ends in .safetensors), or a recipe in memory as
+    `make_recipe` returns it; without one: the bundle's only one. Without a backend, device and precision: those
+    that calibrated the recipe's limits, if installed, else the fastest engine by real runs; `.backend` and
+    `.reason` say which and why, and to name one saves their time. `map_limit` is the anomaly map's value over which
+    a pixel belongs to a region; its default is the recipe's limit on the map, else the middle of the range of the
+    method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). In another engine or precision than
+    their own, calibrated limits are widened, or refused where nothing is known of the difference (docs/limits.md).
+    With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. `options`
+    are the engine's, e.g. threads=4 or precision="int8"; `force_precision=True` takes one that did not pass at
+    export. On the CPU, the first frame is the engine's first run.
     Raises BundleError, RecipeError or BackendError.
     """
     if map_limit is not None and not math.isfinite(map_limit):
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
     opened = Bundle.open(bundle)
     chosen = _chosen(opened, recipe)
+    if backend is None and verdicts and not options.keys() & {"device", "precision"}:
+        backend, own_options = calibrating_engine(chosen, opened)
+        options = {**options, **own_options}
     engine = SharedEngine(opened, chosen, backend, options)
     workers = min(options.get("threads") or usable_cores(), _MOST_WORKERS)
     engine.hold()  # until an inspector does: where none comes about, it closes

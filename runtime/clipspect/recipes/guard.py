@@ -11,6 +11,7 @@ from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import allowed_difference
+from clipspect.engines.engine import registry
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
 
@@ -56,6 +57,17 @@ def limits_in_use(
         map=None if limits.map is None else limits.map + band,
         review_promise=None,
     )
+
+
+def calibrating_engine(recipe: Recipe, bundle: Bundle) -> tuple[str | None, dict[str, str]]:
+    """The backend that the limits belong to, if it is installed here, and its options; None: any will do."""
+    if recipe.limits is None or recipe.calibration is None:
+        return None, {}
+    scorer = recipe.calibration.scorer
+    if not any(engine.name == scorer.backend and engine.installed for engine in registry()):
+        return None, {}
+    precision = {} if scorer.precision == bundle.manifest.precision else {"precision": scorer.precision}
+    return scorer.backend, {"device": scorer.device, **precision}
 
 
 def guard_words(recipe: Recipe, limits: Limits | None) -> str:

@@ -120,6 +120,17 @@ def test_within_the_band_nothing_passes_that_did_not_and_nothing_fails_that_did_
     assert verdicts[1] in {verdicts[0], "uncertain"}
 
 
+def test_without_a_backend_the_engine_that_calibrated_is_taken_if_it_is_here(bundle: Bundle) -> None:
+    for name in ("onnxruntime", "openvino"):
+        recipe = calibrated(bundle, (name, "cpu", "fp32"))
+        with clipspect.load(bundle.path, recipe) as inspector:
+            assert (inspector.backend, inspector.limits, inspector.reason) == (name, LIMITS, "")
+    with clipspect.load(bundle.path, calibrated(bundle, ("tpu engine", "cpu", "fp32"))) as inspector:
+        assert inspector.reason, "the fastest, by timing those that are here"
+        assert inspector.limits is not None
+        assert inspector.limits.reject > LIMITS.reject
+
+
 def test_load_with_recipe_and_use_recipe_judge_by_the_guard_and_the_record_says_by_what(bundle: Bundle) -> None:
     widened = calibrated(bundle, ("openvino", "cpu", "bf16"))
     refused = calibrated(bundle, ("openvino", "cpu", "int8"))
