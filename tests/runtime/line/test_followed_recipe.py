@@ -67,15 +67,6 @@ def test_images_after_a_replacement_are_judged_by_the_new_recipe_and_the_log_say
     ]
 
 
-def test_it_is_taken_over_while_no_image_comes(tiny_bundle: Path, folder: Path, out: Path, recipe: Path) -> None:
-    with Watching(folder, tiny_bundle, out, "--health", 0.1) as watching:
-        watching.wait_until((out / "health.json").exists)
-        write_recipe(recipe, DARK)
-        watching.wait_until(lambda: health_of(out)["recipe"]["digest"] == DARK.digest)
-        assert watching.stop() == 0
-    assert health_of(out)["inspected"] == 0
-
-
 def test_a_file_that_is_no_recipe_of_this_bundle_is_refused_with_a_word_and_the_old_one_goes_on(
     tiny_bundle: Path, folder: Path, out: Path, recipe: Path
 ) -> None:
@@ -129,15 +120,18 @@ def test_each_frame_is_scored_and_judged_by_one_recipe_however_often_it_is_repla
     assert followed.report()["digest"] == BRIGHT.digest
 
 
-def test_a_recipe_outside_the_bundle_is_followed(tiny_bundle: Path, folder: Path, out: Path) -> None:
+def test_a_recipe_outside_the_bundle_is_followed_also_while_no_image_comes(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
     path = out.with_name("mine.safetensors")
     write_recipe(path, dataclasses.replace(BRIGHT, name="mine"))
-    with Watching(folder, tiny_bundle, out, "--recipe", path) as watching:
+    with Watching(folder, tiny_bundle, out, "--recipe", path, "--health", 0.1) as watching:
         (folder / "1.png").write_bytes(grey_png(50))
-        watching.wait_for_rows(1)
+        rows = watching.wait_for_rows(1)
         beside = path.with_name("new") / path.name
         write_recipe(beside, dataclasses.replace(DARK, name="mine"))
         os.replace(beside, path)
+        watching.wait_until(lambda: health_of(out)["recipe"]["digest"] != rows[0]["recipe"]["digest"])
         (folder / "2.png").write_bytes(grey_png(50))
         rows = watching.wait_for_rows(2)
         assert watching.stop() == 0
