@@ -98,7 +98,7 @@ def contenders(method: str, bundle: Bundle, image: Path) -> list[Contender]:
 def bench_method_beside_its_peer(benchmark: BenchmarkFixture, method: str) -> None:
     bundle = exported(method)
     image = WORK / f"{method}.npy"
-    np.save(image, check_images(bundle.manifest.image.height)[0])
+    np.save(image, check_images(bundle.manifest.image.height, width=bundle.manifest.image.width)[0])
     with ExitStack() as stack:
         running = [stack.enter_context(item) for item in contenders(method, bundle, image)]
         contest.require_agreement(running)

@@ -15,7 +15,7 @@ from clipspect.base.errors import ExportError
 from clipspect.bundle.presets import Preset, preset_names, read_preset
 from clipspect.cli.arguments import count
 from clipspect.cli.progress import ProgressBar
-from clipspect.engines.graph import BOTH, WORDS
+from clipspect.engines.graph import BOTH, PHOTOS
 from clipspect_export.methods.method import Option
 from clipspect_export.methods.registry import all_options
 
@@ -42,8 +42,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("method", metavar="METHOD", choices=preset_names(), help="one of those listed below")
     parser.add_argument("--out", metavar="BUNDLE", help="the folder to write (default: METHOD.bundle)")
     parser.add_argument("--force", action="store_true", help="replace an existing bundle, its recipes included")
-    parser.add_argument("--backbone", metavar="NAME", help="open_clip's name, or a .json configuration in its form")
-    parser.add_argument("--weights", metavar="TAG|FILE", help="open_clip's tag, or a .safetensors or .pt state dict")
+    parser.add_argument(
+        "--backbone", metavar="NAME", help="open_clip's name, of DINOv2 timm's, or a .json configuration in that form"
+    )
+    parser.add_argument(
+        "--weights", metavar="TAG|FILE", help="open_clip's or timm's tag, or a state dict in .safetensors, .pth or .npz"
+    )
     parser.add_argument(
         "--object",
         action="extend",
@@ -55,6 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for by_method in all_options().values():
         _add_option(parser, by_method)
     parser.add_argument("--few-shot", action="store_true", help="add the graph that compares with images of good parts")
+    parser.add_argument("--memory", action="store_true", help="add the graph that goes by images of good parts alone")
     parser.add_argument(
         "--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in; fp16 is for GPUs"
     )
@@ -115,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
             weights=args.weights or preset.backbone.weights,
             objects=args.object,
             few_shot=args.few_shot,
+            memory=args.memory,
             precision=args.precision,
             int8=args.int8,
             calibration=args.calibration,
@@ -123,9 +129,9 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
             **options,
         )
-    print(f"{out}: {args.method}, {_figures(manifest.graphs[WORDS])}")
-    if BOTH in manifest.graphs:
-        print(f"{out}: few-shot, {_figures(manifest.graphs[BOTH])}")
+    for role, graph in manifest.graphs.items():
+        name = args.method if graph == manifest.first_graph else {BOTH: "few-shot", PHOTOS: "memory"}.get(role, role)
+        print(f"{out}: {name}, {_figures(graph)}")
     for record in manifest.precisions:
         print(f"{out}: {record.words}")
     return 0
@@ -140,13 +146,15 @@ class _HelpWithPresets(argparse._HelpAction):
 
 
 def _preset_table() -> str:
-    lines = ["methods, and the image and pixel AUROC on MVTec AD that their papers report, zero-shot:"]
+    lines = [
+        "methods, and the image and pixel AUROC on MVTec AD that their papers report, zero-shot (or with 1 photo):"
+    ]
     for name in preset_names():
         preset = read_preset(name)
-        found = preset.published.find("MVTec AD", shots=0)
+        found = preset.published.find("MVTec AD", shots=0) or preset.published.find("MVTec AD", shots=1)
         figures = f"{found.image.auroc:.1f}  {found.pixel.auroc:.1f}" if found else f"{'-':>4}  {'-':>4}"
         needs = "; needs --checkpoint" if preset.checkpoint else ""
-        lines.append(f"  {name:<12}  {figures}  {preset.summary}{needs}")
+        lines.append(f"  {name:<13}  {figures}  {preset.summary}{needs}")
     return "\n".join(lines)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +15,23 @@ from clipspect.bundle import manifest as schema
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.manifest import RECIPES
 from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
-from clipspect.engines.graph import BOTH, FP16, FP32, WORDS
-from clipspect.frame.spec import ImageSpec
+from clipspect.engines.graph import BOTH, FP16, FP32, PHOTOS, WORDS
 from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, write_recipe
 from clipspect_export.bundle import finish_bundle, new_bundle, require_free
 from clipspect_export.check.answers import CHECK_FILE, ask_references
 from clipspect_export.methods.method import DEFAULT_OBJECT, Method, WordOptions
-from clipspect_export.methods.model import Model, at_size_of
+from clipspect_export.methods.model import Model
 from clipspect_export.methods.registry import plan, read_method, read_options, require_role
 from clipspect_export.methods.write import write_graphs
 from clipspect_export.precision.gate import require_passed
 from clipspect_export.precision.int8_copy import read_calibration
 from clipspect_export.precision.records import add_int8, compare_graphs
-from clipspect_export.towers.clip import Clip, build_clip
-from clipspect_export.towers.config import QUICK_GELU, ClipConfig, read_backbone
+from clipspect_export.towers.clip import Clip
+from clipspect_export.towers.source import Source, load_source, read_config
 from clipspect_export.towers.text_encoder import write_text_encoder
-from clipspect_export.towers.weights import encoder_sha256, load_weights
 
 STAGES = ("load weights", "text features", "export graph", "parity", "precisions", "write")
 _PACKAGES = ("torch", "open_clip", "onnx", "onnxscript", "onnxruntime", "tokenizers")  # as they are imported
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A backbone with its weights loaded."""
-
-    clip: Clip
-    described: schema.Backbone
-
-    @property
-    def config(self) -> ClipConfig:
-        return self.clip.config
 
 
 def export_bundle(
@@ -58,6 +42,7 @@ def export_bundle(
     weights: str | Path,
     objects: Sequence[str] = (),
     few_shot: bool = False,
+    memory: bool = False,
     precision: str = FP32,
     storage: str = FP32,
     int8: bool = False,
@@ -69,11 +54,12 @@ def export_bundle(
 ) -> schema.Manifest:
     """Write the bundle `out` and return its manifest.
 
-    `backbone` is open_clip's name or a JSON configuration; `weights` an open_clip tag or a file. Each of `objects`
-    becomes a recipe of that name; without any, there is one recipe, `object`. `options` are the method's, the fields
-    of the dataclass in methods/METHOD/options.py; None is the default.
+    `backbone` is open_clip's or timm's name or a JSON configuration; `weights` a tag or a file. Each of `objects`
+    becomes a recipe of that name; without any, there is one recipe, `object`; a method that reads no words has none.
+    `options` are the method's, the fields of the dataclass in methods/METHOD/options.py; None is the default.
 
-    `few_shot` adds the graph that also compares with images of good parts, where the method has one.
+    `few_shot` adds the graph that also compares with images of good parts, `memory` the one that does nothing else,
+    where the method has one.
     `precision="fp16"` computes the encoder in fp16, for GPUs. `int8` adds a copy for CPUs whose ranges are those of
     `calibration`, photos and folders of them, by default embedded pictures. Either is refused where it costs more than
     precision/gate.py allows, but with `force_precision`, which is recorded. `storage="fp16"` halves the file where
@@ -83,15 +69,15 @@ def export_bundle(
     whenever it is interrupted, nothing is left at `out` that was not there.
     """
     target = Path(out)
-    objects = list(dict.fromkeys(objects)) or [DEFAULT_OBJECT]
     chosen = read_method(method)
-    roles = _require_roles(chosen, few_shot)
+    roles = _require_roles(chosen, few_shot, memory)
+    objects = list(dict.fromkeys(objects)) or [DEFAULT_OBJECT]
     _require_precision(precision, storage, int8, calibration)
     require_free(target, force)
     for name in objects:
         check_recipe_name(name)
-    config = read_backbone(backbone)
     own = read_options(chosen, options, objects)
+    config = read_config(chosen, backbone, own)
     build = plan(chosen, config, own)
 
     def begin(stage: int) -> None:
@@ -99,11 +85,11 @@ def export_bundle(
 
     with new_bundle(target, force=force) as folder:
         begin(0)
-        source = _load(chosen, weights, config)
-        model = build(source.clip)
+        source = load_source(chosen, weights, config)
+        model = build(source.tower)
         forms = {role: model.forms[role] for role in roles}
-        size = source.config.image_size
-        calibrated = read_calibration(calibration, ImageSpec(size, size)) if int8 else None
+        image = source.config.image
+        calibrated = read_calibration(calibration, image) if int8 else None
         begin(1)
         recipes = _recipes(chosen, source, model, objects)
         for recipe in recipes:
@@ -111,9 +97,11 @@ def export_bundle(
         begin(2)
         graphs = write_graphs(forms, source.config, folder, precision=precision, storage=storage)
         with_text_encoder = isinstance(own, WordOptions) and own.with_text_encoder
-        text_encoder = write_text_encoder(source.clip, folder, storage=storage) if with_text_encoder else None
+        text_encoder = None
+        if with_text_encoder and isinstance(source.tower, Clip):
+            text_encoder = write_text_encoder(source.tower, folder, storage=storage)
         begin(3)
-        answers = ask_references(forms, size, recipes[0].text_features, folder)
+        answers = ask_references(forms, image, recipes[0].text_features if recipes else None, folder)
         checks = {folder / graphs[role].file: check for role, check in answers.items()}
         compared = compare_graphs(checks, model.tolerance, precision)
         begin(4)
@@ -139,8 +127,9 @@ def export_bundle(
         return finish_bundle(folder, target, manifest, force=force)
 
 
-def _require_roles(method: Method, few_shot: bool) -> list[str]:
-    roles = [WORDS, BOTH] if few_shot else [WORDS]
+def _require_roles(method: Method, few_shot: bool, memory: bool) -> list[str]:
+    own = [WORDS] if WORDS in method.roles else [PHOTOS]
+    roles = list(dict.fromkeys([*own, *([BOTH] if few_shot else []), *([PHOTOS] if memory else [])]))
     for role in roles:
         require_role(method, role)
     return roles
@@ -159,18 +148,9 @@ def _require_precision(precision: str, storage: str, int8: bool, calibration: Se
         raise ExportError("--calibration is for the int8 copy: add --int8, or leave it out")
 
 
-def _load(method: Method, weights: str | Path, config: ClipConfig) -> _Source:
-    if method.activation is not None:  # the method's, whatever the weights are known to need
-        config = dataclasses.replace(config, activation=QUICK_GELU)
-    loaded, config = load_weights(weights, config)
-    config = dataclasses.replace(config, activation=method.activation or config.activation)
-    digest = encoder_sha256(loaded.tensors, config.activation)
-    described = schema.Weights(loaded.source, loaded.name, loaded.sha256, digest)
-    tensors, config = at_size_of(method, loaded.tensors, config)
-    return _Source(build_clip(config, tensors), schema.Backbone(config.name, config.activation, described))
-
-
-def _recipes(method: Method, source: _Source, model: Model, objects: Sequence[str]) -> list[Recipe]:
+def _recipes(method: Method, source: Source, model: Model, objects: Sequence[str]) -> list[Recipe]:
+    if model.features is None:
+        return []  # its recipes are made of photos, on the box
     return [
         Recipe(
             name=name,
@@ -187,7 +167,7 @@ def _recipes(method: Method, source: _Source, model: Model, objects: Sequence[st
 
 def _manifest(
     method: str,
-    source: _Source,
+    source: Source,
     model: Model,
     precision: str,
     storage: str,
@@ -198,15 +178,16 @@ def _manifest(
     text_encoder: schema.TextEncoderSpec | None,
 ) -> schema.Manifest:
     config = source.config
+    dim = config.text_dim if model.features is not None else None
     return schema.Manifest(
         schema_version=schema.SCHEMA_VERSION,
         method=method,
         backbone=source.described,
-        image=ImageSpec(config.image_size, config.image_size),
+        image=config.image,
         graphs=graphs,
         precision=precision,
         storage=storage,
-        text=schema.TextSpec(config.embed_dim, ensemble=model.ensemble, mean=model.mean),
+        text=None if dim is None else schema.TextSpec(dim, ensemble=model.ensemble, mean=model.mean),
         text_encoder=text_encoder,
         int8=int8_copy,
         precisions=records,

@@ -26,7 +26,7 @@ from clipspect.bundle.manifest import (
     read_manifest,
     write_manifest,
 )
-from clipspect.engines.graph import BOTH, WORDS, Graph, TensorSpec
+from clipspect.engines.graph import BOTH, PHOTOS, WORDS, Graph, TensorSpec
 from clipspect.frame.spec import ImageSpec
 from clipspect.recipes.recipe import Recipe, write_recipe
 from support import handmade_graphs
@@ -65,6 +65,18 @@ def write_full_bundle(root: Path, *, map_limits: bool = False, **changes: object
     )
     write_manifest(root, dataclasses.replace(manifest, **changes))
     return root
+
+
+def write_memory_bundle(root: Path, **changes: object) -> Path:
+    """The full bundle with a graph for photographs alone, which finds colours that the references lack, too."""
+    write_full_bundle(root)
+    (root / "memory.onnx").write_bytes(handmade_graphs.remembered(SIDE))
+    manifest = read_manifest(root)[0]
+    both = manifest.graphs[BOTH]
+    inputs = {name: spec for name, spec in both.inputs.items() if name != "text_features"}
+    inputs["spread"] = TensorSpec("float32", (len(handmade_graphs.GRIDS),))
+    memory = dataclasses.replace(both, file="memory.onnx", inputs=inputs, map_range=(0.0, 4.0))
+    return rewritten(root, graphs={**manifest.graphs, PHOTOS: memory}, check=None, **changes)
 
 
 def rewritten(root: Path, **changes: Any) -> Path:

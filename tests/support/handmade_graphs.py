@@ -81,6 +81,40 @@ def colours(side: int, dim: int, *, map_limits: bool = False) -> bytes:
     return _model(nodes, inputs, outputs, constants)
 
 
+def remembered(side: int) -> bytes:
+    """Photographs alone: a cell's map is 1 - its largest cosine with the gallery, divided by the gallery's spread; the
+    map is the mean over GRIDS, the score its maximum."""
+    nodes = [helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT)]
+    constants: dict[str, Any] = {
+        "channels": np.array([2]),
+        "sides": np.array([1, 2]),
+        "square": np.array([-1, side, side]),
+        "scale": np.float32(1 / 255),
+        "floor": np.float32(FLOOR),
+        "unity": np.float32(1),
+        "half": np.float32(0.5),
+        "within": np.array([2, 4]),
+    }
+    inputs = {"image": _zero_shot_inputs(side, 1)["image"], "spread": (TensorProto.FLOAT, [len(GRIDS)])}
+    outputs = _zero_shot_outputs(side)
+    for place, (name, cells) in enumerate(GRIDS.items()):
+        grid_nodes, grid_constants = _grid(name, cells, side)
+        nodes += grid_nodes
+        nodes += [
+            helper.make_node("Gather", ["spread", f"{name}_place"], [f"{name}_divisor"]),
+            helper.make_node("Div", [f"map_{name}", f"{name}_divisor"], [f"divided_{name}"]),
+        ]
+        constants |= {**grid_constants, f"{name}_place": np.array(place)}
+        inputs[f"reference_{name}"] = (TensorProto.FLOAT, [f"R_{name}", WIDTH])
+        outputs[f"features_{name}"] = (TensorProto.FLOAT, ["N", cells**2, WIDTH])
+    nodes += [
+        helper.make_node("Add", [f"divided_{name}" for name in GRIDS], ["both"]),
+        helper.make_node("Mul", ["both", "half"], ["anomaly_map"]),
+        helper.make_node("ReduceMax", ["anomaly_map", "sides"], ["score"], keepdims=0),
+    ]
+    return _model(nodes, inputs, outputs, constants)
+
+
 def _grid(name: str, cells: int, side: int) -> tuple[list[NodeProto], dict[str, Any]]:
     """Nodes from `pixels` to `features_<name>` and `map_<name>`, and their constants."""
     size = side // cells

@@ -24,6 +24,7 @@ class Differences:
     largest: dict[str, float]  # absolute, by output; NaN stays NaN
     rank_correlation: float | None  # Spearman's over the pixels of a map, the lowest of all; None: a map is constant
     images: int
+    scale: float = 1.0  # what differences of scores and maps are judged in
 
 
 def measure_parity(graph: Path, check: Check, tolerance: float) -> Parity:
@@ -34,6 +35,7 @@ def measure_parity(graph: Path, check: Check, tolerance: float) -> Parity:
     """
     with open_backend(ENGINE, graph) as backend:
         found = differences(backend, check)
+    tolerance *= check.scale
     if not all(value <= tolerance for value in found.largest.values()):
         raise ExportError(
             f"{graph.name} in {ENGINE} differs from the torch reference by "
@@ -61,6 +63,7 @@ def differences(backend: Backend, check: Check) -> Differences:
         {name: float(np.max(values)) for name, values in largest.items()},
         min(known, default=None) if len(known) == len(correlations) else None,
         len(images),
+        check.scale,
     )
 
 

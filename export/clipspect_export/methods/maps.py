@@ -1,4 +1,4 @@
-"""From a patch grid to a map of pixels as constants: `A @ grid @ A.T`, with A one matrix for both sides."""
+"""From a patch grid to a map of pixels as constants: `A @ grid @ B.T`, with one matrix for each side."""
 
 from __future__ import annotations
 
@@ -31,6 +31,23 @@ def gaussian_matrix(pixels: int, sigma: float) -> Tensor:
     row = np.arange(pixels)[:, None]
     column = (row + offset) % (2 * pixels)
     column = np.minimum(column, 2 * pixels - 1 - column)
+    matrix = np.zeros((pixels, pixels))
+    np.add.at(matrix, (row, column), kernel)
+    return torch.from_numpy(matrix)
+
+
+def window_matrix(pixels: int, sigma: float) -> Tensor:
+    """(pixels, pixels), float64: a Gaussian cut to three pixels along one side; the identity for sigma 0.
+
+    Beyond an edge the image is mirrored, the edge pixel not repeated (OpenCV's and torch's "reflect").
+    """
+    if sigma == 0 or pixels == 1:
+        return torch.eye(pixels, dtype=torch.float64)
+    kernel = np.exp(-0.5 * (np.array([-1, 0, 1]) / sigma) ** 2)
+    kernel /= kernel.sum()
+    row = np.arange(pixels)[:, None]
+    column = np.abs(row + np.array([-1, 0, 1]))
+    column = np.minimum(column, 2 * (pixels - 1) - column)
     matrix = np.zeros((pixels, pixels))
     np.add.at(matrix, (row, column), kernel)
     return torch.from_numpy(matrix)

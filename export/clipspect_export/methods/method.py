@@ -17,6 +17,7 @@ from clipspect.recipes.prompts import MEAN
 from clipspect_export.towers.config import Interpolation
 
 DEFAULT_OBJECT = "object"
+CLIP, DINO = "clip", "dino"  # towers
 
 _FLAG = "flag"
 
@@ -64,6 +65,7 @@ class Method:
     name: str
     options: type[Any]  # a frozen dataclass of `option` fields
     roles: tuple[str, ...] = (WORDS,)  # of the graphs that it has
+    tower: str = CLIP
     object_agnostic: bool = False  # its prompts are learned: it reads no words and has one recipe
     checkpoint_section: str | None = None  # of the file that its official code trained, and that it needs
     activation: str | None = None  # None: the backbone's own

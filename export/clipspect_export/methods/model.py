@@ -22,7 +22,8 @@ from clipspect.engines.graph import (
     WORDS_MAP,
     WORDS_SCORE,
 )
-from clipspect.recipes.galleries import MAP_LIMITS
+from clipspect.frame.spec import ImageSpec
+from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
 from clipspect_export.graph.write import GraphInput
 from clipspect_export.methods.method import Method
 from clipspect_export.towers.config import ClipConfig
@@ -45,20 +46,26 @@ class GraphForm:
     reference: Reference  # in eager torch
     map_range: tuple[float, float]
     galleries: dict[str, int] = field(default_factory=dict)  # the width of their rows, in the order of the arguments
-    takes_map_limits: bool = False
+    rows: tuple[str, ...] = ()  # the image's own that the graph answers, where that is not one for each gallery
+    fixed: dict[str, Tensor] = field(default_factory=dict)  # further inputs, of a fixed shape; the check gives these
+    reads_words: bool = True
+    relative: bool = False  # scores and maps are compared in parts of the map's mean: nobody knows how large they are
 
-    def inputs(self, config: ClipConfig) -> dict[str, GraphInput]:
-        """Of the graph: images, text features, the map limits, and galleries of as many rows as one likes."""
-        side = config.image_size
-        limits = {MAP_LIMITS: GraphInput(torch.tensor(self.map_range), {})} if self.takes_map_limits else {}
+    def inputs(self, image: ImageSpec, text_dim: int | None) -> dict[str, GraphInput]:
+        """Of the graph: images, text features, inputs of fixed shapes, and galleries of as many rows as one likes."""
+        pixels = torch.zeros(_EXAMPLE_BATCH, image.height, image.width, 3, dtype=torch.uint8)
+        words = {}
+        if self.reads_words and text_dim is not None:
+            words = {TEXT_FEATURES: GraphInput(torch.randn(2, _EXAMPLE_PROMPTS, text_dim), {1: "P"})}
+        fixed = {name: GraphInput(value, {}) for name, value in self.fixed.items()}
         galleries = {
             REFERENCE + name: GraphInput(torch.randn(_EXAMPLE_ROWS, width), {0: f"R_{name}"})
             for name, width in self.galleries.items()
         }
         return {
-            IMAGE: GraphInput(torch.zeros(_EXAMPLE_BATCH, side, side, 3, dtype=torch.uint8), {0: "N"}),
-            TEXT_FEATURES: GraphInput(torch.randn(2, _EXAMPLE_PROMPTS, config.embed_dim), {1: "P"}),
-            **limits,
+            IMAGE: GraphInput(pixels, {0: "N"}),
+            **words,
+            **fixed,
             **galleries,
         }
 
@@ -67,8 +74,9 @@ class GraphForm:
         """Of the graph: score, anomaly map and the image's embedding; with galleries also the image's own rows, of
         which a box makes them, and what the words alone say, so that an engine with this graph needs no other for
         recipes of words."""
-        rows = [FEATURES + name for name in self.galleries]
-        return [SCORE, ANOMALY_MAP, IMAGE_EMBEDDING, *rows, *([WORDS_SCORE, WORDS_MAP] if rows else [])]
+        rows = [FEATURES + name for name in self.rows or self.galleries]
+        words = [WORDS_SCORE, WORDS_MAP] if rows and self.reads_words else []
+        return [SCORE, ANOMALY_MAP, IMAGE_EMBEDDING, *rows, *words]
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,12 @@ class Model:
     """A method over loaded weights: what is exported, and what that must equal."""
 
     forms: dict[str, GraphForm]  # by role; that of words comes first
-    features: Callable[[str], Features]  # an object's text features, (2, P, D)
-    prompts: dict[str, Any]  # what a recipe says of them
-    ensemble: str | None  # the method's own prompts by name; None: learned ones
-    mean: str  # what fusion "mean" averages
     tolerance: float  # between graph and reference, on scores and maps
     parameters: dict[str, Any]  # for the manifest
+    features: Callable[[str], Features] | None = None  # an object's text features, (2, P, D); None: it reads no words
+    prompts: dict[str, Any] = field(default_factory=dict)  # what a recipe says of them
+    ensemble: str | None = None  # the method's own prompts by name; None: learned ones
+    mean: str = MEAN_OF_EMBEDDINGS  # what fusion "mean" averages
 
 
 def at_size_of(

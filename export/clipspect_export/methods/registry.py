@@ -10,19 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import ExportError
-from clipspect.engines.graph import BOTH
+from clipspect.engines.graph import PHOTOS, WORDS
 from clipspect_export.methods.method import DEFAULT_OBJECT, Method, Option, WordOptions, options_of
 
 if TYPE_CHECKING:
     from clipspect_export.methods.model import Model
-    from clipspect_export.towers.clip import Clip
     from clipspect_export.towers.config import ClipConfig
+    from clipspect_export.towers.dino_config import DinoConfig
 
 METHODS = {
     "winclip": "clipspect_export.methods.winclip",
     "anomalyclip": "clipspect_export.methods.anomalyclip",
     "aprilgan": "clipspect_export.methods.aprilgan",
     "crane": "clipspect_export.methods.crane",
+    "memory": "clipspect_export.methods.memory",
 }
 
 
@@ -62,6 +63,8 @@ def read_options(method: Method, given: Mapping[str, Any], objects: Sequence[str
     options = method.options(**values)
     if method.checkpoint_section is not None and options.checkpoint is None:
         raise ExportError(f"{method.name} needs the trained file of its official code: add --checkpoint FILE")
+    if WORDS not in method.roles and list(objects) != [DEFAULT_OBJECT]:
+        raise ExportError(f"{method.name} reads no words, it goes by photos of good parts: leave --object out")
     if method.object_agnostic and list(objects) != [DEFAULT_OBJECT]:
         raise ExportError(
             f"{method.name}'s learned prompts are for any object, its one recipe is {DEFAULT_OBJECT!r}: "
@@ -74,13 +77,16 @@ def require_role(method: Method, role: str) -> None:
     """Refuse a graph that the method does not have. Raises ExportError."""
     if role not in method.roles:
         able = " and ".join(name for name in METHODS if role in read_method(name).roles)
-        form = "few-shot form" if role == BOTH else f"graph {role!r}"
-        raise ExportError(f"{method.name} has no {form} ({able} have): leave --few-shot out")
+        form, flag = ("memory form", "--memory") if role == PHOTOS else ("few-shot form", "--few-shot")
+        raise ExportError(f"{method.name} has no {form} ({able} have): leave {flag} out")
 
 
-def plan(method: Method, config: ClipConfig, options: Any) -> Callable[[Clip], Model]:
-    """What makes the model once CLIP is loaded; all that can be refused before is. Loads torch. Raises ExportError."""
-    make: Callable[[Clip], Model] = importlib.import_module(f"{METHODS[method.name]}.model").plan(config, options)
+def plan(method: Method, config: ClipConfig | DinoConfig, options: Any) -> Callable[[Any], Model]:
+    """What makes the model once its backbone is loaded; what can be refused before is. Loads torch.
+
+    Raises ExportError.
+    """
+    make: Callable[[Any], Model] = importlib.import_module(f"{METHODS[method.name]}.model").plan(config, options)
     return make
 
 
@@ -92,6 +98,8 @@ def _fit(method: Method, option: Option, value: Any) -> Any:
 
 
 def _why_not(method: Method, option: str) -> str:
+    if option in WordOptions.__dataclass_fields__ and WORDS not in method.roles:
+        return "goes by photos of good parts and reads no words"
     if method.object_agnostic and option in WordOptions.__dataclass_fields__:
         return "has learned prompts and reads no words"
     return f"has no {option}"

@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from clipspect.engines.graph import BOTH, WORDS, Graph
+from clipspect.engines.graph import BOTH, PHOTOS, WORDS, Graph
 from clipspect_export.graph.data_file import DataFile
 from clipspect_export.graph.graph_check import check_graph
 from clipspect_export.graph.write import DATA_SUFFIX, OPSET, write_graph
 from clipspect_export.methods.model import GraphForm
 from clipspect_export.towers.config import ClipConfig
+from clipspect_export.towers.dino_config import DinoConfig
 
-GRAPH_FILES = {WORDS: "model.onnx", BOTH: "fewshot.onnx"}  # by role
+GRAPH_FILES = {WORDS: "model.onnx", BOTH: "fewshot.onnx", PHOTOS: "memory.onnx"}  # by role
 
 
 def write_graphs(
-    forms: Mapping[str, GraphForm], config: ClipConfig, folder: Path, *, precision: str = "fp32", storage: str = "fp32"
+    forms: Mapping[str, GraphForm],
+    config: ClipConfig | DinoConfig,
+    folder: Path,
+    *,
+    precision: str = "fp32",
+    storage: str = "fp32",
 ) -> dict[str, Graph]:
     """Write each role's graph into a folder, and what it holds by role. Raises ExportError."""
-    data = DataFile(folder / f"{GRAPH_FILES[WORDS]}{DATA_SUFFIX}")
+    data = DataFile(folder / f"{GRAPH_FILES[next(iter(forms))]}{DATA_SUFFIX}")
     graphs = {}
     for role, form in forms.items():
-        path, inputs = folder / GRAPH_FILES[role], form.inputs(config)
+        path, inputs = folder / GRAPH_FILES[role], form.inputs(config.image, config.text_dim)
         write_graph(form.module(), inputs, form.outputs, path, precision=precision, storage=storage, data=data)
         report = check_graph(path, {name: item.dynamic for name, item in inputs.items()})
         graphs[role] = Graph(path.name, OPSET, report.inputs, report.outputs, report.flops)

@@ -75,6 +75,8 @@ def demo_model() -> DemoModel:
     loaded, config = load_weights(DEMO_WEIGHTS, read_backbone(DEMO_CONFIG))
     method = read_method("winclip")
     model = plan(method, config, read_options(method, {}))(build_clip(config, loaded.tensors))
+    if model.features is None:
+        raise AssertionError("WinCLIP reads words")
     folder = tempfile.TemporaryDirectory(prefix="clipspect-demo-")
     graph = write_graphs({WORDS: model.forms[WORDS]}, config, Path(folder.name))[WORDS]
     size = ImageSpec(config.image_size, config.image_size)

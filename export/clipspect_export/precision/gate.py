@@ -33,6 +33,7 @@ def judge(name: str, engine: str, found: Sequence[Differences], lost: AccuracyPo
     return judge_precision(
         name,
         engine,
+        scale=max(graph.scale for graph in found),
         score=max(graph.largest[SCORE] for graph in found),
         anomaly_map=max(graph.largest[ANOMALY_MAP] for graph in found),
         rank_correlation=min(

@@ -19,7 +19,7 @@ from clipspect_export.graph.data_file import DataFile
 from clipspect_export.graph.write import DATA_SUFFIX
 from clipspect_export.precision.calibration import measure_ranges
 from clipspect_export.precision.demo_model import demo_pictures
-from clipspect_export.precision.quantize import INT8_SCHEME, Scheme, quantize
+from clipspect_export.precision.quantize import INT8_SCHEME, Array, Scheme, quantize
 
 SUFFIX = ".int8.onnx"
 _EVERY = 3  # of the embedded pictures: 12, of all families, good and damaged
@@ -59,10 +59,14 @@ def write_int8(
 ) -> dict[str, str]:
     """Write the copies beside the fp32 graphs of one model, and return their files' names by those of the graphs.
 
-    The few-shot graph, where there is one, is the last of `graphs`: its layers read all that the zero-shot graph's
-    do. What is not in int8 stays in the graphs' own data file. Raises BackendError.
+    A layer that several graphs have gets the ranges of all of them. What is not in int8 stays in the graphs' own data
+    file. Raises BackendError.
     """
-    ranges = measure_ranges(graphs[-1], images)
+    ranges: dict[str, tuple[Array, Array]] = {}
+    for graph in graphs:
+        for weight, (low, high) in measure_ranges(graph, images).items():
+            known = ranges.get(weight, (low, high))
+            ranges[weight] = np.minimum(low, known[0]), np.maximum(high, known[1])
     data = DataFile(graphs[0].with_name(f"{graphs[0].stem}{SUFFIX}{DATA_SUFFIX}"))
     copies = {}
     for graph in graphs:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clipspect.base.errors import ExportError
+from clipspect.frame.spec import ImageSpec
 
 # The image statistics of OpenAI's training set, which open_clip and most of its weights use.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -49,6 +50,16 @@ class ClipConfig:
     std: tuple[float, float, float] = CLIP_STD
 
     @property
+    def image(self) -> ImageSpec:
+        """How a frame becomes what the tower reads."""
+        return ImageSpec(self.image_size, self.image_size)
+
+    @property
+    def text_dim(self) -> int | None:
+        """The width of text features."""
+        return self.embed_dim
+
+    @property
     def grid(self) -> int:
         """Patches along one side of the image."""
         return self.image_size // self.patch_size
@@ -69,7 +80,7 @@ def read_backbone(backbone: str | Path) -> ClipConfig:
     """
     if isinstance(backbone, Path) or backbone.endswith(".json"):
         path = Path(backbone)
-        return config_from_document(path.stem, _read_json(path))
+        return config_from_document(path.stem, read_json(path))
     return config_from_document(backbone, _open_clip_config(backbone))
 
 
@@ -174,13 +185,14 @@ def _open_clip_config(name: str) -> dict[str, Any]:
     return config
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises ExportError."""
     if not path.is_file():
-        raise ExportError(f"{path}: no such configuration file: give one in open_clip's form, or open_clip's name")
+        raise ExportError(f"{path}: no such configuration file: give one, or the backbone's name")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExportError(f"{path}: not readable as a JSON configuration ({error})") from error
     if not isinstance(document, dict):
-        raise ExportError(f"{path}: expected a JSON object in open_clip's form")
+        raise ExportError(f"{path}: expected a JSON object, a configuration")
     return document

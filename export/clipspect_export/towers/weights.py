@@ -7,11 +7,13 @@ import hashlib
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ from clipspect_export.towers.clip import expected_shapes
 from clipspect_export.towers.config import QUICK_GELU, ClipConfig
 from clipspect_export.towers.hub import fetch_weights
 
-FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npz")
 # In the state dict, but no parameter of a tower. The first three are found in OpenAI's own files only.
 _OPENAI_MARKS = {"input_resolution", "context_length", "vocab_size"}
 _NOT_IN_TOWERS = {*_OPENAI_MARKS, "logit_scale", "logit_bias", "attn_mask"}
@@ -64,7 +66,7 @@ def encoder_sha256(tensors: Mapping[str, Tensor], activation: str) -> str:
 def _load(path: Path, source: str, name: str, config: ClipConfig) -> ClipWeights:
     if not path.is_file():
         raise ExportError(f"{path}: no such weights file")
-    state = _canonical(path, _read_state_dict(path))
+    state = _canonical(path, read_state_dict(path))
     if config.activation != QUICK_GELU and _OPENAI_MARKS & state.keys():
         raise ExportError(
             f"{path}: these are OpenAI's weights, which need QuickGELU; {config.name} has GELU: take the backbone "
@@ -94,7 +96,7 @@ def _fetch_tag(tag: str, config: ClipConfig) -> tuple[Path, ClipConfig]:
     return path, dataclasses.replace(config, mean=tuple(record["mean"]), std=tuple(record["std"]))
 
 
-def _read_state_dict(path: Path) -> dict[str, Any]:
+def read_state_dict(path: Path) -> dict[str, Any]:
     """A file's mapping of names to tensors; nothing in the file is executed."""
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
@@ -104,12 +106,23 @@ def _read_state_dict(path: Path) -> dict[str, Any]:
             return dict(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
             raise ExportError(f"{path}: not a readable safetensors file ({error}): fetch it again") from error
+    if path.suffix == ".npz":
+        return _read_arrays(path)
     content = read_torch_file(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):
         raise ExportError(f"{path}: expected a state dict, found {type(content).__name__}")
     return dict(content)
+
+
+def _read_arrays(path: Path) -> dict[str, Any]:
+    """A NumPy archive's arrays as tensors."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ExportError(f"{path}: not a readable NumPy archive of numbers ({error}): write it again") from error
 
 
 def read_torch_file(path: Path) -> Any:

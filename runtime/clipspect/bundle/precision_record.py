@@ -86,13 +86,18 @@ def judge_precision(
     rank_correlation: float | None,
     image_auroc_lost: float | None = None,
     pixel_auroc_lost: float | None = None,
+    scale: float = 1.0,
 ) -> PrecisionRecord:
-    """The record of what was measured, and whether it is within the limits; a number that is none does not pass."""
+    """The record of what was measured, and whether it is within the limits; a number that is none does not pass.
+
+    `scale` is what the limits of differences are told in, where scores and maps are no probabilities.
+    """
     limit = LIMITS[name]
+    most = limit.difference * scale
     faults = [
-        f"the {what} differs by {value:.2g}, at most {limit.difference:g} may be"
+        f"the {what} differs by {value:.2g}, at most {most:.3g} may be"
         for what, value in (("score", score), ("map", anomaly_map))
-        if not value <= limit.difference
+        if not value <= most
     ]
     if rank_correlation is not None and not rank_correlation >= limit.rank_correlation:
         faults.append(
@@ -108,7 +113,7 @@ def judge_precision(
         engine=engine,
         passed=not faults,
         detail="; ".join(faults),
-        tolerance=limit.difference,
+        tolerance=most,
         score=score if math.isfinite(score) else None,
         anomaly_map=anomaly_map if math.isfinite(anomaly_map) else None,
         rank_correlation=rank_correlation,

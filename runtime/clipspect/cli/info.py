@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clipspect.cli.compile import engine_words
 from clipspect.cli.limit_words import limit_rows, scorer_rows
 from clipspect.cli.recipe import in_bytes, prompt_words
-from clipspect.engines.graph import BOTH
+from clipspect.engines.graph import BOTH, PHOTOS
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
 if TYPE_CHECKING:
@@ -95,9 +95,10 @@ def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -
 
 def _optional_rows(manifest: Manifest) -> list[tuple[str, str]]:
     rows = []
-    if (few_shot := manifest.graphs.get(BOTH)) is not None:
-        rows.append(("few-shot", _graph_words(few_shot)))
-        rows.append(("", f"parity {_parity_words(few_shot.parity)}"))
+    for role, name in ((BOTH, "few-shot"), (PHOTOS, "memory")):
+        if (graph := manifest.graphs.get(role)) is not None and graph != manifest.first_graph:
+            rows.append((name, _graph_words(graph)))
+            rows.append(("", f"parity {_parity_words(graph.parity)}"))
     if (encoder := manifest.text_encoder) is not None:
         rows.append(
             ("text encoder", f"{encoder.graph.file} with {encoder.tokenizer}, up to {encoder.context_length} tokens, "
@@ -143,6 +144,8 @@ def _reference_words(recipe: Recipe) -> str:
         return ""
     from clipspect.engines.graph import REFERENCE
 
+    if subspace := (recipe.references or {}).get("subspace"):
+        return f"{(recipe.references or {})['count']} references (a subspace of {subspace['rank']} dimensions)"
     rows = [len(tensor) for name, tensor in recipe.tensors.items() if name.startswith(REFERENCE)]
     photos = (recipe.references or {}).get("count", "unknown")
     return f"{photos} references ({sum(rows)} rows in {len(rows)} galleries)"

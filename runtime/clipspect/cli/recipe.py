@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from clipspect.base.errors import RecipeError
 from clipspect.cli.arguments import add_engine, count, engine_options
 from clipspect.cli.recipe_place import add_out, name_at, new_place
+from clipspect.engines.graph import PHOTOS
 
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
     from clipspect.recipes.recipe import Recipe
 
 _DESCRIPTION = """Make a recipe on the box, without torch: from words, with the bundle's text encoder, or from photos of
-good parts, with its few-shot graph, or both. Photos without words take those of a recipe that is there: the one called
-NAME, else the bundle's only one."""
+good parts, with its few-shot or memory graph, or both. Photos that are judged with words, and come without, take those
+of a recipe that is there: the one called NAME, else the bundle's only one."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,9 +38,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     words.add_argument("--ensemble", metavar="NAME|FILE", help="prompts, by name or in a .toml file")
     words.add_argument("--prompt-fusion", choices=["mean", "max"], help="average them, or count by the closest")
     words.add_argument("--like", metavar="RECIPE", help="take the words of this recipe (needs no text encoder)")
-    photos = parser.add_argument_group("references", "need a bundle that was exported with --few-shot")
+    photos = parser.add_argument_group("references", "need a bundle that was exported with --few-shot or --memory")
     photos.add_argument("--references", metavar="PATH", nargs="+", default=[], help="images, folders, globs")
     photos.add_argument("--gallery-size", metavar="N", type=count, help="rows to keep of a gallery (default: all)")
+    photos.add_argument(
+        "--rotations", action="store_true", help="see each photo in turns of 45 degrees, too: parts that lie anyhow"
+    )
+    parser.add_argument(
+        "--judge",
+        choices=("words", "photos", "both"),
+        help="judge by words, by photos alone, or by both (default: words; with references both, where the bundle can, "
+        "else photos)",
+    )
     add_engine(parser)
     add_out(parser, "recipes/NAME.safetensors in the bundle")
     parser.add_argument(
@@ -73,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
             fusion=args.prompt_fusion,
             like=args.like,
             references=paths,
+            judge=args.judge,
+            rotations=args.rotations,
             gallery_size=args.gallery_size,
             backend=args.backend,
             progress=bar,
@@ -104,11 +116,14 @@ def old_recipe(path: Path) -> Recipe | None:
 
 
 def _words_taken_from(args: argparse.Namespace, bundle: Bundle) -> str | None:
-    """The recipe whose words are taken, if any is."""
+    """The recipe whose words are taken, if any is. Raises RecipeError where the bundle cannot judge as it is asked."""
+    from clipspect.recipes.judge import choose_judge
     from clipspect.recipes.words import WordsRequest, recipe_to_take_words_from
 
     asked = WordsRequest(args.object, args.normal, args.anomalous, args.ensemble, args.prompt_fusion)
-    if asked or not (args.like or args.references):
+    words = bool(asked) or args.like is not None
+    judge = choose_judge(bundle, args.judge, words=words, photos=bool(args.references))
+    if judge == PHOTOS or asked or not (args.like or args.references):
         return None
     return recipe_to_take_words_from(bundle, args.name, args.like)
 
@@ -117,7 +132,8 @@ def _page(recipe: Recipe, path: Path, taken_from: str | None, replaces: bool) ->
     others = f", those of recipe {taken_from!r}" if taken_from is not None else ""
     rows = [
         ("recipe", f"{path}{', replaced; limits that it had are gone' if replaces else ''}"),
-        ("words", f"{prompt_words(recipe)}{others}"),
+        ("judged by", recipe.judge),
+        *([] if recipe.judge == PHOTOS else [("words", f"{prompt_words(recipe)}{others}")]),
     ]
     if recipe.references is not None:
         rows += _reference_rows(recipe, recipe.references)
@@ -128,9 +144,15 @@ def _reference_rows(recipe: Recipe, references: dict[str, Any]) -> list[tuple[st
     from clipspect.engines.graph import REFERENCE
 
     width, height = references["size"]
-    rows = [("references", f"{references['count']} of {width} x {height} pixels")]
-    for name, gallery in references["galleries"].items():
+    turned = f", each in {references['rotations']} turns" if "rotations" in references else ""
+    rows = [("references", f"{references['count']} of {width} x {height} pixels{turned}")]
+    if subspace := references.get("subspace"):
+        share = f"{subspace['explained']:.2%} of the variance of {subspace['rows']} patches"
+        rows.append(("subspace", f"{subspace['rank']} components, {share}"))
+    for name, gallery in references.get("galleries", {}).items():
         rows.append((f"gallery {name}", _gallery_words(gallery, dim=recipe.tensors[REFERENCE + name].shape[1])))
+    if spread := references.get("spread"):
+        rows.append(("spread", f"{', '.join(f'{value:.3g}' for value in spread)}, by which distances are divided"))
     if effect := references.get("thinning"):
         change = f"{effect['largest']:.2g} at most, {effect['mean']:.2g} on average"
         rows.append(("thinning", f"changes the references' own maps by {change} ({effect['images']} images)"))
@@ -162,6 +184,8 @@ def in_bytes(count: float) -> str:
 
 def prompt_words(recipe: Recipe) -> str:
     """What a recipe's text features were made of."""
+    if recipe.judge == PHOTOS:
+        return "photos alone"
     prompts = recipe.prompts
     if not {"normal", "anomalous", "templates", "fusion"} <= prompts.keys():
         return f"object {recipe.object!r}, {recipe.text_features.shape[1]} prompt(s) a state"

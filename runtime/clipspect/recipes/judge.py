@@ -28,9 +28,7 @@ def choose_judge(bundle: Bundle, asked: str | None, *, words: bool, photos: bool
         why = "photos alone are to judge" if WORDS in able else "this bundle reads no words, it goes by photos alone"
         raise RecipeError(f"{bundle.path}: {why}: leave the words out")
     if asked != WORDS and not photos:
-        raise RecipeError(
-            f"{bundle.path}: a recipe judged by {asked} needs photos of good parts: add --references PATH"
-        )
+        raise RecipeError(f"{bundle.path}: to judge by {asked} takes photos of good parts: add --references PATH")
     if asked == WORDS and photos:
         raise RecipeError("references are given, and words alone are to judge: leave one of the two out")
     if asked not in able:

@@ -6,6 +6,7 @@ from torch import nn
 
 from clipspect.base.errors import ExportError
 from clipspect.bundle.bundle import Bundle
+from clipspect.frame.spec import ImageSpec
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check.answers import CHECK_IMAGES, Check, ask_reference, check_images
 from clipspect_export.check.parity import measure_parity
@@ -28,7 +29,7 @@ def test_a_graph_that_differs_from_the_reference_is_refused(
 ) -> None:
     bundle = golden_bundle[1]
     form = GraphForm(nn.Identity, WinClipReference(clip.visual, clip.config, (2, 3)), map_range=(0, 1))
-    check = ask_reference(form, 240, open_recipe(bundle).text_features)
+    check = ask_reference(form, ImageSpec(240, 240), open_recipe(bundle).text_features)
     assert measure_parity(bundle.graph_path, check, 1e-5).images == CHECK_IMAGES
     wrong = {**check.expected, "anomaly_map": check.expected["anomaly_map"] + np.float32(error)}
     with pytest.raises(ExportError, match=r"model.onnx in onnxruntime differs from the torch reference by .* in score"):

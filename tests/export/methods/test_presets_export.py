@@ -15,15 +15,18 @@ from clipspect_export import METHODS
 from clipspect_export.methods.anomalyclip import graph as anomalyclip
 from clipspect_export.methods.aprilgan import graph as aprilgan
 from clipspect_export.methods.crane import graph as crane
-from clipspect_export.methods.method import options_of
+from clipspect_export.methods.method import DINO, options_of
 from clipspect_export.methods.registry import read_method, read_options
 from clipspect_export.methods.winclip import graph as winclip
 from clipspect_export.towers.config import QUICK_GELU, read_backbone
+from clipspect_export.towers.dino_config import read_dino
+from clipspect_export.towers.dino_weights import TAG
 
 FIXED = {  # by method: temperature, logit scale, layers
     "winclip": (winclip.TEMPERATURE, None, None),
     "anomalyclip": (anomalyclip.TEMPERATURE, None, None),
     "crane": (crane.TEMPERATURE, None, None),
+    "memory": (None, None, None),
     "aprilgan": (None, aprilgan.LOGIT_SCALE, aprilgan.LAYERS),
 }
 
@@ -31,12 +34,18 @@ FIXED = {  # by method: temperature, logit scale, layers
 @pytest.mark.parametrize("name", preset_names())
 def test_what_a_preset_calls_fixed_is_fixed_in_the_exporter(name: str) -> None:
     preset = read_preset(name)
-    method, config = read_method(preset.method), read_backbone(preset.backbone.name)
-    tag = get_pretrained_cfg(preset.backbone.name, preset.backbone.weights)
-    own = QUICK_GELU if tag.get("quick_gelu") else config.activation
+    method = read_method(preset.method)
+    if method.tower == DINO:
+        dino = read_dino(preset.backbone.name)
+        expected = dino.activation, dino.image.height
+        assert preset.backbone.weights == TAG
+    else:
+        config = read_backbone(preset.backbone.name)
+        tag = get_pretrained_cfg(preset.backbone.name, preset.backbone.weights)
+        own = QUICK_GELU if tag.get("quick_gelu") else config.activation
+        expected = method.activation or own, method.image_size or config.image_size
     fixed = preset.fixed
-    assert fixed.activation == (method.activation or own)
-    assert fixed.image_size == (method.image_size or config.image_size)
+    assert (fixed.activation, fixed.image_size) == expected
     assert (fixed.temperature, fixed.logit_scale, fixed.layers) == FIXED[preset.method]
     assert ("checkpoint" in options_of(method)) == (preset.checkpoint is not None)
 

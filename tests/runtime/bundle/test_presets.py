@@ -36,11 +36,11 @@ def test_of_a_presets_file_every_word_is_read(name: str) -> None:
 
 def test_every_method_has_a_preset_of_its_name() -> None:
     methods = {read_preset(name).method for name in preset_names()}
-    assert methods == {"winclip", "anomalyclip", "aprilgan", "crane"} < set(preset_names())
+    assert methods == {"winclip", "anomalyclip", "aprilgan", "crane", "memory"} < set(preset_names())
 
 
 def test_a_preset_that_there_is_not_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ExportError, match=r"no preset '\.\./winclip'; there are: anomalyclip, aprilgan, crane, winc"):
+    with pytest.raises(ExportError, match=r"no preset '\.\./winclip'; there are: anomalyclip, anomalydino, anomaly"):
         read_preset("../winclip")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clipspect.engines.graph import WORDS
+from clipspect.engines.graph import PHOTOS, WORDS
 from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
 from clipspect_export.methods.anomalyclip.graph import TEMPERATURE, AnomalyClip, require_layers
 from clipspect_export.methods.anomalyclip.options import METHOD, AnomalyClipOptions
@@ -12,6 +12,7 @@ from clipspect_export.methods.anomalyclip.reference import AnomalyClipReference
 from clipspect_export.methods.checkpoint import read_checkpoint
 from clipspect_export.methods.learned_prompts import learned_prompts, learned_text_features
 from clipspect_export.methods.maps import require_sigma
+from clipspect_export.methods.memory.clip import clip_memory
 from clipspect_export.methods.model import GraphForm, Model
 from clipspect_export.towers.clip import Clip
 from clipspect_export.towers.config import ClipConfig
@@ -34,7 +35,7 @@ def plan(config: ClipConfig, options: AnomalyClipOptions) -> Callable[[Clip], Mo
             map_range=(0.0, float(len(layers))),  # a sum of probabilities
         )
         return Model(
-            forms={WORDS: form},
+            forms={WORDS: form, PHOTOS: clip_memory(tower, config)},
             features=lambda name: learned_text_features(prompts, clip),
             prompts={"learned": checkpoint.described},
             ensemble=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clipspect.engines.graph import PHOTOS, WORDS
 from clipspect_export.methods.method import Method, TrainedOptions, option
 from clipspect_export.towers.config import QUICK_GELU, Interpolation
 
@@ -24,6 +25,7 @@ class AnomalyClipOptions(TrainedOptions):
 METHOD = Method(
     "anomalyclip",
     AnomalyClipOptions,
+    roles=(WORDS, PHOTOS),
     object_agnostic=True,
     checkpoint_section="prompt_learner",
     activation=QUICK_GELU,  # OpenAI's, as in the official code

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clipspect.engines.graph import BOTH, WORDS
+import torch
+
+from clipspect.engines.graph import BOTH, PHOTOS, WORDS
+from clipspect.recipes.galleries import MAP_LIMITS
 from clipspect.recipes.prompts import MEAN_OF_UNIT_EMBEDDINGS
 from clipspect_export.methods.aprilgan.graph import (
     FEW_SHOT_RANGE,
@@ -19,6 +22,7 @@ from clipspect_export.methods.aprilgan.linear_stages import linear_stages
 from clipspect_export.methods.aprilgan.options import METHOD, AprilGanOptions
 from clipspect_export.methods.aprilgan.reference import AprilGanReference, FewShotAprilGanReference
 from clipspect_export.methods.checkpoint import read_checkpoint
+from clipspect_export.methods.memory.clip import clip_memory
 from clipspect_export.methods.model import GraphForm, Model
 from clipspect_export.towers.clip import Clip
 from clipspect_export.towers.config import ClipConfig
@@ -48,8 +52,9 @@ def plan(config: ClipConfig, options: AprilGanOptions) -> Callable[[Clip], Model
                     reference=FewShotAprilGanReference(tower, config, stages),
                     map_range=FEW_SHOT_RANGE,
                     galleries=galleries(config),
-                    takes_map_limits=True,
+                    fixed={MAP_LIMITS: torch.tensor(FEW_SHOT_RANGE)},
                 ),
+                PHOTOS: clip_memory(tower, config),
             },
             features=lambda name: prompts.features(name, clip),
             prompts=prompts.recorded,

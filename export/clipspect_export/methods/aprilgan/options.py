@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clipspect.engines.graph import BOTH, WORDS
+from clipspect.engines.graph import BOTH, PHOTOS, WORDS
 from clipspect_export.methods.method import Method, TrainedOptions, WordOptions
 from clipspect_export.towers.config import GELU, Interpolation
 
@@ -20,7 +20,7 @@ class AprilGanOptions(TrainedOptions, WordOptions):
 METHOD = Method(
     "aprilgan",
     AprilGanOptions,
-    roles=(WORDS, BOTH),
+    roles=(WORDS, BOTH, PHOTOS),
     checkpoint_section="trainable_linearlayer",
     activation=GELU,  # although OpenAI's weights have QuickGELU: the linear layers were trained so
     image_size=IMAGE_SIZE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clipspect.base.errors import ExportError
-from clipspect.engines.graph import WORDS
+from clipspect.engines.graph import PHOTOS, WORDS
 from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
 from clipspect_export.methods.checkpoint import Checkpoint, read_checkpoint
 from clipspect_export.methods.crane.graph import TEMPERATURE, Crane
@@ -13,6 +13,7 @@ from clipspect_export.methods.crane.options import METHOD, CraneOptions
 from clipspect_export.methods.crane.reference import CraneReference
 from clipspect_export.methods.learned_prompts import learned_prompts, learned_text_features
 from clipspect_export.methods.maps import require_sigma
+from clipspect_export.methods.memory.clip import clip_memory
 from clipspect_export.methods.model import GraphForm, Model
 from clipspect_export.methods.two_paths import require_two_paths
 from clipspect_export.towers.clip import Clip
@@ -37,7 +38,7 @@ def plan(config: ClipConfig, options: CraneOptions) -> Callable[[Clip], Model]:
             map_range=(0.0, 1.0),  # a probability
         )
         return Model(
-            forms={WORDS: form},
+            forms={WORDS: form, PHOTOS: clip_memory(tower, config)},
             features=lambda name: learned_text_features(prompts, clip),
             prompts={"learned": checkpoint.described},
             ensemble=None,

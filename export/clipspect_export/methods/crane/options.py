@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clipspect.engines.graph import PHOTOS, WORDS
 from clipspect_export.methods.method import Method, TrainedOptions, option
 from clipspect_export.towers.config import QUICK_GELU, Interpolation
 
@@ -22,6 +23,7 @@ class CraneOptions(TrainedOptions):
 METHOD = Method(
     "crane",
     CraneOptions,
+    roles=(WORDS, PHOTOS),
     object_agnostic=True,
     checkpoint_section="prompt_learner",
     activation=QUICK_GELU,  # OpenAI's, as in the official code

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clipspect.engines.graph import BOTH, WORDS
+from clipspect.engines.graph import BOTH, PHOTOS, WORDS
 from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
+from clipspect_export.methods.memory.clip import clip_memory
 from clipspect_export.methods.model import GraphForm, Model
 from clipspect_export.methods.winclip.graph import FEW_SHOT_RANGE, TEMPERATURE, FewShotWinClip, WinClip, galleries
 from clipspect_export.methods.winclip.options import WinClipOptions, require_setting
@@ -39,6 +40,7 @@ def plan(config: ClipConfig, options: WinClipOptions) -> Callable[[Clip], Model]
                     map_range=FEW_SHOT_RANGE,
                     galleries=galleries(config, scales),
                 ),
+                PHOTOS: clip_memory(tower, config),
             },
             features=lambda name: prompts.features(name, clip),
             prompts=prompts.recorded,

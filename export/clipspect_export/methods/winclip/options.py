@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from clipspect.base.errors import ExportError
-from clipspect.engines.graph import BOTH, WORDS
+from clipspect.engines.graph import BOTH, PHOTOS, WORDS
 from clipspect_export.methods.method import Method, WordOptions, option
 
 HARMONIC, ARITHMETIC, MAX = "harmonic", "arithmetic", "max"
@@ -40,7 +40,7 @@ class WinClipOptions(Setting, WordOptions):
     scales: tuple[int, ...] = option(SCALES, "sides of the windows in patches", metavar="2,3")
 
 
-METHOD = Method("winclip", WinClipOptions, roles=(WORDS, BOTH))
+METHOD = Method("winclip", WinClipOptions, roles=(WORDS, BOTH, PHOTOS))
 
 
 def require_setting(setting: Setting, scales: Sequence[int]) -> Setting:

@@ -1,0 +1,1 @@
+"""A memory of good parts: patches compared with those of photographs, no words. AnomalyDINO, SubspaceAD."""
