@@ -19,6 +19,7 @@ def main() -> None:
         weights=WEIGHTS,
         objects=["object"],
         scales=(2, 3),
+        memory=True,
         storage="fp16",  # the weights are float16, so this loses nothing and halves the files
         force=True,
     )

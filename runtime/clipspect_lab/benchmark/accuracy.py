@@ -8,6 +8,7 @@ from clipspect.bundle.bundle import DEMO, Bundle
 from clipspect.inspection.inspector import Inspector
 from clipspect_lab.demo.figures import picture_figures
 from clipspect_lab.demo.inspected import inspect_pictures
+from clipspect_lab.demo.pictures import read_demo_pictures
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def has_accuracy(bundle: Bundle) -> bool:
 
 def measure_accuracy(inspector: Inspector) -> MeasuredAccuracy | None:
     """By inspecting every shipped picture; None where they are all good, or all defective."""
-    inspected = inspect_pictures(inspector)
+    inspected = inspect_pictures(inspector, *read_demo_pictures())
     scores, maps = [item.result.score for item in inspected], [item.result.anomaly_map for item in inspected]
     found = picture_figures(scores, maps, [item.mask for item in inspected])
     if found.image_auroc is None or found.pixel_auroc is None:

@@ -27,22 +27,37 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
+    from clipspect.engines.graph import PHOTOS
     from clipspect.inspection.inspector import load
+    from clipspect.recipes.make import make_recipe
     from clipspect.sinks.overlay_colours import HeatScale
     from clipspect_lab.demo.inspected import inspect_pictures, write_overlays
-    from clipspect_lab.demo.page import write_demo_page
-    from clipspect_lab.demo.table import demo_table, table_text
+    from clipspect_lab.demo.page import Remembered, write_demo_page
+    from clipspect_lab.demo.pictures import read_demo_pictures, read_photographs
+    from clipspect_lab.demo.table import demo_table, photographs_row, table_text
 
+    photographs = read_photographs()
     with load("demo") as inspector, ProgressBar("image") as bar:
-        items = inspect_pictures(inspector, bar)
+        items = inspect_pictures(inspector, *read_demo_pictures(), bar)
         device, scale = f"{inspector.backend} on {inspector.device}", HeatScale(*inspector.map_range)
-    table = demo_table(items)
+        recipe = make_recipe(
+            inspector.bundle, "cookie", references=photographs.references, judge=PHOTOS, backend=inspector.backend
+        )
+        with inspector.with_recipe(recipe) as of_photographs:
+            found = inspect_pictures(of_photographs, photographs.folder, photographs.pictures, bar)
+            photographs_scale = HeatScale(*of_photographs.map_range)
+    table, row = demo_table(items), photographs_row(found)
     write_overlays(args.out / "overlays", items, scale)
+    write_overlays(args.out / "overlays", found, photographs_scale)
     page = args.out / "index.html"
-    write_demo_page(page, items, table, device=device, scale=scale, next_steps=NEXT_STEPS)
+    remembered = Remembered(found, row, photographs_scale, len(photographs.references))
+    write_demo_page(page, items, table, remembered, device=device, scale=scale, next_steps=NEXT_STEPS)
     print(table_text(table))
-    print(f"\nOne image at a time, {device}, decoding and map included. Drawn images of families that the demo model")
-    print("never saw in training: a demonstration and a test fixture, not a product for a line.")
-    print(f"\n{len(items)} overlays and a page to look at: {page}")
+    print("\nDrawn images of families that the demo model never saw in training, judged by words.\n")
+    print(table_text([row], apart=1))
+    print(f"\nPhotographs, judged by {len(photographs.references)} of good parts alone: what the model remembers.")
+    print(f"\nOne image at a time, {device}, decoding and map included. A demonstration and a test fixture,")
+    print("not a product for a line.")
+    print(f"\n{len(items) + len(found)} overlays and a page to look at: {page}")
     print(f"\nNext, with real weights:\n\n{NEXT_STEPS}")
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.result import Result
 from clipspect.sinks.overlay import render
 from clipspect.sinks.overlay_colours import HeatScale
-from clipspect_lab.demo.pictures import DemoPicture, read_demo_pictures, read_mask
+from clipspect_lab.demo.pictures import DemoPicture, read_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +29,10 @@ class InspectedPicture:
     result: Result
 
 
-def inspect_pictures(inspector: Inspector, progress: Progress = quiet) -> list[InspectedPicture]:
-    """Every shipped picture, one at a time, so that their times are those of single frames. Raises BundleError."""
-    folder, pictures = read_demo_pictures()
+def inspect_pictures(
+    inspector: Inspector, folder: Path, pictures: Sequence[DemoPicture], progress: Progress = quiet
+) -> list[InspectedPicture]:
+    """Every picture, one at a time, so that their times are those of single frames. Raises BundleError."""
     inspected = []
     for number, picture in enumerate(pictures, 1):
         frame = inspector.prepare(folder / picture.file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,28 @@ _TRUTH = (40, 220, 120)
 _WHAT = """{count} drawn images of {families} families, inspected by the small embedded model. Neither these families
 nor these kinds of defect were in its training, and it is shown no good part for comparison: it compares each window of
 the image with words for normal and damaged things. It demonstrates and tests; it is no product for a line."""
+_PHOTOGRAPHS = """The same model has seen no photograph either, and words tell it little of these. It remembers patches
+of good parts instead: a patch is judged by how far it is from the nearest of them, 1 being the mean of good ones."""
 _FIGURES = """Image AUROC: the chance that a defective image scores higher than a good one (50 is chance). Pixel AUROC:
 the same for pixels, those of good images included. Time: one image at a time, from decoding the file to the map in the
 image's size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """Photographs that were judged by good ones alone."""
+
+    items: Sequence[InspectedPicture]
+    row: TableRow
+    scale: HeatScale
+    references: int
 
 
 def write_demo_page(
     path: Path,
     items: Sequence[InspectedPicture],
     rows: Sequence[TableRow],
+    remembered: Remembered,
     *,
     device: str,
     scale: HeatScale,
@@ -59,10 +73,26 @@ def write_demo_page(
                 [_cells(row) for row in rows],
             ),
         ),
+        _photographs(remembered),
         section("Images, the highest score first", _key(scale), gallery([_card(item, scale) for item in worst_first])),
         section("Next, with real weights", Html(f"<pre>{escape(next_steps)}</pre>")),
     ]
     write_page(path, "clipspect demo", parts)
+
+
+def _photographs(remembered: Remembered) -> Html:
+    items, row = remembered.items, remembered.row
+    good = [item.result.score for item in items if item.picture.mask is None]
+    bad = [item.result.score for item in items if item.picture.mask is not None]
+    worst_first = sorted(items, key=lambda item: -item.result.score)
+    return section(
+        f"Photographs: {row.figures.name}, judged by {remembered.references} good ones",
+        Html(f"<p>{escape(_PHOTOGRAPHS)}</p>"),
+        table(["part", "good", "defective", "image AUROC", "pixel AUROC", "ms"], [_cells(row)]),
+        panel(strip([("good", "pass", good), ("defective", "fail", bad)])),
+        _key(remembered.scale),
+        gallery([_card(item, remembered.scale) for item in worst_first]),
+    )
 
 
 def _cells(row: TableRow) -> list[object]:

@@ -1,4 +1,4 @@
-"""The shipped pictures of the demo: good parts and damaged ones, of families that its training never saw."""
+"""The shipped pictures of the demo: drawn parts of families that its training never saw, and photographs of cookies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import BundleError
 from clipspect.frame.decode import decode
 
-_INDEX = "index.json"
+_INDEX, _REFERENCE = "index.json", "reference-"
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,36 @@ class DemoPicture:
     defect: str | None = None
 
 
+@dataclass(frozen=True)
+class Photographs:
+    """Real photographs of one kind of part, and good ones to remember."""
+
+    folder: Path
+    pictures: list[DemoPicture]
+    references: list[Path]
+
+
 def read_demo_pictures() -> tuple[Path, list[DemoPicture]]:
     """The folder, and what the index lists. Raises BundleError when they are not installed."""
-    try:
-        from clipspect_models import DEMO_IMAGES
+    return _read("DEMO_IMAGES")
 
-        index = Path(DEMO_IMAGES) / _INDEX
+
+def read_photographs() -> Photographs:
+    """The cookies that ship with the demo. Raises BundleError when they are not installed."""
+    folder, pictures = _read("DEMO_COOKIES")
+    references = sorted(folder.glob(f"{_REFERENCE}*"))
+    if not references:
+        raise BundleError(f"{folder}: holds no {_REFERENCE}*: install clipspect again")
+    return Photographs(folder, pictures, references)
+
+
+def _read(name: str) -> tuple[Path, list[DemoPicture]]:
+    try:
+        import clipspect_models
+
+        index = Path(getattr(clipspect_models, name)) / _INDEX
         pictures = from_json(list[DemoPicture], index.read_bytes(), index.name)
-    except (ImportError, OSError, MismatchError) as error:
+    except (ImportError, AttributeError, OSError, MismatchError) as error:
         raise BundleError(
             f"the demo's images are not in this installation ({error}): install clipspect again"
         ) from error

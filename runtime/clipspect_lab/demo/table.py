@@ -32,8 +32,16 @@ def demo_table(items: Sequence[InspectedPicture]) -> list[TableRow]:
     ]
 
 
-def table_text(rows: Sequence[TableRow]) -> str:
-    """As a terminal shows it; the last two rows are apart."""
+def photographs_row(items: Sequence[InspectedPicture]) -> TableRow:
+    """The one row of photographs of one kind of part."""
+    scores, maps = [item.result.score for item in items], [item.result.anomaly_map for item in items]
+    return TableRow(
+        picture_figures(scores, maps, [item.mask for item in items], items[0].picture.family), _milliseconds(items)
+    )
+
+
+def table_text(rows: Sequence[TableRow], apart: int = 2) -> str:
+    """As a terminal shows it; so many of the last rows are apart."""
     lines = [f"{'family':22}{'good':>6}{'defective':>11}{'image AUROC':>13}{'pixel AUROC':>13}{'ms':>8}"]
     for row in rows:
         found = row.figures
@@ -41,7 +49,7 @@ def table_text(rows: Sequence[TableRow]) -> str:
             f"{found.name:22}{found.good:6d}{found.defective:11d}"
             f"{percent(found.image_auroc):>13}{percent(found.pixel_auroc):>13}{row.milliseconds:8.1f}"
         )
-    lines.insert(len(lines) - 2, "-" * len(lines[0]))
+    lines.insert(len(lines) - apart, "-" * len(lines[0]))
     return "\n".join(lines)
 
 

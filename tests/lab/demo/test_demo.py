@@ -35,10 +35,29 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         rows.append({"file": name, "mask": f"{number}_mask.png" if bad else None, "family": family, "defect": "spot"})
     (images / "index.json").write_text(json.dumps(rows))
     module = types.ModuleType("clipspect_models")
-    bundle = handmade.write_bundle(tmp_path / "demo.bundle")
-    vars(module).update(PRESETS=PRESETS, DEMO_BUNDLE=bundle, DEMO_IMAGES=images)
+    bundle = handmade.write_memory_bundle(tmp_path / "demo.bundle")
+    cookies = write_cookies(tmp_path / "cookies")
+    vars(module).update(PRESETS=PRESETS, DEMO_BUNDLE=bundle, DEMO_IMAGES=images, DEMO_COOKIES=cookies)
     monkeypatch.setitem(sys.modules, "clipspect_models", module)
     return module
+
+
+def write_cookies(folder: Path) -> Path:
+    """Photographs whose bad ones have a red spot, and three to remember."""
+    folder.mkdir()
+    rows = []
+    for number in range(7):
+        photo = handmade.spotted(64, 48, 40 + number)
+        name = f"reference-{number}.png" if number < 3 else f"photo{number}.png"
+        if number >= 5:
+            photo[12:24, 16:32] = (200, 0, 0)
+            Image.fromarray(handmade.spotted(64, 48, 255)[..., 0] // 255 * 255).save(folder / f"{number}_mask.png")
+        Image.fromarray(photo).save(folder / name)
+        if number >= 3:
+            mask = f"{number}_mask.png" if number >= 5 else None
+            rows.append({"file": name, "mask": mask, "family": "cookie", "defect": "broken" if mask else None})
+    (folder / "index.json").write_text(json.dumps(rows))
+    return folder
 
 
 @pytest.mark.usefixtures("models")
@@ -52,7 +71,9 @@ def test_the_demo_prints_the_table_and_writes_overlays_and_a_page(
     assert re.search(r"^mean of families +4 +4 +100\.0 +\d+\.\d +\d+\.\d$", text, re.MULTILINE)
     assert "clipspect export winclip" in text
     assert "not a product for a line" in text
-    assert len(list((out / "overlays").iterdir())) == 8
+    assert re.search(r"^cookie +2 +2 +100\.0 +\d+\.\d +\d+\.\d$", text, re.MULTILINE)
+    assert "judged by 3 of good parts alone" in text
+    assert len(list((out / "overlays").iterdir())) == 8 + 4
     assert str(out / "index.html") in text
 
 
@@ -66,8 +87,8 @@ def test_the_page_is_well_formed_self_contained_and_sorted_by_score(tmp_path: Pa
     assert "metal &lt;b&gt;" in page
     assert "metal <b>" not in page
     scores = [float(score) for score in re.findall(r'<span class="score">([\d.]+)', page)]
-    assert len(scores) == 8
-    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 4 + 8
+    assert scores == sorted(scores[:4], reverse=True) + sorted(scores[4:], reverse=True)
     parser = _Balance()
     parser.feed(page)
     assert parser.open == []
