@@ -22,12 +22,12 @@ from clipspect_export.check.answers import CHECK_FILE, ask_references
 from clipspect_export.methods.method import DEFAULT_OBJECT, Method, WordOptions
 from clipspect_export.methods.model import Model
 from clipspect_export.methods.registry import plan, read_method, read_options, require_role
+from clipspect_export.methods.source import Source, load_source, read_config
 from clipspect_export.methods.write import write_graphs
 from clipspect_export.precision.gate import require_passed
 from clipspect_export.precision.int8_copy import read_calibration
 from clipspect_export.precision.records import add_int8, compare_graphs
 from clipspect_export.towers.clip import Clip
-from clipspect_export.towers.source import Source, load_source, read_config
 from clipspect_export.towers.text_encoder import write_text_encoder
 
 STAGES = ("load weights", "text features", "export graph", "parity", "precisions", "write")
