@@ -33,6 +33,7 @@ from clipspect.recipes.words import recipe_to_take_words_from
 
 REFERENCES = 8  # by default; more cost time on every frame
 _CANDIDATES = 3  # of so many good parts one can become a reference
+_COMPARED = 2000  # photographs
 _ALIKE = 0.15  # of the median difference between two photographs
 
 
@@ -136,7 +137,11 @@ def _words(bundle: Bundle, name: str, object: str | None, role: str) -> dict[str
 
 
 def alike(photographs: Sequence[Photograph]) -> tuple[str, str] | None:
-    """The two of different parts that differ least, if they differ much less than others do; None: none do."""
+    """The two of different parts that differ least, if they differ much less than others do; None: none do.
+
+    Of the first 2,000 photographs: each is compared with each.
+    """
+    photographs = photographs[:_COMPARED]
     if len(photographs) < 3:
         return None
     looks = np.stack([photograph.thumbnail.ravel() for photograph in photographs]).astype(np.float64)

@@ -11,6 +11,7 @@ from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import allowed_difference
+from clipspect.bundle.precision_record import LIMITS as MEASURABLE
 from clipspect.engines.engine import registry
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
@@ -44,10 +45,11 @@ def limits_in_use(
     for engine in (there, here):
         allowed = allowed_difference(bundle, graph, *engine)
         if allowed is None:
+            measure = f", or measure it: clipspect verify --backend {engine[0]} --precision {engine[2]} --record"
             raise RecipeError(
                 f"recipe {recipe.name!r}: its limits were calibrated with {_words(*there)} and say nothing of "
                 f"{_words(*here)}, for there is no record of what {_words(*engine)} costs: calibrate again with what "
-                f"inspects, or measure it: clipspect verify --backend {engine[0]} --precision {engine[2]} --record"
+                f"inspects{measure if engine[2] in MEASURABLE else ''}"
             )
         band += allowed
     return dataclasses.replace(

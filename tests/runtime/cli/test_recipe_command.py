@@ -191,6 +191,14 @@ def test_the_demo_bundle_takes_no_recipes(full_bundle: Path, capsys: Capture, mo
     assert recipes(full_bundle) == ["object.safetensors"]
 
 
+def test_a_recipe_is_written_outside_the_bundle_under_the_files_name(full_bundle: Path, tmp_path: Path) -> None:
+    before = recipes(full_bundle)
+    assert run("recipe", full_bundle, "nut", "--out", tmp_path / "mine/bolt.safetensors") == 0
+    assert recipes(full_bundle) == before
+    made = open_recipe(Bundle.open(full_bundle), tmp_path / "mine/bolt.safetensors")
+    assert (made.name, made.object) == ("bolt", "bolt")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
