@@ -158,7 +158,11 @@ def _scorer(recipe: Recipe, bundle: str) -> Html:
         ("clipspect", scorer.version), ("measured on", _time(calibration.time)),
         ("frames of one part", code(calibration.group) if calibration.group else "every photograph is a part"),
     ]  # fmt: skip
-    return section("What scored", facts(rows), "The limits speak of the scores of this engine in this precision alone.")
+    words = (
+        "The limits speak of the scores of this engine in this precision. With another they are widened by what is "
+        "known of the difference, or refused."
+    )
+    return section("What scored", facts(rows), words)
 
 
 def _struck(recipe: Recipe, pictures: Sequence[ReportPicture], scale: HeatScale) -> Html:
