@@ -39,7 +39,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--object", metavar="TEXT", help="what is inspected (default: NAME, or the words of the bundle's only recipe)"
     )
     parser.add_argument(
-        "--judge", choices=JUDGES, help="words, photos, or both (default: what the bundle can, both before photos)"
+        "--judge",
+        choices=JUDGES,
+        help="words, photos, or both (default: photos where the bundle can; with --defective what catches most)",
     )
     parser.add_argument(
         "--references",
@@ -115,6 +117,7 @@ def _page(args: argparse.Namespace, taught: Taught, path: Path, report: Path) ->
         ("recipe", str(path)),
         ("report", str(report)),
         ("judged by", _judged_by(taught)),
+        *_caught_rows(taught),
         *limit_rows(recipe),
         *scorer_rows(recipe),
         *defect_rows(recipe),
@@ -132,6 +135,17 @@ def _judged_by(taught: Taught) -> str:
     aside = f"; {taught.left_aside} more of their parts are left aside" if taught.left_aside else ""
     photos = f"{len(taught.references)} references"
     return f"{photos} alone{aside}" if taught.recipe.judge == PHOTOS else f"{words} and {photos}{aside}"
+
+
+def _caught_rows(taught: Taught) -> list[tuple[str, str]]:
+    """Which judge catches how many of the defective parts, where several were tried."""
+    calibration = taught.recipe.calibration
+    if not taught.caught or calibration is None:
+        return []
+    found = ", ".join(f"{judge} {caught}" for judge, caught in taught.caught.items())
+    return [
+        ("", f"of {len(calibration.defects)} defective parts its limits fail: {found}; so {taught.recipe.judge} judge")
+    ]
 
 
 def _warnings(taught: Taught) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class Taught:
     left_aside: int  # photographs of parts that references could have been chosen from: they would calibrate too low
     alike: tuple[str, str] | None  # two that look nearly the same: perhaps one part, which must count once
     map_range: tuple[float, float]
+    caught: dict[str, int] = field(default_factory=dict)  # by judge that was tried: defective parts that fail
 
 
 def teach(
@@ -72,8 +74,9 @@ def teach(
     photographs that differ most from each other. They come from a third of the parts, drawn by chance, and only the
     other two thirds calibrate. Else a part that is like the references would count as good because it was not chosen,
     and the limits would promise too much. A bundle without such a graph, or `references=0`, judges by words alone, and
-    all photographs calibrate; `judge` is that of `make_recipe`. Too few parts for the rates are taken all the same: the
-    promises say what it is worth.
+    all photographs calibrate; `judge` is that of `make_recipe`, and without one, where there are defective parts, every
+    judge of the bundle is tried and the one is taken that catches most of them. Too few parts for the rates are taken
+    all the same: the promises say what it is worth.
     The words are `object`; without it, of a bundle with a text encoder, the name, else those of its only recipe.
     Raises RecipeError, ImageError, BundleError, BackendError.
     """
@@ -83,40 +86,69 @@ def teach(
     spec, workers = opened.manifest.image, options.get("threads") or usable_cores()
     photographs = read_photographs(good, spec, group=group, workers=workers, progress=progress)
     refuse_equal(photographs)
-    role = _judge(opened, judge, object, references)
-    chosen: list[Photograph] = []
-    rest = photographs
-    if role != WORDS:
-        count, candidates, rest = _split(photographs, references)
-        graph = opened.manifest.graphs[role]
-        chosen, engine = _farthest(opened, graph, candidates, count, backend, options, progress)
-        backend, options = engine[0], {**options, "device": engine[1]}
-    recipe = make_recipe(
-        opened,
-        name,
-        **_words(opened, name, object, role),
-        judge=role,
-        references=[photograph.item.frame for photograph in chosen],
-        backend=backend,
-        progress=progress,
-        **options,
-    )
-    with load(bundle, recipe, backend, verdicts=False, **options) as inspector:
-        recipe = calibrate(
-            inspector,
-            [photograph.item for photograph in rest],
-            false_reject_rate=false_reject_rate,
-            uncertain=uncertain,
-            confidence=confidence,
-            group=group,
-            defective=defective,
-            anyway=True,
-            pictures=pictures,
+    defects = list(defective)
+    rates: dict[str, Any] = {"uncertain": uncertain, "confidence": confidence, "group": group}
+
+    def taught(role: str, pictures: tuple[Pictures, Pictures] | None) -> Taught:
+        own, engine_options = backend, options
+        chosen: list[Photograph] = []
+        rest = photographs
+        if role != WORDS:
+            count, candidates, rest = _split(photographs, references)
+            graph = opened.manifest.graphs[role]
+            chosen, engine = _farthest(opened, graph, candidates, count, own, options, progress)
+            own, engine_options = engine[0], {**options, "device": engine[1]}
+        recipe = make_recipe(
+            opened,
+            name,
+            **_words(opened, name, object, role),
+            judge=role,
+            references=[photograph.item.frame for photograph in chosen],
+            backend=own,
             progress=progress,
+            **engine_options,
         )
-        map_range = inspector.map_range
-    names = tuple(photograph.name for photograph in chosen)
-    return Taught(recipe, names, len(photographs) - len(rest) - len(chosen), alike(photographs), map_range)
+        with load(bundle, recipe, own, verdicts=False, **engine_options) as inspector:
+            items = [photograph.item for photograph in rest]
+            recipe = calibrate(
+                inspector,
+                items,
+                false_reject_rate=false_reject_rate,
+                **rates,
+                defective=defects,
+                anyway=True,
+                pictures=pictures,
+                progress=progress,
+            )
+            map_range = inspector.map_range
+        names = tuple(photograph.name for photograph in chosen)
+        return Taught(recipe, names, len(photographs) - len(rest) - len(chosen), alike(photographs), map_range)
+
+    usual = _judge(opened, judge, object, references)
+    roles = _tried(opened, usual, object, references) if judge is None and defects else [usual]
+    if len(roles) == 1:
+        return taught(usual, pictures)
+    caught = {role: _caught(taught(role, None).recipe) for role in roles}
+    best = max(roles, key=lambda role: caught[role])  # of equals the first, which is the usual one
+    return dataclasses.replace(taught(best, pictures), caught=caught)
+
+
+def _tried(bundle: Bundle, usual: str, object: str | None, references: int | None) -> list[str]:
+    """The judges that the bundle can and that fit what is given, the usual one first."""
+    able = [role for role in (WORDS, PHOTOS, BOTH) if role in bundle.manifest.graphs]
+    if object is not None:
+        able = [role for role in able if role != PHOTOS]
+    if references is not None:
+        able = [role for role in able if (role == WORDS) == (references == 0)]
+    return list(dict.fromkeys([usual, *able]))
+
+
+def _caught(recipe: Recipe) -> int:
+    """How many of the defective parts are failed by the recipe's limits."""
+    limits, calibration = recipe.limits, recipe.calibration
+    if limits is None or calibration is None:
+        raise AssertionError("a recipe that was calibrated has limits")
+    return sum(part.score >= limits.reject for part in calibration.defects)
 
 
 def _judge(bundle: Bundle, asked: str | None, object: str | None, references: int | None) -> str:

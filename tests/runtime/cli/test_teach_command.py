@@ -33,7 +33,18 @@ def current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_becomes_a_recipe_that_judges_and_a_page(full_bundle: Path, capsys: Capture) -> None:
-    given = ["--good", "good", "--defective", "bad", "--object", "metal nut", "--backend", "onnxruntime"]
+    given = [
+        "--good",
+        "good",
+        "--defective",
+        "bad",
+        "--object",
+        "metal nut",
+        "--judge",
+        "both",
+        "--backend",
+        "onnxruntime",
+    ]
     assert run("teach", full_bundle, "nut", *given) == 0
     out, err = capsys.readouterr()
     recipe = open_recipe(Bundle.open(full_bundle), "nut")

@@ -14,9 +14,10 @@ import clipspect
 from clipspect.base.errors import ImageError, RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.inspection.teach import teach
-from clipspect.recipes.galleries import thin
+from clipspect.recipes.gallery import thin
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.promise import limit_for
+from support import handmade
 
 
 @pytest.fixture
@@ -146,3 +147,22 @@ def test_k_centre_over_the_parts_that_calibrate_would_break_the_promise_and_over
     most = stats.binom.ppf(1 - 1e-5, splits, 0.05)
     assert broken["a third"] <= most + 10  # 2,000 parts to come are not all
     assert broken["all"] > 3 * most
+
+
+def test_with_defective_parts_the_judge_is_taken_that_fails_most_of_them(tmp_path: Path) -> None:
+    """Defects of another colour and the same brightness: the words, which see brightness alone, catch none."""
+    bundle = handmade.write_memory_bundle(tmp_path / "b")
+    rng = np.random.default_rng(0)
+    good = 120 + rng.integers(-3, 4, (60, 4, 4, 3)) + np.array([60, 0, -60])
+    defective = good[:8].copy()
+    defective[:, 1, 2] = defective[:, 1, 2, ::-1]
+    photos, others = (list(part.repeat(8, 1).repeat(8, 2).astype(np.uint8)) for part in (good, defective))
+    taught = teach(bundle, "nut", photos, defective=others, references=4, false_reject_rate=0.05, backend="onnxruntime")
+    assert set(taught.caught) == {"both", "photos"}
+    assert taught.recipe.judge == max(taught.caught, key=lambda judge: taught.caught[judge])
+    assert taught.caught[taught.recipe.judge] == 8
+    every = teach(bundle, "nut", photos, defective=others, false_reject_rate=0.05, backend="onnxruntime")
+    assert every.caught["words"] == 0
+    assert every.recipe.judge != "words"
+    asked = teach(bundle, "nut", photos, defective=others, judge="words", backend="onnxruntime")
+    assert (asked.recipe.judge, asked.caught) == ("words", {})
