@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from clipspect.base.document import MismatchError
 from clipspect.base.errors import ClipspectError
+from clipspect.base.files import DISK_FULL
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Link, Record
 from clipspect.sinks.chain import Chain, link_of
@@ -21,7 +21,6 @@ from clipspect.sinks.rotation import NEVER, Rotation, rotated_name
 from clipspect.sinks.sink import Sink
 
 _BLOCK = 1 << 16
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Log(Sink):
@@ -83,7 +82,7 @@ class Log(Sink):
                 self._chain.last, self._last_time = link, record.time
             self._kept.keep(link)
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in DISK_FULL:
                 raise
             raise ClipspectError(
                 f"{self.path}: cannot be written ({error.strerror}): check the disk, then start the command again"
