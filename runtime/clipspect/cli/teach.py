@@ -47,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--references",
         metavar="N",
         type=whole_number,
-        help="photographs that others are compared with (default: 8, fewer of few; 0: words alone)",
+        help="photographs that others are compared with (default: 16, fewer of few; 0: words alone)",
     )
     add_engine(parser)
     add_out(parser, "recipes/NAME.safetensors in the bundle; NAME.safetensors here for the demo")

@@ -32,7 +32,7 @@ from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, UNCERTAIN, 
 from clipspect.recipes.recipe import Recipe, check_recipe_name
 from clipspect.recipes.words import recipe_to_take_words_from
 
-REFERENCES = 8  # by default; more cost time on every frame
+REFERENCES = 16  # by default; more cost time on every frame
 _CANDIDATES = 3  # of so many good parts one can become a reference
 _COMPARED = 2000  # photographs
 _ALIKE = 0.15  # of the median difference between two photographs
@@ -70,7 +70,7 @@ def teach(
 ) -> Taught:
     """A recipe of good parts' photographs alone, in memory; arguments as `make_recipe` and `calibrate` take them.
 
-    Where the bundle can compare with references, `references` of them (8, or fewer of few) are chosen by k-centre: the
+    Where the bundle can compare with references, `references` of them (16, or fewer of few) are chosen by k-centre: the
     photographs that differ most from each other. They come from a third of the parts, drawn by chance, and only the
     other two thirds calibrate. Else a part that is like the references would count as good because it was not chosen,
     and the limits would promise too much. A bundle without such a graph, or `references=0`, judges by words alone, and

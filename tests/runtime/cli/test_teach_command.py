@@ -52,7 +52,7 @@ def test_a_folder_becomes_a_recipe_that_judges_and_a_page(full_bundle: Path, cap
     page = (full_bundle / "recipes/nut.html").read_text()
     assert "what its verdict is worth" in page
     assert "metal nut" in out
-    assert "8 references; 2 more of their parts are left aside" in out
+    assert "10 references" in out
     assert "at most 14 % of good parts are rejected (95 % sure; the largest of 20)" in out
     assert "escape rate" in out
     words = "the limits promise less than was asked for: too few good parts: 1 % was asked for and needs 299"
