@@ -181,6 +181,13 @@ def _text_graph() -> Graph:
     )
 
 
+def grey(value: int) -> npt.NDArray[np.uint8]:
+    """A frame of the model's size whose score is value / 255, and that is valid from 12: a part of it is darker."""
+    frame = np.full((SIDE, SIDE), value, np.uint8)
+    frame[-SIDE // 4 :] = max(value - 10, 0)
+    return frame
+
+
 def spotted(width: int = 64, height: int = 48, spot: int = 255) -> npt.NDArray[np.uint8]:
     """A dark RGB image with one bright rectangle, a quarter of each side, from a quarter of each side."""
     image = np.full((height, width, 3), 40, np.uint8)

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from clipspect.sinks.records import lines_of
+from support import handmade
 
 PATIENCE_S = 300.0  # for what takes a fraction of a second on an idle machine
 
@@ -24,7 +24,7 @@ PATIENCE_S = 300.0  # for what takes a fraction of a second on an idle machine
 def grey_png(value: int) -> bytes:
     """A small image whose score is value / 255."""
     content = io.BytesIO()
-    Image.fromarray(np.full((6, 9), value, np.uint8)).save(content, "PNG")
+    Image.fromarray(handmade.grey(value)).save(content, "PNG")
     return content.getvalue()
 
 

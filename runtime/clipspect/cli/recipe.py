@@ -142,10 +142,13 @@ def _page(recipe: Recipe, path: Path, taken_from: str | None, replaces: bool) ->
 
 def _reference_rows(recipe: Recipe, references: dict[str, Any]) -> list[tuple[str, str]]:
     from clipspect.engines.graph import REFERENCE
+    from clipspect.recipes.references import reference_sizes
 
-    width, height = references["size"]
+    sizes = reference_sizes(references)
     turned = f", each in {references['rotations']} turns" if "rotations" in references else ""
-    rows = [("references", f"{references['count']} of {width} x {height} pixels{turned}")]
+    pixels = ", ".join(f"{width} x {height}" for width, height in sizes)
+    squashed = "; all are squashed to the model's" if len(sizes) > 1 else ""
+    rows = [("references", f"{references['count']} of {pixels} pixels{squashed}{turned}")]
     if subspace := references.get("subspace"):
         share = f"{subspace['explained']:.2%} of the variance of {subspace['rows']} patches"
         rows.append(("subspace", f"{subspace['rank']} components, {share}"))

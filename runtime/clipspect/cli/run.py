@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clipspect.sources.registry import Sources
 
 _DESCRIPTION = """Inspect images and print one row each. An image that cannot be read is reported, the others are
-inspected, and the exit status is then 1. A "fail" verdict is a result, not an error."""
+inspected, and the exit status is then 1. A "fail" or "invalid" verdict is a result, not an error."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -134,12 +134,12 @@ def _documents(out: Path | None) -> Iterable[Sink]:
 
 def _shown(as_json: bool, bar: ProgressBar) -> Iterable[Sink]:
     from clipspect.sinks.json_lines import JsonPrinter
-    from clipspect.sinks.terminal import Errors, Table
+    from clipspect.sinks.terminal import Remarks, Table
 
     def to_stdout(line: str) -> None:
         bar.write(line, sys.stdout)
 
-    return [Errors(lambda line: bar.write(line, sys.stderr)), JsonPrinter(to_stdout) if as_json else Table(to_stdout)]
+    return [Remarks(lambda line: bar.write(line, sys.stderr)), JsonPrinter(to_stdout) if as_json else Table(to_stdout)]
 
 
 def guard_line(inspector: Inspector) -> str:

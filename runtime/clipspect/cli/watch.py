@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.sinks.json_lines import JsonPrinter
     from clipspect.sinks.overlays import Overlays
     from clipspect.sinks.registry import open_sink
-    from clipspect.sinks.terminal import Errors, Table
+    from clipspect.sinks.terminal import Remarks, Table
 
     if args.mqtt_password is not None and args.mqtt is None:
         raise ClipspectError("--mqtt-password: there is no --mqtt that it belongs to")
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         args.folder, args.out, args.sort, args.settle, args.give_up, args.health,
         broker=broker, rotation=args.rotate, sinks=sinks,
     )  # fmt: skip
-    shown = (Errors(_say), JsonPrinter(_print) if args.json else Table(_print))
+    shown = (Remarks(_say), JsonPrinter(_print) if args.json else Table(_print))
     with Stop() as stop, Watcher(plan, stop, shown) as watcher:
         with load(
             args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from clipspect.base.errors import ImageError
 from clipspect.frame.decode import FrameLike, Picture, read, size_of, source_name, to_rgb
+from clipspect.frame.quality import Quality, measure
 from clipspect.frame.resize import part_of, to_model_size
 from clipspect.frame.spec import ImageSpec
 from clipspect.frame.views import View, whole_frame
@@ -32,6 +33,7 @@ class Frame:
     pixels: npt.NDArray[np.uint8] = field(repr=False)  # (views, H, W, 3), in the model's size
     decode_ms: float
     preprocess_ms: float
+    quality: Quality  # of the pixels in the model's size
 
     @property
     def image(self) -> Image.Image:
@@ -59,6 +61,7 @@ def prepare(
     seen = views(*size)
     inputs = [to_model_size(part_of(picture, view.crop), spec, pool, parts) for view in seen]
     pixels = inputs[0][None] if len(inputs) == 1 else np.stack(inputs)
+    quality = measure(pixels)
     done = perf_counter()
     times = (decoded - start) * 1e3, (done - decoded) * 1e3
-    return Frame(source_name(frame), picture, size, seen, pixels, *times)
+    return Frame(source_name(frame), picture, size, seen, pixels, *times, quality)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SAME_ASPECT = 0.02  # relative difference of width / height that is still the same aspect: nobody sees such a squash
+
 
 @dataclass(frozen=True)
 class Box:
@@ -48,3 +50,9 @@ def whole_frame(width: int, height: int) -> tuple[View, ...]:
     """The one view that is the frame itself."""
     box = Box(0, 0, width, height)
     return (View(box, box),)
+
+
+def same_aspect(size: tuple[int, int], known: tuple[int, int]) -> bool:
+    """Whether width / height differ by at most SAME_ASPECT."""
+    one, other = size[0] * known[1], size[1] * known[0]
+    return abs(one - other) <= SAME_ASPECT * other

@@ -23,4 +23,5 @@ class Answer:
     recipe: Recipe = field(repr=False)  # whose tensors it was scored with
     limits: Limits | None  # that judge it: the recipe's, or what is left of them in another precision than theirs
     map_limit: float  # the map's value over which a pixel belongs to a region
+    embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)  # (D,) of length 1; None in old bundles
     extras: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)  # by name, (views, ...)

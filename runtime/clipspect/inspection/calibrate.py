@@ -19,6 +19,7 @@ from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.photographs import Photograph, read_photographs, refuse_equal, refuse_references
 from clipspect.inspection.result import Result
 from clipspect.recipes.calibration import Calibration, PartScore, Scorer
+from clipspect.recipes.checks import SeenFrame, checks_of
 from clipspect.recipes.history import with_limits
 from clipspect.recipes.promise import (
     CONFIDENCE,
@@ -98,6 +99,7 @@ def calibrate(
         group=group,
         estimate=estimate,
         frame_sizes=tuple(collected.frame_sizes),
+        **vars(checks_of(collected.seen)),
         defects=beside.parts,
     )
     limits = limits_of_parts(calibration.parts, false_reject_rate, uncertain, confidence, anyway=anyway or estimate)
@@ -119,6 +121,7 @@ class Collected:
 
     def __init__(self, struck: frozenset[str] = frozenset()) -> None:
         self.frame_sizes: dict[tuple[int, int], None] = {}  # each once
+        self.seen: list[SeenFrame] = []  # of parts that are not struck
         self._struck = struck
         self._parts: dict[str, PartScore] = {}
 
@@ -127,6 +130,8 @@ class Collected:
         self.frame_sizes[photograph.size] = None
         name, frame = photograph.part, photograph.name
         struck, score, peak = name in self._struck, result.score, result.peak
+        if not struck and result.quality is not None:
+            self.seen.append(SeenFrame(name, frame, result.quality, result.embedding))
         known = self._parts.get(name)
         if known is None:
             self._parts[name] = PartScore(name, score, peak, struck=struck, worst_frame=frame)

@@ -16,16 +16,17 @@ from PIL import Image
 
 from clipspect.base.errors import BackendError, ClipspectError, ImageError
 from clipspect.bundle.bundle import Bundle
-from clipspect.engines.graph import ANOMALY_MAP, SCORE
+from clipspect.engines.graph import ANOMALY_MAP, IMAGE_EMBEDDING, SCORE
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
 from clipspect.frame.prepare import Frame, prepare
 from clipspect.host.system import usable_cores
 from clipspect.inspection.answer import Answer
-from clipspect.inspection.merge import merge
+from clipspect.inspection.judge import Judgement, judge
+from clipspect.inspection.merge import merge, merge_embeddings
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.regions import regions_in_source
-from clipspect.inspection.result import Result, Timings, decide
+from clipspect.inspection.result import Result, Timings
 from clipspect.inspection.shared_engine import Serving, SharedEngine
 from clipspect.inspection.stream import outcomes_of
 from clipspect.recipes.guard import calibrating_engine
@@ -218,7 +219,10 @@ class Inspector:
         with self._engine.free:
             serving = self._serving  # another thread may switch it while the engine runs
             start = perf_counter()
-            outputs = self._engine.run(serving, pixels, (SCORE, ANOMALY_MAP, *self.extras))
+            asked = [SCORE, ANOMALY_MAP, *self.extras]
+            if IMAGE_EMBEDDING in serving.graph.outputs and IMAGE_EMBEDDING not in asked:
+                asked.append(IMAGE_EMBEDDING)
+            outputs = self._engine.run(serving, pixels, asked)
             infer_ms = (perf_counter() - start) * 1e3 / len(frames)
         answers, first = [], 0
         for frame in frames:
@@ -228,10 +232,10 @@ class Inspector:
         return answers
 
     def finish(self, frame: Frame, answer: Answer) -> Result:
-        """Regions, and the verdict by the limits of the recipe that scored the frame."""
+        """Regions, and the verdict by the limits of the recipe that scored the frame, if they speak of such frames."""
         start = perf_counter()
         regions = regions_in_source(answer.model_map, *frame.size, answer.map_limit)
-        verdict = decide(answer.score, answer.limits)
+        judged = judge(frame, answer) if self._verdicts else Judgement(None)
         post_ms = (perf_counter() - start) * 1e3
         timings = Timings(frame.decode_ms, frame.preprocess_ms, answer.infer_ms, post_ms)
         return Result(
@@ -240,11 +244,15 @@ class Inspector:
             model_map=answer.model_map,
             size=frame.size,
             recipe=answer.recipe,
-            verdict=verdict,
+            verdict=judged.verdict,
             regions=regions,
             map_limit=answer.map_limit,
             timings=timings,
+            quality=frame.quality,
+            embedding=answer.embedding,
             limits=answer.limits,
+            reasons=judged.reasons,
+            notes=judged.notes,
         )
 
     def close(self) -> None:
@@ -263,8 +271,8 @@ class Inspector:
     def _merged(self, frame: Frame, outputs: dict[str, npt.NDArray[Any]], serving: Serving, infer_ms: float) -> Answer:
         score, model_map = merge(outputs[SCORE], outputs[ANOMALY_MAP], frame.views, frame.size)
         extras = {name: np.array(outputs[name]) for name in self.extras}
-        map_limit = self._limit_of(serving)
-        return Answer(score, model_map, infer_ms, serving.recipe, serving.limits, map_limit, extras)
+        map_limit, embedding = self._limit_of(serving), merge_embeddings(outputs.get(IMAGE_EMBEDDING))
+        return Answer(score, model_map, infer_ms, serving.recipe, serving.limits, map_limit, embedding, extras)
 
     def _limit_of(self, serving: Serving) -> float:
         if self._map_limit is not None:

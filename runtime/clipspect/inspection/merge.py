@@ -29,3 +29,12 @@ def merge(
         part = enlarge(answered, *crop.size, place.seen_from(crop))
         merged[place.top : place.bottom, place.left : place.right] = part
     return score, merged
+
+
+def merge_embeddings(rows: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32] | None:
+    """The embedding (D,) of a frame from those of its views (V, D): their mean, of length 1; a single one as it is."""
+    if rows is None or len(rows) == 1:
+        return None if rows is None else np.array(rows[0])
+    total = rows.sum(axis=0)
+    merged: npt.NDArray[np.float32] = total / max(float(np.linalg.norm(total)), np.finfo(np.float32).tiny)
+    return merged

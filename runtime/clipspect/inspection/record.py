@@ -94,6 +94,7 @@ class Record:
     score: float | None = None
     verdict: Verdict | None = None  # None without limits
     reasons: tuple[str, ...] = ()  # why the verdict is invalid
+    notes: tuple[str, ...] = ()  # what else is to be said of the frame, such as its size
     limits: Limits | None = None
     map_limit: float | None = None  # the anomaly map's value over which a pixel belongs to a region
     peak: float | None = None  # the anomaly map's largest value
@@ -136,6 +137,7 @@ def record_of(
         score=result.score,
         verdict=result.verdict,
         reasons=result.reasons,
+        notes=result.notes,
         limits=result.limits,
         map_limit=result.map_limit,
         peak=result.peak,

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.frame.quality import Quality
 from clipspect.inspection.maps import peak_in_source, to_source_size
 from clipspect.inspection.regions import Region
 from clipspect.recipes.limits import Limits
@@ -49,6 +50,9 @@ class Result:
     timings: Timings
     limits: Limits | None = None  # that judged it: the recipe's, widened where another engine or precision scored
     reasons: tuple[str, ...] = ()  # why the frame is invalid: its score and map say nothing of the part
+    notes: tuple[str, ...] = ()  # what else is to be said of the frame: it is of another size than those of calibration
+    quality: Quality | None = None  # what calibration tells valid frames by, as is the image's embedding
+    embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)  # (D,) of length 1; None in old bundles
 
     @cached_property
     def anomaly_map(self) -> npt.NDArray[np.float32]:

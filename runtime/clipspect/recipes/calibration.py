@@ -35,7 +35,9 @@ class Range:
 
     low: float | None
     high: float | None
-    rate: float  # of good frames that may lie outside, in the mean
+    rate: float  # of good parts that may lie outside, in the mean
+    smallest: float  # of the calibration's frames
+    largest: float
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Calibration:
     group: str | None = None  # the pattern by which frames became parts
     estimate: bool = False  # the parts are the references themselves, each scored without its own rows
     checks: dict[str, Range] = field(default_factory=dict)  # of what frames must be like; else they are invalid
+    layout: tuple[float, ...] = ()  # mean of the frames' layouts; checks["layout"] is of the distance from it
     embedding: tuple[float, ...] = ()  # unit mean of the whole images' embeddings; checks["embedding"] is of 1 - cosine
     frame_sizes: tuple[tuple[int, int], ...] = ()  # width, height of the frames, each once
     defects: tuple[PartScore, ...] = ()  # defective parts that were scored beside, where there were some

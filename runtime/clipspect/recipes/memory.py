@@ -72,7 +72,14 @@ def remember(
         maker = GalleryMaker(photos, graph, engine, given, photos.owners, progress)
         found = _galleries(maker, gallery_size) if graph.galleries else _subspace(maker)
     turned = {"rotations": photos.turns} if photos.turns > 1 else {}
-    common = {"count": len(photos.frames), "size": list(photos.size), "files": photos.files, **turned}
+    sizes = [list(size) for size in photos.sizes]
+    common = {
+        "sizes": sizes,
+        "count": len(photos.frames),
+        "size": list(photos.sizes[0]),
+        "files": photos.files,
+        **turned,
+    }
     return Memory(found.tensors, {**common, **found.described})
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ from clipspect.base.files import sha256_of
 from clipspect.frame.decode import FrameLike, Pixels, decode, source_name
 from clipspect.frame.resize import to_model_size
 from clipspect.frame.spec import ImageSpec
+from clipspect.frame.views import same_aspect
 from clipspect.recipes.rotations import STEPS, turned
 
 
@@ -27,7 +29,7 @@ class References:
     """
 
     frames: list[FrameLike]
-    size: tuple[int, int]  # of the photos: width, height
+    sizes: tuple[tuple[int, int], ...]  # of the photos, each once: width, height
     files: list[dict[str, str]]  # name without its folder; sha256 of the file, or of an array's RGB pixels; content
     spec: ImageSpec
     turns: int = 1  # images of each photo: itself, or its rotations, too
@@ -53,23 +55,24 @@ class References:
 def read_references(frames: Iterable[FrameLike], spec: ImageSpec, *, rotations: bool = False) -> References | None:
     """Every photo, checked; None when there are none. Raises ImageError that names the photo.
 
-    All must have one size: parts from another camera, or cut otherwise, are not what will be inspected. No two may be
+    All must have one aspect: parts from another camera, or cut otherwise, are not what will be inspected. No two may be
     the same file or pixels: a photo that is left out to be compared with the others would find itself among them.
     With `rotations` each is seen in STEPS of the whole circle, turned before it is squashed.
     """
     if isinstance(frames, (str, os.PathLike, Image.Image)) or getattr(frames, "ndim", 4) < 4:
         raise ImageError("references are several photos: pass them as a list")
-    photos, files, size = [], [], None
+    photos, files = [], []
+    sizes: dict[tuple[int, int], str] = {}  # with the name of their first photo
     given: dict[str, str] = {}  # by SHA-256, the photo as it was named
     for number, frame in enumerate(frames, 1):
         image = decode(frame)
         source = source_name(frame) or f"photo {number}"
         name = Path(source).name
-        if size is None:
-            size = image.size
-        elif image.size != size:
+        sizes.setdefault(image.size, name)
+        first = next(iter(sizes))
+        if not same_aspect(image.size, first):
             raise ImageError(
-                f"references of another size: {name} is {_size(image.size)}, {files[0]['name']} is {_size(size)}: "
+                f"references of another aspect: {name} is {_size(image.size)}, {sizes[first]} is {_size(first)}: "
                 "take photos of one size, from the camera that will inspect"
             )
         if isinstance(frame, (str, os.PathLike)):
@@ -81,7 +84,15 @@ def read_references(frames: Iterable[FrameLike], spec: ImageSpec, *, rotations: 
         given[digest] = source
         photos.append(frame)
         files.append({"name": name, "sha256": digest, "content": content_digest(to_model_size(image, spec))})
-    return References(photos, size, files, spec, STEPS if rotations else 1) if size is not None else None
+    return References(photos, tuple(sizes), files, spec, STEPS if rotations else 1) if sizes else None
+
+
+def reference_sizes(references: dict[str, Any] | None) -> tuple[tuple[int, int], ...]:
+    """Width and height of the photos that a recipe says it was made of, each once; none where it has none."""
+    if references is None:
+        return ()
+    sizes = references.get("sizes") or [references["size"]]
+    return tuple((int(width), int(height)) for width, height in sizes)
 
 
 def content_digest(pixels: Pixels) -> str:

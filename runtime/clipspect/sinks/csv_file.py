@@ -15,7 +15,7 @@ from clipspect.sinks.sink import Sink
 
 CSV_COLUMNS = (
     "source", "score", "verdict", "regions", "largest_area", "peak", "width", "height",
-    "decode_ms", "preprocess_ms", "infer_ms", "post_ms", "overlay", "error",
+    "decode_ms", "preprocess_ms", "infer_ms", "post_ms", "overlay", "reasons", "error",
 )  # fmt: skip
 
 
@@ -56,5 +56,6 @@ def cells_of(record: Record) -> dict[str, Any]:
         "height": record.item.height,
         **{f"{stage}_ms": f"{times[stage]:.3f}" if times else None for stage in stages},
         "overlay": record.files.get("overlay"),
+        "reasons": "; ".join(record.reasons) or None,
         "error": record.error,
     }

@@ -18,7 +18,7 @@ from clipspect.sources.part import Part
 
 MODES = ("link", "move", "copy", "none")
 UNJUDGED, ERROR = "unjudged", "error"  # no limits in the recipe; an image that cannot be read
-VERDICT_FOLDERS = ("pass", "uncertain", "fail", UNJUDGED, ERROR)
+VERDICT_FOLDERS = ("pass", "uncertain", "fail", "invalid", UNJUDGED, ERROR)
 _TEMPORARY = ".copying"  # one at a time; what an interrupted copy leaves is written over by the next
 _LONGEST_STEM = 200  # bytes, so that an id still fits into the 255 of a name
 

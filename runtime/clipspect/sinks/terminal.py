@@ -1,4 +1,4 @@
-"""What a person at the terminal sees of records: a table, and a line for each frame that could not be read."""
+"""What a person at the terminal sees of records: a table, and beside it what could not be read and what is odd."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEADER = f"{'score':>8}  {'verdict':9}  {'regions':>7}  {'ms':>7}  source"
 
 
 class Table(Sink):
-    """A row a frame that could be read, under a header."""
+    """A row a frame that could be read, under a header; below it why a frame is invalid, a line a reason."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         """`write` prints a line."""
@@ -29,15 +29,22 @@ class Table(Sink):
         self._write(
             f"{record.score:8.4f}  {verdict:9}  {len(record.regions):7d}  {milliseconds:7.1f}  {record.item.name}"
         )
+        for reason in record.reasons:
+            self._write(f"{'':10}{reason}")
 
 
-class Errors(Sink):
-    """A line a frame that could not be read, for standard error."""
+class Remarks(Sink):
+    """A line a frame that could not be read, and each note once, for standard error."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         """`write` prints a line."""
         self._write = write
+        self._noted: set[str] = set()
 
     def take(self, record: Record, outcome: Outcome) -> None:
         if record.error is not None:
             self._write(f"clipspect: {record.error}")
+        for note in record.notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                self._write(f"clipspect: {note}; the first is {record.item.name}")

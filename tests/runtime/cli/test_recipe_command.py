@@ -150,7 +150,7 @@ def test_force_with_references_keeps_the_words_and_nothing_else(full_bundle: Pat
         (["nut", "--references", "none"], "none: no such file or folder"),
         (
             ["nut", "--references", "good", "other"],
-            "references of another size: wide.png is 90 x 48, 9.png is 64 x 48",
+            "references of another aspect: wide.png is 90 x 48, 9.png is 64 x 48",
         ),
         (["nut", "--references", "good", "spoiled.png"], "spoiled.png: not an image"),
         (["nut", "--gallery-size", "5"], "a gallery size without references"),

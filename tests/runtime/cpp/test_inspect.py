@@ -100,7 +100,7 @@ def test_the_verdict_goes_by_the_recipes_limits(built: Path, tmp_path: Path) -> 
     bundle = handmade.write_bundle(tmp_path / "tiny.bundle", recipes=())
     images = [tmp_path / f"{grey}.png" for grey in (50, 100, 200)]
     for image in images:
-        Image.new("L", (20, 30), int(image.stem)).save(image)
+        Image.fromarray(handmade.grey(int(image.stem))).save(image)
     scores = [np.float32(int(image.stem)) * np.float32(1 / 255) for image in images]
     limits = Limits(review=float(scores[1]), reject=float(scores[2]))  # both limits belong to the higher verdict
     write_recipe(bundle / RECIPES / "object.safetensors", handmade.make_recipe(limits=limits))

@@ -88,7 +88,7 @@ def test_a_recipe_with_limits_gives_verdicts(tiny_bundle: Path) -> None:
     limited = handmade.make_recipe("limited", limits=Limits(0.3, 0.6))
     write_recipe(tiny_bundle / "recipes/limited.safetensors", limited)
     inspector = clipspect.load(tiny_bundle, recipe="limited")
-    greys = (np.full((8, 8), value, np.uint8) for value in (51, 102, 204))
+    greys = (handmade.grey(value) for value in (51, 102, 204))
     assert [result.verdict for result in inspector.inspect_batch(greys)] == ["pass", "uncertain", "fail"]
 
 
@@ -108,7 +108,7 @@ def test_a_frame_is_judged_by_the_recipe_that_scored_it(tiny_bundle: Path) -> No
     strict = handmade.make_recipe("strict", limits=Limits(0.1, 0.1))
     mild = handmade.make_recipe("mild", limits=Limits(0.9, 0.9))
     with clipspect.load(tiny_bundle, recipe=strict) as inspector:
-        frame = inspector.prepare(np.full((8, 8), 51, np.uint8))
+        frame = inspector.prepare(handmade.grey(51))
         (before,) = inspector.answer([frame])
         inspector.use_recipe(mild)
         (after,) = inspector.answer([frame])

@@ -58,7 +58,7 @@ def test_ten_thousand_switches_under_load_pair_no_frame_with_another_recipe(tiny
     def frames() -> Iterator[Item]:
         number = 0
         while not over.is_set():
-            yield Item("camera", number, None, grey(1 + number % 200))
+            yield Item("camera", number, None, handmade.grey(20 + number % 200))
             number += 1
 
     wrong, seen, used = [], 0, set()
@@ -76,7 +76,7 @@ def test_ten_thousand_switches_under_load_pair_no_frame_with_another_recipe(tiny
 
         switched = pool.submit(switch)
         for outcome in inspector.stream(frames()):
-            result, brightness = outcome.require(), (1 + outcome.item.number % 200) / 255
+            result, brightness = outcome.require(), (20 + outcome.item.number % 200) / 255
             by_low = result.score == pytest.approx(brightness / 2, abs=1e-6)
             by_high = result.score == pytest.approx(brightness, abs=1e-6)
             limit = 0.2 if by_low else 0.9

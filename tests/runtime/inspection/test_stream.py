@@ -225,7 +225,7 @@ def test_a_recipe_switched_in_a_stream_brings_its_scores_and_its_limits_together
     mild = handmade.make_recipe("mild", limits=Limits(0.9, 0.9), tensors=twice)
     judged = []
     with clipspect.load(tiny_bundle, recipe=strict, threads=WORKERS) as inspector:
-        for outcome in inspector.stream(grey(51) for _ in range(2 * AHEAD)):
+        for outcome in inspector.stream(handmade.grey(51) for _ in range(2 * AHEAD)):
             result = outcome.require()
             judged.append((round(result.score, 3), result.verdict))
             if outcome.item.number == 0:

@@ -102,7 +102,7 @@ def test_each_frame_is_scored_and_judged_by_one_recipe_however_often_it_is_repla
     tiny_bundle: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     half, health = half_as_bright(), Health()
-    frame = np.full((6, 9, 3), 100, np.uint8)
+    frame = np.repeat(handmade.grey(100)[..., None], 3, axis=2)
 
     def items() -> Iterator[Item]:
         for number in range(80):

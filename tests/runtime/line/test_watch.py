@@ -180,7 +180,7 @@ def test_without_limits_images_are_unjudged_and_with_sort_none_they_stay(
 
 
 def test_health_is_a_line_on_stderr_and_a_file(judging_bundle: Path, folder: Path, out: Path) -> None:
-    for number, value in enumerate((1, 2, 255)):
+    for number, value in enumerate((20, 30, 255)):
         (folder / f"{number}.png").write_bytes(grey_png(value))
     (folder / "bad.png").write_text("not an image")
     with Watching(folder, judging_bundle, out, "--health", 0.1) as watching:
@@ -202,7 +202,7 @@ def test_a_signal_ends_it_cleanly_in_the_middle_of_a_backlog(
     tiny_bundle: Path, folder: Path, out: Path, number: int, status: int
 ) -> None:
     for name in range(400):
-        (folder / f"{name}.png").write_bytes(grey_png(1))
+        (folder / f"{name}.png").write_bytes(grey_png(20))
     with Watching(folder, tiny_bundle, out) as watching:
         watching.wait_for_rows(5)
         assert watching.stop(number) == status

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,7 +134,7 @@ def test_without_a_backend_the_engine_that_calibrated_is_taken_if_it_is_here(bun
 def test_load_with_recipe_and_use_recipe_judge_by_the_guard_and_the_record_says_by_what(bundle: Bundle) -> None:
     widened = calibrated(bundle, ("openvino", "cpu", "bf16"))
     refused = calibrated(bundle, ("openvino", "cpu", "int8"))
-    frame = np.full((8, 8), 110, np.uint8)  # a score of 0.43: uncertain at the recipe's limits and at the wider ones
+    frame = handmade.grey(110)  # a score of 0.43: uncertain at the recipe's limits and at the wider ones
     with clipspect.load(bundle.path, widened, "onnxruntime") as inspector:
         result = inspector.inspect(frame)
         assert result.limits == inspector.limits != widened.limits

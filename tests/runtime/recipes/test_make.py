@@ -146,10 +146,19 @@ def test_words_can_be_lent_without_references(full_bundle: Path) -> None:
     assert (recipe.name, recipe.object) == ("nut", "object")
 
 
-def test_references_of_another_size_are_refused(full_bundle: Path, photo_files: list[Path]) -> None:
+def test_references_of_another_aspect_are_refused_and_of_another_size_are_taken(
+    full_bundle: Path, photo_files: list[Path]
+) -> None:
     Image.new("RGB", (48, 64)).save(photo_files[2])
-    with pytest.raises(ImageError, match=r"another size: photo2\.png is 48 x 64, photo0\.png is 64 x 48"):
+    with pytest.raises(ImageError, match=r"another aspect: photo2\.png is 48 x 64, photo0\.png is 64 x 48"):
         make_recipe(full_bundle, "nut", references=photo_files)
+    Image.new("RGB", (131, 98)).save(photo_files[2])
+    recipe = make_recipe(full_bundle, "nut", references=photo_files)
+    assert recipe.references is not None
+    assert (recipe.references["size"], recipe.references["sizes"]) == ([64, 48], [[64, 48], [131, 98]])
+    with clipspect.load(full_bundle, recipe, backend="onnxruntime") as inspector:
+        notes = [inspector.inspect(handmade.spotted(*size)).notes for size in ((64, 48), (131, 98), (128, 96))]
+    assert notes == [(), (), ("frames of 128 x 96: calibration and references are 64 x 48, 131 x 98",)]
 
 
 def test_the_same_photo_twice_is_refused_and_both_are_named(full_bundle: Path, photo_files: list[Path]) -> None:

@@ -111,7 +111,7 @@ def test_the_numbers_are_those_of_the_recipe(tmp_path: Path) -> None:
         scores,
         limits=limits,
         defects=defects,
-        checks={"brightness": Range(61.25, None, 0.02)},
+        checks={"brightness": Range(61.25, None, 0.02, 70, 180)},
         frame_sizes=((640, 480),),
         group="(.*)-.*",
     )

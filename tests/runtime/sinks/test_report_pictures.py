@@ -13,6 +13,7 @@ import clipspect
 from clipspect.base.errors import ImageError
 from clipspect.frame.item import Item
 from clipspect.frame.prepare import Frame
+from clipspect.frame.quality import measure
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.result import Result, Timings
 from clipspect.sinks.report_pictures import WorstPictures
@@ -32,7 +33,7 @@ def outcome_of(score: float, name: str = "frame.png") -> Outcome:
         0.5,
         Timings(1, 1, 1, 1),
     )
-    frame = Frame(name, pixels, (64, 48), (), pixels[None], 1, 1)
+    frame = Frame(name, pixels, (64, 48), (), pixels[None], 1, 1, measure(pixels[None]))
     return Outcome(Item("folder", 0, None, Path(name)), result, frame=frame)
 
 

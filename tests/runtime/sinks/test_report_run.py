@@ -40,7 +40,7 @@ def inspector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
 
 def grey(value: int) -> np.ndarray:  # type: ignore[type-arg]
     """A frame whose score is value / 255."""
-    return np.full((48, 64, 3), value, np.uint8)
+    return handmade.grey(value)
 
 
 def page_of(path: Path) -> Page:
@@ -91,7 +91,7 @@ def test_an_invalid_frame_is_shown_with_its_reason_and_no_score_bar(tmp_path: Pa
 
 def test_without_limits_the_highest_scores_are_shown(tmp_path: Path, inspector: Inspector) -> None:
     with inspector.with_recipe("object") as unjudged:
-        outcomes = list(unjudged.stream([grey(value) for value in range(30)], keep_pictures=True))
+        outcomes = list(unjudged.stream([grey(value) for value in range(20, 50)], keep_pictures=True))
         page = report(tmp_path / "page.html", unjudged, outcomes)
     assert "30 images: 30 without a verdict." in page.words
     assert "Nothing is promised: this recipe has no limits" in page.words
