@@ -15,6 +15,7 @@ from clipspect.base.version import __version__
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.regions import Region
 from clipspect.inspection.result import Timings, Verdict
+from clipspect.recipes.checks import quantities
 from clipspect.recipes.limits import Limits
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Record:
     verdict: Verdict | None = None  # None without limits
     reasons: tuple[str, ...] = ()  # why the verdict is invalid
     notes: tuple[str, ...] = ()  # what else is to be said of the frame, such as its size
+    quality: dict[str, float] = field(default_factory=dict)  # of the frame: brightness, ..., what its checks are of
     limits: Limits | None = None
     map_limit: float | None = None  # the anomaly map's value over which a pixel belongs to a region
     peak: float | None = None  # the anomaly map's largest value
@@ -138,6 +140,7 @@ def record_of(
         verdict=result.verdict,
         reasons=result.reasons,
         notes=result.notes,
+        quality={} if result.quality is None else quantities(result.quality, result.embedding, recipe.calibration),
         limits=result.limits,
         map_limit=result.map_limit,
         peak=result.peak,

@@ -25,14 +25,15 @@ from clipspect.recipes.recipe import Recipe
 
 FALSE_ALARM = 0.01
 SCORE, NOT_PASSED = "score", "share not passed"
-POINTS_TO = {  # the likeliest first: what changes the light changes most other quantities, too
-    "brightness": "the light",
-    "saturation": "the light",
-    "contrast": "the light",
-    "sharpness": "the lens",
-    "embedding": "the scene",
-    SCORE: "the part",
-    NOT_PASSED: "the part",
+POINTS_TO = {  # when it falls, and when it rises; what names a change first: light and blur change all that follow
+    "brightness": ("the light", "the light"),
+    "sharpness": ("the lens", "the part"),
+    "saturation": ("the light or the lens", "the light"),
+    "contrast": ("the light or the lens", "the light"),
+    "layout": ("what the camera sees", "what the camera sees"),
+    "embedding": ("what the camera sees", "what the camera sees"),
+    SCORE: ("the part", "the part"),
+    NOT_PASSED: ("the part", "the part"),
 }
 QUANTITIES = tuple(POINTS_TO)
 _KEPT = 100  # changes of a recipe, the last ones
@@ -56,7 +57,8 @@ class Change:
         """As "brightness fell by 9 % (0.412 to 0.375)"."""
         verb = "rose" if self.after > self.before else "fell"
         if self.before > 0 and self.quantity != NOT_PASSED:
-            by = f" by {abs(self.after / self.before - 1) * 100:.2g} %"
+            share = abs(self.after / self.before - 1) * 100
+            by = f" by {share:.2g} %" if share < 10 else f" by {share:.0f} %"
         else:
             by = ""
         return f"{self.quantity} {verb}{by} ({self.before:.3g} to {self.after:.3g})"
@@ -141,7 +143,7 @@ class Drift:
 
 def quantities_of(record: Record, below: float | None = None) -> dict[str, float]:
     """What a record tells of each quantity that it has; the score only of passed parts, and of those below a value."""
-    found: dict[str, float] = {}
+    found = {name: value for name, value in record.quality.items() if name in POINTS_TO}
     if record.verdict is not None:
         found[NOT_PASSED] = float(record.verdict != "pass")
     if record.score is not None and record.verdict in (None, "pass") and (below is None or record.score < below):
@@ -249,7 +251,7 @@ class _Streams:
             self.span.calibrated = 0
         return Change(
             quantity,
-            POINTS_TO[quantity],
+            POINTS_TO[quantity][found.after > found.before],
             found.before,
             found.after,
             found.since,

@@ -16,7 +16,7 @@ from clipspect.recipes.recipe import Recipe
 
 LAMBDA = 0.05  # weight of the newest value
 SIGMAS = 3.0
-FIRST = 100  # values that the limits of an EWMA chart are of, where calibration has none
+FIRST = 30  # values that the limits of an EWMA chart are of, where calibration has none
 FIRST_JUDGED = 500  # parts that the middle of a p-chart is of, where calibration promised none
 SHARE_BLOCK = 100  # parts of one point of a p-chart, until there are too many points
 MOST_BLOCKS = 240

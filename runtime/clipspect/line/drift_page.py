@@ -46,6 +46,8 @@ def _span(span: Span, charts: Charts) -> Iterable[Html]:
             for change in span.changes
         ]  # fmt: skip
         yield section("Changes", table(["What", "Look at", "Before", "After", "Since part", "Found at"], rows))
+    if span.parts < FIRST:
+        yield Html(f"<p>{escape(f'There are too few parts for charts of averages: they begin with {FIRST}.')}</p>")
     for quantity, average in charts.averages.items():
         if average.blocks.rows:
             yield section(

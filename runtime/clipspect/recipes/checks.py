@@ -145,6 +145,22 @@ def invalid_reasons(
     return tuple(reasons)
 
 
+def quantities(
+    quality: Quality, embedding: npt.NDArray[np.float32] | None, calibration: Calibration | None
+) -> dict[str, float]:
+    """What the checks are of, by their names, to six digits; distances only where there is a calibration to be from."""
+    names = list(_OWN)
+    if calibration is not None and calibration.layout:
+        names.append(LAYOUT)
+    if calibration is not None and calibration.embedding and embedding is not None:
+        names.append(EMBEDDING)
+    values = {
+        name: float(getattr(quality, name)) if calibration is None else _value(name, quality, embedding, calibration)
+        for name in names
+    }
+    return {name: float(f"{value:.6g}") for name, value in values.items()}
+
+
 def blank_reason(quality: Quality) -> str:
     """That a frame is black or white, whatever calibration saw; else empty."""
     brightness, contrast = quality.brightness, quality.contrast

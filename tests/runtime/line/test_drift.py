@@ -12,6 +12,7 @@ from scipy import stats
 from clipspect.base.document import MismatchError
 from clipspect.inspection.record import EngineRecord, RecipeRecord, Record
 from clipspect.line.drift import NOT_PASSED, SCORE, Change, Drift, calibration_scores
+from clipspect.line.drift_words import events
 from clipspect.recipes.calibration import Calibration, PartScore, Scorer
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.promise import limits_from_scores
@@ -19,7 +20,9 @@ from clipspect.recipes.recipe import Recipe
 from support.drawn_records import drawn_records
 
 
-def _recipe(scores: npt.NDArray[np.float64], *, frames: int = 1, estimate: bool = False) -> Recipe:
+def _recipe(
+    scores: npt.NDArray[np.float64], *, frames: int = 1, estimate: bool = False, uncertain: float = 0.05
+) -> Recipe:
     """One that was calibrated with these scores."""
     calibration = Calibration(
         "2026-11-01T10:00:00.000+00:00",
@@ -27,7 +30,7 @@ def _recipe(scores: npt.NDArray[np.float64], *, frames: int = 1, estimate: bool 
         tuple(PartScore(f"{number}.png", float(score), 0.5, frames) for number, score in enumerate(scores)),
         estimate=estimate,
     )
-    limits = limits_from_scores(scores, anyway=True)
+    limits = limits_from_scores(scores, uncertain=uncertain, anyway=True)
     tensors = {"text_features": np.zeros((2, 1, 4), np.float32)}
     return Recipe("nut", "winclip", "nut", "d" * 64, tensors, limits=limits, calibration=calibration)
 
@@ -45,7 +48,7 @@ def test_scores_of_calibration_under_the_review_limit_are_as_those_of_passed_par
     rng = np.random.default_rng(1)
     p_values = []
     for _ in range(400):
-        recipe = _recipe(np.round(rng.gamma(2, 1, 60), 1))
+        recipe = _recipe(np.round(rng.gamma(2, 1, 60), 1), uncertain=0.4)  # so that much is cut off
         parts = [record for record in _records(recipe, np.round(rng.gamma(2, 1, 30), 1)) if record.verdict == "pass"]
         known, below = calibration_scores(parts[0], recipe)
         assert below is not None
@@ -161,3 +164,40 @@ def test_damaged_frames_count_as_parts_and_have_no_quantity() -> None:
     drift.take(dataclasses.replace(record, score=None, verdict=None, error="cannot be decoded"))
     assert drift.parts == 1
     assert set(drift.spans[0].evidence.values()) == {0.0}
+
+
+def _with_quality(name: str, factor: float, others: dict[str, float] | None = None) -> list[Record]:
+    """200 records whose frames are alike, then 200 of which a quantity is multiplied."""
+    rng = np.random.default_rng(7)
+    factors = {name: factor, **(others or {})}
+    records = []
+    for number, record in enumerate(drawn_records(rng.normal(10, 0.5, 400))):
+        quality = {quantity: 100 * rng.normal(1, 0.03) for quantity in ("brightness", "sharpness", "contrast")}
+        if number >= 200:
+            quality = {quantity: value * factors.get(quantity, 1) for quantity, value in quality.items()}
+        records.append(dataclasses.replace(record, quality=quality))
+    return records
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "others", "expected"),
+    [
+        ("brightness", 0.9, {"contrast": 0.9, "sharpness": 0.9}, ("brightness", "the light")),
+        ("sharpness", 0.8, {"contrast": 0.95}, ("sharpness", "the lens")),
+        ("sharpness", 1.2, {}, ("sharpness", "the part")),
+    ],
+)
+def test_what_changed_first_says_where_to_look(
+    name: str, factor: float, others: dict[str, float], expected: tuple[str, str]
+) -> None:
+    changes = _changes(Drift(), _with_quality(name, factor, others))
+    (event,) = events(changes)
+    assert (event.first.quantity, event.first.points_to) == expected
+    assert {change.quantity for change in event.changes} == {name, *others}
+    assert abs(event.first.part - 201) < 5
+    assert event.first.found_part < 230
+
+
+def test_a_quantity_that_nobody_knows_is_left_alone() -> None:
+    (record,) = drawn_records([1.0])
+    assert _changes(Drift(), [dataclasses.replace(record, quality={"hue": 3.0})]) == []

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from clipspect.line.drift_charts import MOST_BLOCKS, Blocks, Charts, Ewma
+from clipspect.line.drift_charts import FIRST, MOST_BLOCKS, Blocks, Charts, Ewma
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.promise import limits_from_scores
 from support.drawn_records import drawn_records
@@ -19,9 +19,9 @@ def test_the_average_and_its_limits_are_those_of_the_textbook() -> None:
     for part, value in enumerate(values.tolist(), 1):
         chart.take(part, value)
     weights = 0.05 * 0.95 ** np.arange(200)[::-1]
-    assert chart.blocks.rows[-1].end == pytest.approx(weights @ values + 0.95**200 * values[:100].mean())
-    assert chart.centre == pytest.approx(values[:100].mean())
-    assert chart.reach == pytest.approx(3 * values[:100].std(ddof=1) * np.sqrt(0.05 / 1.95))
+    assert chart.blocks.rows[-1].end == pytest.approx(weights @ values + 0.95**200 * values[:FIRST].mean())
+    assert chart.centre == pytest.approx(values[:FIRST].mean())
+    assert chart.reach == pytest.approx(3 * values[:FIRST].std(ddof=1) * np.sqrt(0.05 / 1.95))
 
 
 def test_unchanged_values_stay_within_the_limits_and_changed_ones_leave_them() -> None:
@@ -68,8 +68,8 @@ def test_the_share_chart_lies_about_what_calibration_promised_else_about_the_fir
 
 def test_another_recipe_begins_new_charts() -> None:
     charts = Charts()
-    for part, record in enumerate(drawn_records([1.0] * 150), 1):
+    for part, record in enumerate(drawn_records([1.0] * 50), 1):
         charts.take(record, part)
     (other,) = drawn_records([2.0])
-    charts.take(dataclasses.replace(other, recipe=dataclasses.replace(other.recipe, digest="c" * 64)), 151)
+    charts.take(dataclasses.replace(other, recipe=dataclasses.replace(other.recipe, digest="c" * 64)), 51)
     assert charts.averages["score"].blocks.rows == []

@@ -40,18 +40,15 @@ def _normal_scores(values: npt.NDArray[np.float64], ties: npt.NDArray[np.float64
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["continuous", "heavy tails", "ties", "two groups"])
-def test_the_promise_holds_in_a_thousand_runs_whatever_the_values_distribution(name: str) -> None:
+def test_the_promise_holds_in_a_thousand_runs_whatever_the_values_distribution() -> None:
     rng = np.random.default_rng(2)
-    runs = []
-    for _ in range(RUNS):
-        values = {
-            "continuous": lambda: rng.normal(1, 0.1, PARTS),
-            "heavy tails": lambda: rng.standard_t(1, PARTS),
-            "ties": lambda: rng.binomial(1, 0.02, PARTS).astype(float),
-            "two groups": lambda: rng.choice([1.0, 3.0], PARTS) + rng.normal(0, 0.1, PARTS),
-        }[name]()
-        runs.append(_normal_scores(values, rng.random(PARTS)))
+    distributions = (
+        lambda: rng.normal(1, 0.1, PARTS),
+        lambda: rng.standard_t(1, PARTS),
+        lambda: rng.binomial(1, 0.02, PARTS).astype(float),
+        lambda: rng.choice([1.0, 3.0], PARTS) + rng.normal(0, 0.1, PARTS),
+    )
+    runs = [_normal_scores(distributions[run % 4](), rng.random(PARTS)) for run in range(RUNS)]
     assert _alarms(np.array(runs).T) <= _allowed(RUNS)
 
 
@@ -63,7 +60,7 @@ def test_p_values_against_a_fixed_sample_would_break_the_promise() -> None:
     for run in range(RUNS):
         above = 200 - np.searchsorted(np.sort(rng.standard_normal(200)), rng.standard_normal(PARTS))
         scores[:, run] = -stats.norm.ppf((above + rng.random(PARTS)) / 201)
-    assert _alarms(scores) > 10 * _allowed(RUNS)
+    assert _alarms(scores) > 5 * _allowed(RUNS)
 
 
 @pytest.mark.parametrize(("shift", "within"), [(0.5, 500), (1.0, 120), (2.0, 40), (4.0, 12)])
