@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import statistics
@@ -20,7 +21,7 @@ from clipspect.bundle.manifest import ROLES
 from clipspect.bundle.precision import ALLOWANCE, open_graph, record_of
 from clipspect.bundle.precision_record import LIMITS, PrecisionRecord, judge_precision
 from clipspect.engines import Backend
-from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, PHOTOS, REFERENCE, SCORE, WORDS, Graph
+from clipspect.engines.graph import ANOMALY_MAP, BOTH, COMPONENTS, IMAGE, PHOTOS, REFERENCE, SCORE, WORDS, Graph
 from clipspect.recipes.galleries import GalleryMaker, blank_references
 
 NAMES = {WORDS: "zero-shot", BOTH: "few-shot", PHOTOS: "memory"}  # of the graphs, as a person calls them
@@ -45,6 +46,7 @@ class Comparison:
     rank_correlation: float | None
     tolerance: float
     milliseconds: float  # of a run with one image, the median
+    scale: float = 1.0  # what differences are judged in: of a subspace's residuals, which have any size, the map's mean
 
     @property
     def faults(self) -> list[str]:
@@ -114,7 +116,9 @@ def verify(
                 maker = GalleryMaker(references, graph, engine, {**blank, **given})
                 given |= {name: gallery.kept for name, gallery in maker.galleries().items()}
             expected = {name: check[PREFIXES[role] + name] for name in (SCORE, ANOMALY_MAP)}
-            comparisons.append(_compare(NAMES[role], engine, given, {**check, **expected}, allowed))
+            scale = float(expected[ANOMALY_MAP].mean()) if COMPONENTS in graph.inputs else 1.0
+            compared = _compare(NAMES[role], engine, given, {**check, **expected}, allowed)
+            comparisons.append(dataclasses.replace(compared, scale=scale))
             ran = engine.name, engine.device, engine.precision
         backend, options = ran[0], {**options, "device": ran[1]}  # the engine that was chosen, if there was a choice
     return Verification(*ran, tuple(comparisons))
@@ -137,6 +141,7 @@ def record_precision(bundle: Bundle, found: Verification) -> PrecisionRecord:
         score=max(comparison.score for comparison in found.comparisons),
         anomaly_map=max(comparison.anomaly_map for comparison in found.comparisons),
         rank_correlation=min((value for value in ranks if value is not None), default=None),
+        scale=max(comparison.scale for comparison in found.comparisons),
     )
     write_local_record(bundle, found.device, record)
     return record

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 import torch
 from torch.nn import functional
@@ -26,6 +27,7 @@ from clipspect_export.towers.dino_weights import load_dino
 from seeded.dino import TINY, dino_weights, to_timm
 from seeded.weights import write_weights
 from support.golden_clip import GOLDEN
+from support.rtx import require_built
 from support.shared import made_once
 
 SUBSPACE: dict[str, Any] = {"scorer": "subspace", "blocks": (8, 9)}
@@ -120,6 +122,15 @@ def test_a_box_can_verify_a_memory(exported: Exported, name: str) -> None:
     found = verify(exported(name), "onnxruntime")
     assert [comparison.graph for comparison in found.comparisons] == ["memory"]
     assert found.passed
+
+
+@pytest.mark.parametrize("name", ["anomalydino", "subspacead"])
+def test_nvidias_builder_makes_an_engine_of_a_memory(exported: Exported, name: str) -> None:
+    bundle = exported(name)
+    graph = bundle.manifest.graphs["photos"]
+    require_built(bundle.path / graph.file, graph)
+    first = next(iter(onnx.load(bundle.path / graph.file, load_external_data=False).graph.node))
+    assert (first.op_type, first.input[0]) == ("Cast", "image")
 
 
 def test_both_names_of_the_weights_give_the_same_tensors(tmp_path: Path) -> None:
