@@ -12,10 +12,9 @@ import numpy as np
 from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.precision import open_graph
-from clipspect.engines.graph import BOTH, WORDS
 from clipspect.inspection.inspector import Inspector, load
 from clipspect.recipes.recipe import Recipe
-from clipspect_lab.evaluation.recipes import RecipeChoice, make
+from clipspect_lab.evaluation.recipes import RecipeChoice, make, role_of
 from clipspect_lab.evaluation.request import Request
 from clipspect_lab.evaluation.store import Store
 
@@ -82,7 +81,7 @@ class EvaluationEngine:
 
     def _fastest(self) -> tuple[str, str]:
         """Backend and device, by runs of the graph that inspects."""
-        graph = self._bundle.manifest.graphs[BOTH if self._request.shots else WORDS]
+        graph = self._bundle.manifest.graphs[role_of(self._bundle, self._request.shots)]
         blank = {
             name: np.ones([size if isinstance(size, int) else 1 for size in spec.shape], spec.dtype)
             for name, spec in graph.inputs.items()

@@ -12,12 +12,11 @@ from clipspect.base.errors import BundleError
 from clipspect.base.progress import Progress, quiet
 from clipspect.base.version import __version__
 from clipspect.bundle.bundle import Bundle
-from clipspect.engines.graph import BOTH, WORDS
 from clipspect_lab.evaluation.class_run import ClassRun
 from clipspect_lab.evaluation.datasets import ProductClass, draw_references, open_dataset
 from clipspect_lab.evaluation.engine import EvaluationEngine
 from clipspect_lab.evaluation.image_progress import ImageProgress
-from clipspect_lab.evaluation.recipes import RecipeChoice, choose_class_recipe
+from clipspect_lab.evaluation.recipes import RecipeChoice, choose_class_recipe, role_of
 from clipspect_lab.evaluation.request import Request
 from clipspect_lab.evaluation.rows import ClassRow
 from clipspect_lab.evaluation.store import Store, only_writer
@@ -46,10 +45,10 @@ class EvaluationRun:
         """
         self.request, self.bundle = request, Bundle.open(request.bundle)
         found = _classes(request)
-        if request.shots and BOTH not in self.bundle.manifest.graphs:
+        if request.shots and role_of(self.bundle, request.shots) not in self.bundle.manifest.graphs:
             raise BundleError(
                 f"{self.bundle.path}: --shots needs a graph that compares with references, the bundle has none: "
-                "export it with --few-shot"
+                "export it with --few-shot or --memory"
             )
         choices = {item.name: _choice(request, self.bundle, item.name) for item in found}
         for item in found:
@@ -74,7 +73,7 @@ class EvaluationRun:
     @property
     def map_range(self) -> tuple[float, float]:
         """Of the maps of the graph that inspects."""
-        return self.bundle.manifest.graphs[BOTH if self.request.shots else WORDS].map_range
+        return self.bundle.manifest.graphs[role_of(self.bundle, self.request.shots)].map_range
 
     def __enter__(self) -> EvaluationRun:
         return self

@@ -10,6 +10,7 @@ from typing import Any
 
 from clipspect.base.errors import ClipspectError, RecipeError
 from clipspect.bundle.bundle import Bundle
+from clipspect.engines.graph import BOTH, PHOTOS, WORDS
 from clipspect.recipes.recipe import Recipe, check_recipe_name
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
@@ -25,11 +26,21 @@ class RecipeChoice:
     digest: str | None = None  # of the bundle's recipe
     note: str | None = None  # what a reader of the figures must know
     has_limits: bool = False  # as a recipe can that is the bundle's own
+    words: bool = True  # False: references judge alone
 
     @property
     def identity(self) -> str:
         """Changes with whatever the words depend on besides the bundle."""
+        if not self.words:
+            return "photographs alone"
         return f"made of {self.object!r}" if self.recipe is None else f"{self.recipe!r} {self.digest}"
+
+
+def role_of(bundle: Bundle, shots: int) -> str:
+    """What judges: the words without `shots`, with them both where the bundle can, else the references alone."""
+    if not shots:
+        return WORDS
+    return BOTH if BOTH in bundle.manifest.graphs else PHOTOS
 
 
 def choose_class_recipe(
@@ -38,16 +49,22 @@ def choose_class_recipe(
     """The recipe asked for; else the bundle's of that name; else one of the name; else the bundle's only one.
 
     A class's name, for prompts and recipes, is that of `names`, or its own with spaces for underscores. Raises
-    RecipeError when there is nothing to take, or when without `shots` the recipe has references of its own.
+    RecipeError when there is nothing to take, or when without `shots` the recipe has references of its own. With
+    `shots` a bundle that compares with references alone reads no words.
     """
     name = names.get(class_name, class_name.replace("_", " "))
     there = recipe_names(bundle)
     manifest = bundle.manifest
     if recipe is not None:
         return _from_bundle(bundle, recipe, shots)
+    if role_of(bundle, shots) == PHOTOS:
+        check_recipe_name(name)
+        return RecipeChoice(name, None, words=False)
+    if manifest.text is None:
+        raise RecipeError(f"{bundle.path}: this bundle reads no words, it goes by photos of good parts: add --shots K")
     if name in there:
         return _from_bundle(bundle, name, shots)
-    if manifest.text is not None and manifest.text.ensemble is not None and manifest.text_encoder is not None:
+    if manifest.text.ensemble is not None and manifest.text_encoder is not None:
         check_recipe_name(name)
         return RecipeChoice(name, None)
     if len(there) == 1:
@@ -77,6 +94,8 @@ def make(bundle: Bundle, choice: RecipeChoice, references: Sequence[Path], backe
         return open_recipe(bundle, choice.recipe)
     name = choice.object if choice.recipe is None else choice.recipe
     words_from: dict[str, Any] = {"object": choice.object} if choice.recipe is None else {"like": choice.recipe}
+    if not choice.words:
+        words_from = {}
     return make_recipe(bundle, name, **words_from, references=references, backend=backend, **options)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clipspect.bundle.bundle import Bundle
 from clipspect.engines import open_backend
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.recipe import write_recipe
@@ -115,3 +116,17 @@ def test_the_engine_is_chosen_once_for_references_and_frames(
     assert asked[0] == (None, None)  # one competition, before the first class
     assert len(asked) >= 5  # it, and of each class the recipe's engine and that of the frames
     assert {f"{name} on {device} in fp32" for name, device in asked[1:]} == {engine}
+
+
+def test_a_bundle_that_goes_by_photographs_alone_is_evaluated_with_shots(
+    mvtec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    root = handmade.write_memory_bundle(tmp_path / "b")
+    memory = Bundle.open(root).manifest.graphs["photos"]
+    handmade.rewritten(root, graphs={"photos": memory}, text=None, text_encoder=None)
+    shutil.rmtree(root / "recipes")
+    arguments = (root, mvtec, "--layout", "mvtec")
+    row = evaluated(capsys, *arguments, "--shots", "2")["classes"][0]
+    assert len(row["references"]) == 2
+    assert run(*arguments) == 1
+    assert "this bundle reads no words, it goes by photos of good parts: add --shots K" in error_of(capsys)
