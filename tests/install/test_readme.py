@@ -124,6 +124,15 @@ def _calibrate(place: Place, words: list[str]) -> None:
     place.run(*(word.replace(r"part(\d+)", r"twill-(\w+)") for word in words), *few)
 
 
+def _advise(place: Place, words: list[str]) -> None:
+    """There are four good parts here, and six are needed; one number of references is enough to see it run."""
+    good = place.aside / "good"
+    good.mkdir()
+    for picture in sorted(DEMO_IMAGES.glob("*-good.jpg")):
+        shutil.copyfile(picture, good / picture.name)
+    place.run(*(str(good) if word == "good/" else word for word in words), "--shots", "1", "--precision", "fp32")
+
+
 STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
     r"pip install \.\[": _install,
     r"clipspect export winclip ": _export_winclip,
@@ -131,6 +140,7 @@ STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
     r"clipspect watch /srv": _watch,
     r"clipspect calibrate parts.bundle nut --good": _calibrate,
     r"clipspect audit /srv": _audit,
+    r"clipspect advise good/": _advise,
 }
 
 

@@ -64,6 +64,7 @@ def test_its_commands_are_there_and_the_exporters_too(installed: Environment, tm
         "export",
         "eval",
         "study",
+        "advise",
         "bench",
         "demo",
     ):

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import sys
-import tempfile
-import threading
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -20,13 +15,13 @@ from clipspect.engines import engine_named
 from clipspect.engines.graph import INT8
 from clipspect.inspection.inspector import load
 from clipspect.recipes.recipe import Recipe
+from clipspect_lab.benchmark.cold_start import ColdStart, start_cold
 from clipspect_lab.benchmark.gemm_runs import GemmRuns
 from clipspect_lab.benchmark.report import MAP, STAGES, TOTAL
 
 _WARM_UPS = 2
 _GEMM_SHARE = 0.1  # of the time; the products alternate with inspections
 _FEWEST_GROUPS = 8  # batches of a stream
-_START_SECONDS = 600
 
 
 class TimedEngine:
@@ -94,39 +89,9 @@ class TimedEngine:
 
     def cold_start(self, starts: int) -> ColdStart:
         """Fresh processes, one after another: the median of their times, the largest of their memories."""
-        found = [self._start() for _ in range(starts)]
+        found = [start_cold(self.bundle, self.recipe, self.backend, self.frame, self.options) for _ in range(starts)]
         peaks = [start.peak_bytes for start in found if start.peak_bytes is not None]
         return ColdStart(statistics.median(start.seconds for start in found), max(peaks, default=None))
-
-    def _start(self) -> ColdStart:
-        request = {
-            "bundle": str(self.bundle),
-            "recipe": self.recipe,
-            "backend": self.backend,
-            "image": str(self.frame),
-            "options": self.options,
-        }
-        command = [sys.executable, "-m", "clipspect_lab.benchmark.first_verdict", json.dumps(request)]
-        start = perf_counter()
-        with (
-            tempfile.TemporaryFile("w+", errors="replace") as complaints,  # a pipe that nobody reads would fill up
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process,
-        ):
-            assert process.stdout is not None
-            end = threading.Timer(_START_SECONDS, process.kill)
-            end.start()
-            try:
-                line = process.stdout.readline()
-                seconds = perf_counter() - start
-                process.wait()
-            finally:
-                end.cancel()
-            complaints.seek(0)
-            complaint = complaints.read()
-        if not line.strip():
-            last = complaint.strip().splitlines()[-1:] or [f"status {process.returncode}"]
-            raise BackendError(f"{self.backend} in a fresh process gave no verdict ({last[0]}): run clipspect doctor")
-        return ColdStart(seconds, json.loads(line)["peak_bytes"])
 
     def __enter__(self) -> TimedEngine:
         return self
@@ -137,11 +102,3 @@ class TimedEngine:
         if self._gemm is not None:
             self._gemm.close()
         self.inspector.close()
-
-
-@dataclass(frozen=True)
-class ColdStart:
-    """Of a process that inspects one frame."""
-
-    seconds: float
-    peak_bytes: int | None
