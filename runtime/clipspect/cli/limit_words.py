@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from clipspect.recipes.promise import parts_needed, percent
 
 if TYPE_CHECKING:
+    from clipspect.recipes.calibration import Calibration
     from clipspect.recipes.limits import Promise
     from clipspect.recipes.recipe import Recipe
 
@@ -55,10 +56,22 @@ def scorer_rows(recipe: Recipe) -> Rows:
         rows.append(("calibrated", f"{calibration.time}, {counted}, {len(calibration.defects)} defective parts beside"))
         where = f"{scorer.backend} on {scorer.device} in {scorer.precision}, clipspect {scorer.version}"
         rows.append(("scored by", f"{where}, bundle {scorer.bundle[:12]}, tensors {scorer.tensors[:12]}"))
+        rows.append(("frames", checks_words(calibration)))
     if recipe.history:
         last = recipe.history[-1]
         rows.append(("last change", f"{last.time}, {last.who}: {last.why} ({len(recipe.history)} in all)"))
     return rows
+
+
+def checks_words(calibration: Calibration) -> str:
+    """What makes frames invalid."""
+    if not calibration.checks:
+        return "only black and white ones, and those of one colour, are invalid: one part says nothing of others"
+    missing = ""
+    if not calibration.embedding:
+        missing = "; not the image's embedding, which this bundle's graphs do not have"
+    share = percent(sum(found.rate for found in calibration.checks.values()))
+    return f"checked by {', '.join(calibration.checks)}: at most {share} of good parts are invalid{missing}"
 
 
 def _promised(promise: Promise | None, what: str) -> str:

@@ -264,7 +264,7 @@ def test_a_verdict_folder_that_cannot_be_made_is_told_and_waited_for(
     out.mkdir()
     (out / "unjudged").write_text("a file in the way")
     for name in ("a.png", "b.png"):
-        (folder / name).write_bytes(grey_png(1))
+        (folder / name).write_bytes(grey_png(20))
     with Watching(folder, tiny_bundle, out) as watching:
         watching.wait_until(lambda: "unjudged: File exists: inspection waits" in watching.said())
         (out / "unjudged").unlink()
