@@ -53,10 +53,12 @@ def test_words_and_references_become_a_recipe_that_inspects(full_bundle: Path, c
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
-    assert [line.split()[0] for line in lines] == ["recipe", "words", "references", "gallery", "gallery", "thinning"]
+    rows = ["recipe", "judged", "words", "references", "gallery", "gallery", "thinning"]
+    assert [line.split()[0] for line in lines] == rows
     assert lines[0].endswith("line 3.safetensors")
-    assert "object 'nut', 147 normal and 84 anomalous prompts, max" in lines[1]
-    assert lines[2].endswith("3 of 64 x 48 pixels")
+    assert lines[1].endswith("both")
+    assert "object 'nut', 147 normal and 84 anomalous prompts, max" in lines[2]
+    assert lines[3].endswith("3 of 64 x 48 pixels")
     assert "12 of 48 rows, 144 bytes of 576 bytes; cosine distance of a dropped row to the nearest kept one " in out
     assert "12 rows, 144 bytes" in out
     recipe = open_recipe(Bundle.open(full_bundle), "line 3")

@@ -26,7 +26,7 @@ from clipspect.engines.tensorrt.ranges import Sizes, ranges_of
 
 
 def test_the_demo_bundle_is_compiled_once_and_info_lists_it(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("compile", "demo", *RTX, "8.9", "--json") == 0
+    assert run("compile", "demo", *RTX, "8.9", "--graph", "zero-shot", "--json") == 0
     (engine,) = json.loads(capsys.readouterr().out)["engines"]
     assert (engine["graph"], engine["built"], engine["path"]) == ("zero-shot", True, str(engine_of(cache)))
     facts = engine["engine"]["facts"]
@@ -35,7 +35,7 @@ def test_the_demo_bundle_is_compiled_once_and_info_lists_it(cache: Path, capsys:
     assert sorted(facts["files"]) == ["model.onnx", "model.onnx.data"]
     assert documents(cache) == [engine["engine"]]
     assert sorted(path.suffix for path in cache.iterdir()) == [".engine", ".json"]
-    assert run("compile", "demo", *RTX, "8.9") == 0
+    assert run("compile", "demo", *RTX, "8.9", "--graph", "zero-shot") == 0
     assert "there already: tensorrt_rtx" in capsys.readouterr().out
     assert run("info", "demo") == 0
     page = capsys.readouterr().out

@@ -62,9 +62,9 @@ def test_a_second_process_is_refused_and_told_who_is_at_it(
 
 
 def test_two_commands_at_once_build_one_engine(cache: Path) -> None:
-    first = started("compile", "demo", *RTX)
+    first = started("compile", "demo", *RTX, "--graph", "zero-shot")
     pid = wait_for(cache, "*.lock", first).read_text()
-    second = started("compile", "demo", *RTX)
+    second = started("compile", "demo", *RTX, "--graph", "zero-shot")
     out, error = second.communicate(timeout=SECONDS)
     assert first.wait(SECONDS) == 0, first.communicate()
     if second.returncode:  # else the first was done before the second looked
