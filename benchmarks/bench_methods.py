@@ -18,13 +18,16 @@ import numpy as np
 import pytest
 import torch
 from contest import Contender, here
+from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from clipspect.bundle.bundle import Bundle
+from clipspect.engines.graph import BF16
 from clipspect_export.check.answers import check_images
 from clipspect_lab.benchmark.measure import measure
+from seeded.dino import SMALL, dino_weights
 from seeded.published import SEED, WINCLIP, write_checkpoint, write_seeded
-from seeded.weights import clip_weights
+from seeded.weights import clip_weights, write_weights
 
 WORK = Path(__file__).parents[1] / "work" / "bench"
 PEER = Path(__file__).parents[1] / ".venv-peer" / "bin" / "python"  # anomalib with its own pins: make bench installs it
@@ -42,6 +45,9 @@ ENGINES = {  # our rows: the name, the backend and its options
 # record at export passed.
 TIMES_AS_FAST = {"winclip": {"onnxruntime fp32": 1.8, "openvino fp32": 2.5}, "anomalyclip": {"openvino fp32": 2.0}}
 FASTEST_TIMES_AS_FAST = {"winclip": 5.0, "anomalyclip": 4.0}
+# A memory with one reference against WinCLIP: in the same engine in fp32, and its fastest precision that passed.
+MEMORY_TIMES_AS_FAST, MEMORY_IN_BF16, MEMORY_WITHOUT_BF16 = 8.0, 14.0, 9.0
+MEMORY_MB = 400
 
 
 def seeded_weights(method: str) -> Path:
@@ -116,6 +122,50 @@ def bench_method_beside_its_peer(benchmark: BenchmarkFixture, method: str) -> No
         own=dataclasses.asdict(own),
     )
     require_promises(method, rows, {record.name for record in bundle.manifest.precisions if record.passed})
+
+
+def memory_bundle() -> Bundle:
+    """AnomalyDINO over seeded S/14, exported once, with a recipe of one photograph."""
+    out = WORK / "anomalydino.bundle"
+    if not out.exists():
+        WORK.mkdir(parents=True, exist_ok=True)
+        weights = write_weights(WORK / "dino.safetensors", dino_weights(SEED, **SMALL))
+        photo = WORK / "reference.png"
+        Image.fromarray(check_images(448, 3)[-1]).save(photo)
+        command = [sys.executable, "-m", "clipspect"]
+        export = ["export", "anomalydino", "--weights", str(weights), "--int8", "--out", str(out)]
+        subprocess.run([*command, *export], check=True)
+        subprocess.run([*command, "recipe", str(out), OBJECT, "--references", str(photo)], check=True)
+    return Bundle.open(out)
+
+
+def bench_memory_beside_winclip(benchmark: BenchmarkFixture) -> None:
+    """One reference, in the same engines and in one run: what a memory saves."""
+    bundles = {"WinCLIP": exported("winclip"), "memory": memory_bundle()}
+    running = []
+    with ExitStack() as stack:
+        for name, bundle in bundles.items():
+            image = WORK / f"{name}.npy"
+            np.save(image, check_images(bundle.manifest.image.height, width=bundle.manifest.image.width)[0])
+            for engine, options in ENGINES.items():
+                if name == "memory" or engine.endswith("fp32"):
+                    given = [bundle.path, image, *options, f"threads={contest.THREADS}"]
+                    item = Contender(f"{name}, {engine}", here(), "ours.py", given, exact=False)
+                    running.append(stack.enter_context(item))
+        benchmark.pedantic(contest.one_round, args=(running,), rounds=ROUNDS["winclip"])
+        rows = [item.row() for item in running]
+    times = {row["name"]: row["p50_ms"] for row in rows}
+    for row in rows:
+        row["times_as_fast"] = times["WinCLIP, openvino fp32"] / row["p50_ms"]
+    graph = bundles["memory"].manifest.first_graph
+    benchmark.extra_info.update(method="anomalydino", gflop=graph.flops / 1e9, threads=contest.THREADS, rows=rows)
+    passed = {record.name for record in bundles["memory"].manifest.precisions if record.passed}
+    for engine in ("onnxruntime fp32", "openvino fp32"):
+        ratio = times[f"WinCLIP, {engine}"] / times[f"memory, {engine}"]
+        assert ratio >= MEMORY_TIMES_AS_FAST, f"{engine}: {ratio:.2f} times as fast as WinCLIP"
+    fastest = max(row["times_as_fast"] for row in rows if row["name"].split()[-1] in {"fp32", *passed})
+    assert fastest >= (MEMORY_IN_BF16 if BF16 in passed else MEMORY_WITHOUT_BF16), f"fastest: {fastest:.2f}"
+    assert all(row["peak_mb"] < MEMORY_MB for row in rows if row["name"].startswith("memory"))
 
 
 def require_promises(method: str, rows: list[dict[str, Any]], passed: set[str]) -> None:
