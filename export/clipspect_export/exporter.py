@@ -85,7 +85,7 @@ def export_bundle(
 
     with new_bundle(target, force=force) as folder:
         begin(0)
-        source = load_source(chosen, weights, config)
+        source = load_source(chosen, backbone, weights, config)
         model = build(source.tower)
         forms = {role: model.forms[role] for role in roles}
         image = source.config.image

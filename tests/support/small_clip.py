@@ -24,5 +24,5 @@ def seeded(form: dict[str, object]) -> Clip:
 def images_and_text(clip: Clip, images: int, prompts: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(images + 10 * prompts)
     size = clip.config.image_size
-    pixels = torch.randint(0, 256, (images, size, size, 3), dtype=torch.uint8, generator=generator)
+    pixels = torch.randint(0, 256, (images, *size, 3), dtype=torch.uint8, generator=generator)
     return pixels, torch.randn(2, prompts, clip.config.embed_dim, generator=generator)

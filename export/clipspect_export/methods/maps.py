@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
+from clipspect_export.towers.config import ClipConfig
 
 TRUNCATE = 4.0  # standard deviations on each side of a Gaussian: scipy's default, which AnomalyCLIP's code keeps
+
+
+class Upsampling(nn.Module):
+    """A map of pixels from values on the patch grid, linear along each side."""
+
+    down: Tensor
+    across: Tensor
+
+    def __init__(self, config: ClipConfig, side: Callable[[int, int], Tensor]) -> None:
+        """`side` makes the matrix (pixels, patches) of a side from both numbers."""
+        super().__init__()
+        (height, width), (rows, columns) = config.image_size, config.grid
+        self.register_buffer("down", side(height, rows))  # (H, rows)
+        self.register_buffer("across", side(width, columns))  # (W, columns)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """(..., rows, columns) to (..., H, W)."""
+        return self.down @ grid @ self.across.T
 
 
 def require_sigma(sigma: float, pixels: int) -> float:
@@ -57,6 +78,15 @@ def bilinear_matrix(pixels: int, grid: int) -> Tensor:
     """(pixels, grid): linear interpolation along one side, pixel centres (align_corners=False), edges repeated."""
     position = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * grid / pixels - 0.5).clamp(0, grid - 1)
     return _interpolation(position, grid)
+
+
+def smooth_matrix(sigma: float) -> Callable[[int, int], Tensor]:
+    """What makes a side's matrix of linear interpolation, then a Gaussian of `sigma` pixels, 0 for none."""
+
+    def matrix(pixels: int, grid: int) -> Tensor:
+        return (gaussian_matrix(pixels, sigma) @ bilinear_matrix(pixels, grid).double()).float()
+
+    return matrix
 
 
 def corner_bilinear_matrix(pixels: int, grid: int) -> Tensor:

@@ -59,6 +59,15 @@ class TrainedOptions:
 
 
 @dataclass(frozen=True)
+class SizeOptions:
+    """Of methods that run at any image size that patches fill."""
+
+    image_size: str | None = option(
+        None, "height and width in pixels, or one number for a square (default: as published)", metavar="HxW"
+    )
+
+
+@dataclass(frozen=True)
 class Method:
     """One way to make a model of a backbone."""
 
@@ -69,8 +78,8 @@ class Method:
     object_agnostic: bool = False  # its prompts are learned: it reads no words and has one recipe
     checkpoint_section: str | None = None  # of the file that its official code trained, and that it needs
     activation: str | None = None  # None: the backbone's own
-    image_size: int | None = None  # pixels; None: the backbone's own
-    positions: Interpolation | None = None  # how the position embedding comes to that size
+    image_size: int | None = None  # pixels, both sides, as published; None: the backbone's own
+    positions: Interpolation | None = None  # how the position embedding comes to another size; None: it cannot
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from clipspect.base.errors import ExportError
 from clipspect.engines.graph import (
     ANOMALY_MAP,
     FEATURES,
@@ -27,7 +28,7 @@ from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
 from clipspect_export.graph.write import GraphInput
 from clipspect_export.methods.method import Method
 from clipspect_export.towers.config import ClipConfig
-from clipspect_export.towers.positions import at_image_size
+from clipspect_export.towers.positions import at_image_size, of_size
 
 _EXAMPLE_BATCH, _EXAMPLE_PROMPTS, _EXAMPLE_ROWS = 2, 3, 5  # not 1: torch takes a 1 for a constant
 
@@ -92,10 +93,23 @@ class Model:
     mean: str = MEAN_OF_EMBEDDINGS  # what fusion "mean" averages
 
 
+def size_of(method: Method, config: ClipConfig, asked: tuple[int, int] | None = None) -> ClipConfig:
+    """The backbone at the image size, height and width, that is asked for, or that the method runs at.
+
+    Raises ExportError for a size that patches do not fill, and where the method cannot leave the backbone's own.
+    """
+    published = None if method.image_size is None else (method.image_size, method.image_size)
+    size = asked or published or config.image_size
+    if size != config.image_size and method.positions is None:
+        raise ExportError(f"{method.name} runs at the backbone's own image size: leave --image-size out")
+    return of_size(config, size)
+
+
 def at_size_of(
-    method: Method, tensors: Mapping[str, Tensor], config: ClipConfig
+    method: Method, tensors: Mapping[str, Tensor], config: ClipConfig, asked: tuple[int, int] | None = None
 ) -> tuple[dict[str, Tensor], ClipConfig]:
-    """CLIP's weights and configuration at the image size that the method runs at. Raises ExportError."""
-    if method.image_size is None or method.positions is None:
-        return dict(tensors), config
-    return at_image_size(tensors, config, method.image_size, method.positions)
+    """CLIP's weights and configuration at that size. Raises ExportError."""
+    sized = size_of(method, config, asked)
+    if method.positions is None:
+        return dict(tensors), sized
+    return at_image_size(tensors, sized, method.positions), sized

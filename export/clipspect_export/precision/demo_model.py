@@ -79,7 +79,7 @@ def demo_model() -> DemoModel:
         raise AssertionError("WinCLIP reads words")
     folder = tempfile.TemporaryDirectory(prefix="clipspect-demo-")
     graph = write_graphs({WORDS: model.forms[WORDS]}, config, Path(folder.name))[WORDS]
-    size = ImageSpec(config.image_size, config.image_size)
+    size = config.image
     return DemoModel(folder, Path(folder.name) / graph.file, model.features(DEFAULT_OBJECT), size)
 
 

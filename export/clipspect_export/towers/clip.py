@@ -89,7 +89,7 @@ class VisionTower(nn.Module):
         width = config.vision.width
         self.conv1 = nn.Conv2d(3, width, config.patch_size, stride=config.patch_size, bias=False)
         self.class_embedding = nn.Parameter(torch.empty(width))
-        self.positional_embedding = nn.Parameter(torch.empty(config.grid**2 + 1, width))
+        self.positional_embedding = nn.Parameter(torch.empty(config.grid.patches + 1, width))
         self.ln_pre = nn.LayerNorm(width)
         self.transformer = Transformer(config.vision, config.activation)
         self.ln_post = nn.LayerNorm(width)

@@ -7,7 +7,7 @@ import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clipspect.base.errors import ExportError
 from clipspect.frame.spec import ImageSpec
@@ -33,13 +33,24 @@ class TransformerConfig:
     mlp_width: int
 
 
+class Grid(NamedTuple):
+    """Patches of an image."""
+
+    rows: int
+    columns: int
+
+    @property
+    def patches(self) -> int:
+        return self.rows * self.columns
+
+
 @dataclass(frozen=True)
 class ClipConfig:
     """A CLIP with a vision transformer and a causal text transformer, as OpenAI drew it."""
 
     name: str
     embed_dim: int
-    image_size: int  # pixels, both sides
+    image_size: tuple[int, int]  # pixels: height, width
     patch_size: int
     vision: TransformerConfig
     text: TransformerConfig
@@ -52,7 +63,7 @@ class ClipConfig:
     @property
     def image(self) -> ImageSpec:
         """How a frame becomes what the tower reads."""
-        return ImageSpec(self.image_size, self.image_size)
+        return ImageSpec(*self.image_size)
 
     @property
     def text_dim(self) -> int | None:
@@ -60,9 +71,10 @@ class ClipConfig:
         return self.embed_dim
 
     @property
-    def grid(self) -> int:
-        """Patches along one side of the image."""
-        return self.image_size // self.patch_size
+    def grid(self) -> Grid:
+        """The patches that the image divides into."""
+        height, width = self.image_size
+        return Grid(height // self.patch_size, width // self.patch_size)
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,16 @@ class Interpolation:
 
     mode: str
     antialias: bool
+
+
+def require_patches(name: str, patch: int, height: int, width: int) -> None:
+    """Refuse an image that does not divide into patches. Raises ExportError."""
+    if height % patch or width % patch or height < patch or width < patch:
+        near = "x".join(str(max(1, round(side / patch)) * patch) for side in (height, width))
+        raise ExportError(
+            f"{name}: an image of {height} x {width} pixels does not divide into patches of {patch}: take "
+            f"--image-size {near}"
+        )
 
 
 def read_backbone(backbone: str | Path) -> ClipConfig:
@@ -110,7 +132,7 @@ def _config(name: str, model: dict[str, Any], preprocess: dict[str, Any]) -> Cli
     return ClipConfig(
         name=name,
         embed_dim=int(embed_dim),
-        image_size=image_size,
+        image_size=(image_size, image_size),
         patch_size=patch_size,
         vision=_transformer(
             name, width, vision.get("layers", 12), width // vision.get("head_width", 64), vision.get("mlp_ratio", 4.0)

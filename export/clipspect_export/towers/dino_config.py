@@ -10,7 +10,7 @@ from typing import Any
 
 from clipspect.base.errors import ExportError
 from clipspect.frame.spec import ImageSpec
-from clipspect_export.towers.config import GELU, read_json
+from clipspect_export.towers.config import GELU, read_json, require_patches
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pixels in [0, 1]
 HEAD_WIDTH = 64
@@ -71,13 +71,7 @@ def read_dino(backbone: str | Path) -> DinoConfig:
 
 def at_size(config: DinoConfig, height: int, width: int) -> DinoConfig:
     """The configuration for images of that size. Raises ExportError where it does not divide into patches."""
-    patch = config.patch_size
-    if height % patch or width % patch or height < patch or width < patch:
-        near = f"{max(1, round(height / patch)) * patch}x{max(1, round(width / patch)) * patch}"
-        raise ExportError(
-            f"{config.name}: an image of {height} x {width} pixels does not divide into patches of {patch}: take "
-            f"--image-size {near}"
-        )
+    require_patches(config.name, config.patch_size, height, width)
     return dataclasses.replace(config, image=ImageSpec(height, width))
 
 

@@ -9,36 +9,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clipspect.base.errors import ExportError
-from clipspect_export.towers.config import ClipConfig, Interpolation
+from clipspect_export.towers.config import ClipConfig, Grid, Interpolation, require_patches
 
 POSITIONS = "visual.positional_embedding"
 
 
-def at_image_size(
-    tensors: Mapping[str, Tensor], config: ClipConfig, image_size: int, interpolation: Interpolation
-) -> tuple[dict[str, Tensor], ClipConfig]:
-    """The same weights for images of `image_size` pixels.
-
-    Raises ExportError when the image does not divide into patches.
-    """
-    if image_size % config.patch_size:
-        raise ExportError(
-            f"{config.name}: an image of {image_size} pixels does not divide into patches of {config.patch_size}; "
-            "expected a backbone with patches of 14, such as ViT-L-14-336"
-        )
-    resized = dataclasses.replace(config, image_size=image_size)
-    positions = resize_positions(tensors[POSITIONS], resized.grid, interpolation)
-    return {**tensors, POSITIONS: positions}, resized
+def of_size(config: ClipConfig, image_size: tuple[int, int]) -> ClipConfig:
+    """The same backbone for images of that height and width in pixels. Raises ExportError where patches do not fit."""
+    require_patches(config.name, config.patch_size, *image_size)
+    return dataclasses.replace(config, image_size=image_size)
 
 
-def resize_positions(positions: Tensor, grid: int, interpolation: Interpolation) -> Tensor:
-    """(1 + side ** 2, W) to (1 + grid ** 2, W): the class token's stays, the patches' are interpolated."""
+def resize_positions(positions: Tensor, grid: Grid, interpolation: Interpolation) -> Tensor:
+    """(1 + side ** 2, W) to (1 + L, W): the class token's stays, the patches' are interpolated."""
     cls, patches = positions[:1], positions[1:]
     side = round(len(patches) ** 0.5)
-    if side == grid:
+    if grid == (side, side):
         return positions
     image = patches.T.reshape(1, -1, side, side)  # (1, W, side, side)
     options = dataclasses.asdict(interpolation)
-    image = functional.interpolate(image, size=(grid, grid), align_corners=False, **options)
+    image = functional.interpolate(image, size=tuple(grid), align_corners=False, **options)
     return torch.cat([cls, image.flatten(2)[0].T])
+
+
+def at_image_size(tensors: Mapping[str, Tensor], config: ClipConfig, interpolation: Interpolation) -> dict[str, Tensor]:
+    """The same weights for images of the configuration's size."""
+    return {**tensors, POSITIONS: resize_positions(tensors[POSITIONS], config.grid, interpolation)}

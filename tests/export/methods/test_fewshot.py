@@ -57,7 +57,7 @@ class Case:
     @property
     def sides(self) -> list[int]:
         """How many windows of each scale stand in a row."""
-        return [self.clip.config.grid - int(scale) + 1 for scale in self.key]
+        return [self.clip.config.grid.rows - int(scale) + 1 for scale in self.key]
 
     @property
     def galleries(self) -> dict[str, TensorSpec]:
@@ -196,12 +196,13 @@ def stored(path: Path) -> set[tuple[int, int]]:
 
 def test_only_what_is_needed_is_computed_besides_the_zero_shot_graph(case: Case) -> None:
     config, manifest = case.clip.config, case.bundle.manifest
-    width, mlp, dim, patches = config.vision.width, config.vision.mlp_width, config.embed_dim, config.grid**2
-    upsampling = 2 * config.image_size * config.grid * (config.grid + config.image_size)  # of one more map
+    width, mlp, dim, patches = config.vision.width, config.vision.mlp_width, config.embed_dim, config.grid.patches
+    (size, _), (grid, _) = config.image_size, config.grid
+    upsampling = 2 * size * grid * (grid + size)  # of one more map
     if case.key:
         token = 2 * (2 * width * width + 2 * width * mlp)  # query, output projection and MLP
         last = patches * (token + 4 * (patches + 1) * width)  # the patches' rows in the last block
-        means = sum(2 * config.grid * side * (side + config.grid) for side in case.sides)
+        means = sum(2 * grid * side * (side + grid) for side in case.sides)
         more = last + 2 * (patches * width + sum(side**2 for side in case.sides) * dim) + means + upsampling
     else:
         more = 4 * 2 * patches * width + upsampling
@@ -217,11 +218,11 @@ def test_the_manifest_records_the_few_shot_graph(case: Case) -> None:
         assert list(case.galleries) == ["patches", *(f"windows_{scale}" for scale in case.key)]
         assert case.galleries["windows_2"].shape == ("R_windows_2", 64)
         assert case.galleries["patches"].shape == ("R_patches", width)
-        assert case.few_shot.outputs["features_patches"].shape == ("N", grid**2, width)
+        assert case.few_shot.outputs["features_patches"].shape == ("N", grid.patches, width)
     else:
         assert list(case.galleries) == ["layer_6", "layer_12", "layer_18", "layer_24"]
         assert case.few_shot.inputs["map_limits"].shape == (2,)
-        assert case.few_shot.outputs["features_layer_6"].shape == ("N", grid**2, width)
+        assert case.few_shot.outputs["features_layer_6"].shape == ("N", grid.patches, width)
 
 
 def test_the_check_holds_the_torch_references_answers(case: Case) -> None:
@@ -229,7 +230,7 @@ def test_the_check_holds_the_torch_references_answers(case: Case) -> None:
     names = {"images", "text_features", "score", "anomaly_map", "image_embedding"}
     names |= {"fewshot_references", "fewshot_score", "fewshot_anomaly_map", "fewshot_image_embedding"}
     assert set(check) == (names if case.key else names | {"map_limits"})
-    size = case.clip.config.image_size
+    size, _ = case.clip.config.image_size
     drawn = check_images(size, CHECK_IMAGES + 1)
     images, references = drawn[:-1], drawn[-1:]
     np.testing.assert_array_equal(check["images"], images)

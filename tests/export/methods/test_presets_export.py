@@ -43,7 +43,7 @@ def test_what_a_preset_calls_fixed_is_fixed_in_the_exporter(name: str) -> None:
         config = read_backbone(preset.backbone.name)
         tag = get_pretrained_cfg(preset.backbone.name, preset.backbone.weights)
         own = QUICK_GELU if tag.get("quick_gelu") else config.activation
-        expected = method.activation or own, method.image_size or config.image_size
+        expected = method.activation or own, method.image_size or config.image.height
     fixed = preset.fixed
     assert (fixed.activation, fixed.image_size) == expected
     assert (fixed.temperature, fixed.logit_scale, fixed.layers) == FIXED[preset.method]

@@ -26,7 +26,7 @@ def test_the_embeddings_of_image_and_windows_are_the_references(
     np.testing.assert_allclose(embeddings[:, 0], expected["image_embedding"], atol=1e-4)
     start = 1
     for scale in scales:
-        count = (config.grid - scale + 1) ** 2
+        count = (config.grid.rows - scale + 1) ** 2
         windows = embeddings[:, start : start + count : 5]
         np.testing.assert_allclose(windows, expected[f"window_embeddings_{scale}"], atol=1e-4)
         start += count

@@ -107,7 +107,8 @@ def test_the_graph_says_nothing_of_the_machine_that_made_it(golden_bundle: Golde
 def matmul_flops(config: ClipConfig, scales: tuple[int, ...]) -> int:
     """What the packed pass must compute, from the sizes alone."""
     layout = groups(config.grid, scales)
-    patches, tokens, count = config.grid**2, sum(group.tokens for group in layout), sum(group.count for group in layout)
+    (size, _), (grid, _) = config.image_size, config.grid
+    patches, tokens, count = grid**2, sum(group.tokens for group in layout), sum(group.count for group in layout)
     width, mlp, layers = config.vision.width, config.vision.mlp_width, config.vision.layers
     linear = 2 * width * width
     row = linear + 4 * width * mlp  # output projection and MLP
@@ -116,10 +117,10 @@ def matmul_flops(config: ClipConfig, scales: tuple[int, ...]) -> int:
     middle = (layers - 2) * tokens * (3 * linear + row)
     last = 2 * linear * tokens + (linear + row) * count
     attention = 4 * width * ((layers - 1) * pairs + tokens)
-    sides = [config.grid - scale + 1 for scale in scales]
+    sides = [grid - scale + 1 for scale in scales]
     scoring = 2 * count * (width * config.embed_dim + 2 * config.embed_dim)
-    scoring += sum(2 * config.grid * side * (side + config.grid) for side in sides)  # window means
-    upsampling = 2 * config.image_size * config.grid * (config.grid + config.image_size)
+    scoring += sum(2 * grid * side * (side + grid) for side in sides)  # window means
+    upsampling = 2 * size * grid * (grid + size)
     return first + middle + last + attention + scoring + upsampling
 
 

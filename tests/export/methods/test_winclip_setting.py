@@ -23,6 +23,7 @@ from clipspect_export.methods.winclip.options import SCALE_FUSIONS, Setting, req
 from clipspect_export.methods.winclip.reference import FewShotWinClipReference, WinClipReference, covered_patches
 from clipspect_export.methods.winclip.windows import window_patches, window_starts
 from clipspect_export.towers.clip import Clip
+from clipspect_export.towers.config import Grid
 from support.command_line import error_of
 from support.small_clip import SMALL, images_and_text, seeded
 
@@ -94,15 +95,18 @@ def test_multi_crop_counts_the_image_and_each_scale_alike() -> None:
     torch.testing.assert_close(anomaly_map, plain_map)
 
 
-@given(grid=st.integers(1, 9), scale=st.integers(1, 9), stride=st.integers(1, 4))
-def test_windows_of_any_stride_cover_every_patch_and_end_at_the_edge(grid: int, scale: int, stride: int) -> None:
-    scale = min(scale, grid)
+@given(rows=st.integers(1, 9), columns=st.integers(1, 9), scale=st.integers(1, 9), stride=st.integers(1, 4))
+def test_windows_of_any_stride_cover_every_patch_and_end_at_the_edge(
+    rows: int, columns: int, scale: int, stride: int
+) -> None:
+    grid = Grid(rows, columns)
+    scale = min(scale, *grid)
     stride = min(stride, scale)
     patches = window_patches(grid, scale, stride)
     assert patches.tolist() == covered_patches(grid, scale, stride)
-    assert set(patches.flatten().tolist()) == set(range(grid * grid))
-    starts = window_starts(grid, scale, stride)
-    assert (starts[0], starts[-1]) == (0, grid - scale)
+    assert set(patches.flatten().tolist()) == set(range(grid.patches))
+    starts = window_starts(rows, scale, stride)
+    assert (starts[0], starts[-1]) == (0, rows - scale)
     assert (starts.diff() <= stride).all()
 
 

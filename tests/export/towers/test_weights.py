@@ -205,7 +205,7 @@ def test_a_tag_brings_its_activation(
 
 def test_a_backbone_by_name_and_by_file_is_the_same(tmp_path: Path) -> None:
     named = read_backbone("ViT-L-14-336-quickgelu")
-    assert (named.grid, named.vision.heads, named.text.heads, named.activation) == (24, 16, 12, QUICK_GELU)
+    assert (named.grid.rows, named.vision.heads, named.text.heads, named.activation) == (24, 16, 12, QUICK_GELU)
     assert read_backbone("ViT-L-14-336").activation == GELU
     assert read_backbone("ViT-B-16-plus-240").vision.heads == 14
 

@@ -104,10 +104,10 @@ def anomalyclip_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from support.golden_clip import document, weights
     from support.golden_dense import ANOMALYCLIP, PROMPTS
 
-    sizes = {**ANOMALYCLIP, "image_size": 333, "patch": 37}  # 9 x 9 patches; 14 x 14 at the method's 518 pixels
+    sizes = {**ANOMALYCLIP, "image_size": 333, "patch": 37}  # 9 x 9 patches; exported as a rectangle of 9 x 12
     (folder / "small.json").write_text(json.dumps(document(sizes)), encoding="utf-8")
     write_weights(folder / "small.safetensors", weights(sizes))
     model = "--backbone", folder / "small.json", "--weights", folder / "small.safetensors", "--checkpoint", PROMPTS
     bundle = folder / "any.bundle"
-    assert run("export", "anomalyclip", "--out", bundle, *model) == 0
+    assert run("export", "anomalyclip", "--out", bundle, "--image-size", "333x444", *model) == 0
     return bundle

@@ -44,7 +44,7 @@ class Fake(nn.Module):
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         embeddings = self.encoder(image)
         score = torch.sigmoid(self.sharpness * cosine_difference(embeddings, text_features))[:, 0]
-        return score, score[:, None, None] * torch.ones(self.size, self.size), unit(embeddings[:, 0])
+        return score, score[:, None, None] * torch.ones(self.size), unit(embeddings[:, 0])
 
 
 def plan(config: ClipConfig, options: FakeOptions) -> Callable[[Clip], Model]:
@@ -57,8 +57,7 @@ def plan(config: ClipConfig, options: FakeOptions) -> Callable[[Clip], Model]:
             found = clip.encode_image(((image.float() / 255 - mean) / std).permute(0, 3, 1, 2))
             cosines = [functional.cosine_similarity(found[:, None], state, dim=-1).amax(-1) for state in text_features]
             score = torch.sigmoid(options.sharpness * (cosines[1] - cosines[0]))
-            side = clip.config.image_size
-            return score, score[:, None, None].expand(-1, side, side), functional.normalize(found, dim=-1)
+            return score, score[:, None, None].expand(-1, *clip.config.image_size), functional.normalize(found, dim=-1)
 
         form = GraphForm(lambda: Fake(clip.visual, clip.config, options.sharpness), reference, map_range=(0.0, 1.0))
         return Model(

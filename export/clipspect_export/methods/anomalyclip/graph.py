@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
 from clipspect_export.methods.anomalyclip.options import LAYERS, SIGMA
-from clipspect_export.methods.maps import bilinear_matrix, gaussian_matrix, require_sigma
+from clipspect_export.methods.maps import Upsampling, require_sigma, smooth_matrix
 from clipspect_export.methods.scoring import cosine_difference, unit
 from clipspect_export.methods.two_paths import TwoPathBlock, TwoPathEncoder, require_two_paths
 from clipspect_export.towers.clip import VisionTower
@@ -30,17 +30,13 @@ TEMPERATURE = 0.07  # of the softmax over the two states
 class AnomalyClip(nn.Module):
     """The graph: uint8 images and text features to scores, anomaly maps and the images' embeddings."""
 
-    upsampling: Tensor
-
     def __init__(
         self, tower: VisionTower, config: ClipConfig, *, layers: Sequence[int] = LAYERS, sigma: float = SIGMA
     ) -> None:
         super().__init__()
         self.encoder = DpamEncoder(tower, config, layers)
         self.stages, self.grid = len(layers), config.grid
-        size = config.image_size
-        smoothing = gaussian_matrix(size, require_sigma(sigma, size))
-        self.register_buffer("upsampling", (smoothing @ bilinear_matrix(size, config.grid).double()).float())
+        self.upsample = Upsampling(config, smooth_matrix(require_sigma(sigma, min(config.image_size))))
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K).
@@ -49,8 +45,8 @@ class AnomalyClip(nn.Module):
         """
         embeddings = self.encoder(image)  # (N, 1 + K * L, D)
         probability = torch.sigmoid(cosine_difference(embeddings, text_features) / TEMPERATURE)  # (N, 1 + K * L)
-        grid = probability[:, 1:].reshape(-1, self.stages, self.grid, self.grid).sum(dim=1)
-        return probability[:, 0], self.upsampling @ grid @ self.upsampling.T, unit(embeddings[:, 0])
+        grid = probability[:, 1:].reshape(-1, self.stages, *self.grid).sum(dim=1)
+        return probability[:, 0], self.upsample(grid), unit(embeddings[:, 0])
 
 
 class DpamEncoder(TwoPathEncoder):

@@ -23,7 +23,7 @@ PARITY = 1e-4  # between graph and reference: a ViT-L at 518 pixels sums much, a
 def plan(config: ClipConfig, options: AnomalyClipOptions) -> Callable[[Clip], Model]:
     """What makes the model once CLIP is loaded. Raises ExportError."""
     layers = require_layers(options.layers, config)
-    sigma = require_sigma(options.sigma, METHOD.image_size or config.image_size)
+    sigma = require_sigma(options.sigma, min(config.image_size))
     checkpoint = read_checkpoint(options.checkpoint, METHOD.name)
     prompts = learned_prompts(checkpoint, config)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipspect.engines.graph import PHOTOS, WORDS
-from clipspect_export.methods.method import Method, TrainedOptions, option
+from clipspect_export.methods.method import Method, SizeOptions, TrainedOptions, option
 from clipspect_export.towers.config import QUICK_GELU, Interpolation
 
 LAYERS = (24,)  # the published setting reads one layer; (6, 12, 18, 24) is the code's other
@@ -15,7 +15,7 @@ POSITION_RESIZE = Interpolation("bilinear", antialias=False)
 
 
 @dataclass(frozen=True)
-class AnomalyClipOptions(TrainedOptions):
+class AnomalyClipOptions(TrainedOptions, SizeOptions):
     """What is read, and how its map is smoothed."""
 
     layers: tuple[int, ...] = option(LAYERS, "blocks whose patches are read", metavar="24")

@@ -33,10 +33,10 @@ class AnomalyClipReference:
         size, grid = self.config.image_size, self.config.grid
         cls, stages = self.features(normalised(image, self.config))
         score = anomalous_probability(cls, text_features, TEMPERATURE)
-        anomaly_map = torch.zeros(len(image), size, size)
+        anomaly_map = torch.zeros(len(image), *size)
         for patches in stages:
-            values = anomalous_probability(patches, text_features, TEMPERATURE).reshape(-1, 1, grid, grid)
-            anomaly_map += functional.interpolate(values, size=(size, size), mode="bilinear", align_corners=False)[:, 0]
+            values = anomalous_probability(patches, text_features, TEMPERATURE).reshape(-1, 1, *grid)
+            anomaly_map += functional.interpolate(values, size=size, mode="bilinear", align_corners=False)[:, 0]
         return score, gaussian_filter(anomaly_map, self.sigma), functional.normalize(cls, dim=-1)
 
     @torch.inference_mode()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
 from clipspect_export.methods.aprilgan.linear_stages import LinearStage
-from clipspect_export.methods.maps import corner_bilinear_matrix
+from clipspect_export.methods.maps import Upsampling, corner_bilinear_matrix
 from clipspect_export.methods.scoring import cosine_difference, distance, unit
 from clipspect_export.towers.clip import Block, VisionTower
 from clipspect_export.towers.config import ClipConfig
@@ -58,14 +58,12 @@ class StageEncoder(nn.Module):
 class AprilGan(nn.Module):
     """The zero-shot graph: uint8 images and text features to scores, anomaly maps and the images' embeddings."""
 
-    upsampling: Tensor
-
     def __init__(self, tower: VisionTower, config: ClipConfig, stages: tuple[LinearStage, ...]) -> None:
         super().__init__()
         require_depth(config)
         self.grid = config.grid
         self.encoder = StageEncoder(tower, config, stages)
-        self.register_buffer("upsampling", corner_bilinear_matrix(config.image_size, config.grid))
+        self.upsample = Upsampling(config, corner_bilinear_matrix)
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) in (0, 1) and anomaly map (N, H, W) in (0, K).
@@ -82,13 +80,9 @@ class AprilGan(nn.Module):
         difference of the two states' logits, of which a sigmoid is the softmax.
         """
         logits = LOGIT_SCALE * cosine_difference(embeddings, text_features)  # (N, 1 + K * L)
-        grids = logits[:, 1:].reshape(-1, len(LAYERS), self.grid, self.grid)
+        grids = logits[:, 1:].reshape(-1, len(LAYERS), *self.grid)
         maps = torch.sigmoid(self.upsample(grids))  # (N, K, H, W)
         return torch.sigmoid(logits[:, 0]), maps.sum(dim=1)
-
-    def upsample(self, grids: Tensor) -> Tensor:
-        """(..., grid, grid) to (..., H, W)."""
-        return self.upsampling @ grids @ self.upsampling.T
 
 
 class FewShotAprilGan(AprilGan):
@@ -108,7 +102,7 @@ class FewShotAprilGan(AprilGan):
         rows = [unit(tokens) for tokens in patches]
         words_score, words_map = self.compare_with_text(embeddings, text_features)
         distances = torch.stack([distance(own, gallery) for own, gallery in zip(rows, references)]).sum(dim=0)  # (N, L)
-        anomaly_map = words_map + self.upsample(distances.reshape(-1, self.grid, self.grid))
+        anomaly_map = words_map + self.upsample(distances.reshape(-1, *self.grid))
         low, high = map_limits[0], map_limits[1]
         score = (words_score + (anomaly_map.amax(dim=(1, 2)) - low) / (high - low)) / 2
         return score, anomaly_map, unit(embeddings[:, 0]), *rows, words_score, words_map

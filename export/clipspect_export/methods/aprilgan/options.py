@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipspect.engines.graph import BOTH, PHOTOS, WORDS
-from clipspect_export.methods.method import Method, TrainedOptions, WordOptions
+from clipspect_export.methods.method import Method, SizeOptions, TrainedOptions, WordOptions
 from clipspect_export.towers.config import GELU, Interpolation
 
 IMAGE_SIZE = 518  # pixels; ViT-L/14@336 has a grid of 37 x 37 there
@@ -13,7 +13,7 @@ POSITION_RESIZE = Interpolation("bicubic", antialias=True)
 
 
 @dataclass(frozen=True)
-class AprilGanOptions(TrainedOptions, WordOptions):
+class AprilGanOptions(TrainedOptions, WordOptions, SizeOptions):
     """The trained file, and words."""
 
 

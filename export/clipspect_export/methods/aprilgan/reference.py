@@ -38,11 +38,11 @@ class AprilGanReference:
         """What `features` gives, and (2, P, D), to score (N,) and anomaly map (N, H, W)."""
         size, grid = self.config.image_size, self.config.grid
         score = self.logits(self.tower.project(cls), text_features).softmax(dim=-1)[:, 1]
-        anomaly_map = torch.zeros(len(cls), size, size)
+        anomaly_map = torch.zeros(len(cls), *size)
         for stage, patches in zip(self.stages, tokens):
             embedded = functional.linear(patches, stage.weight, stage.bias)  # (N, L, D)
-            logits = self.logits(embedded, text_features).mT.reshape(-1, 2, grid, grid)
-            logits = functional.interpolate(logits, size=(size, size), mode="bilinear", align_corners=True)
+            logits = self.logits(embedded, text_features).mT.reshape(-1, 2, *grid)
+            logits = functional.interpolate(logits, size=size, mode="bilinear", align_corners=True)
             anomaly_map += logits.softmax(dim=1)[:, 1]
         return score, anomaly_map
 
@@ -88,10 +88,8 @@ class FewShotAprilGanReference(AprilGanReference):
         _, remembered = self.features(self.normalise(references))
         for own, known in zip(tokens, remembered):
             distances = torch.stack([self.nearest(patches, known.flatten(0, 1)) for patches in own])  # (N, L)
-            distances = distances.reshape(-1, 1, grid, grid)
-            anomaly_map += functional.interpolate(distances, size=(size, size), mode="bilinear", align_corners=True)[
-                :, 0
-            ]
+            distances = distances.reshape(-1, 1, *grid)
+            anomaly_map += functional.interpolate(distances, size=size, mode="bilinear", align_corners=True)[:, 0]
         low, high = map_limits.tolist()
         largest = anomaly_map.flatten(1).max(dim=1).values
         score = 0.5 * (text_score + (largest - low) / (high - low))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from clipspect_export.methods.crane.options import SIGMA
-from clipspect_export.methods.maps import bilinear_matrix, gaussian_matrix, require_sigma
+from clipspect_export.methods.maps import Upsampling, require_sigma, smooth_matrix
 from clipspect_export.methods.scoring import cosine_difference, unit
 from clipspect_export.methods.two_paths import TwoPathBlock, TwoPathEncoder
 from clipspect_export.towers.clip import Block, VisionTower
@@ -28,15 +28,11 @@ POOLED_SHARE = 0.5  # of the pooled patches in the embedding that is scored; the
 class Crane(nn.Module):
     """The graph: uint8 images and text features to scores, anomaly maps and the images' embeddings."""
 
-    upsampling: Tensor
-
     def __init__(self, tower: VisionTower, config: ClipConfig, *, sigma: float = SIGMA) -> None:
         super().__init__()
         self.encoder = CraneEncoder(tower, config)
         self.grid = config.grid
-        size = config.image_size
-        smoothing = gaussian_matrix(size, require_sigma(sigma, size))
-        self.register_buffer("upsampling", (smoothing @ bilinear_matrix(size, config.grid).double()).float())
+        self.upsample = Upsampling(config, smooth_matrix(require_sigma(sigma, min(config.image_size))))
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1).
@@ -46,9 +42,9 @@ class Crane(nn.Module):
         embeddings = unit(self.encoder(image))  # (N, 1 + L, D)
         cls, patches = embeddings[:, :1], embeddings[:, 1:]
         probability = anomalous_probability(patches, text_features)  # (N, L)
-        grid = probability.reshape(-1, self.grid, self.grid)
+        grid = probability.reshape(-1, *self.grid)
         score = anomalous_probability(fuse(cls, patches, probability), text_features)[:, 0]
-        return score, self.upsampling @ grid @ self.upsampling.T, embeddings[:, 0]
+        return score, self.upsample(grid), embeddings[:, 0]
 
 
 class CraneEncoder(TwoPathEncoder):

@@ -25,7 +25,7 @@ PARITY = 1e-5  # between graph and reference, on scores and maps
 def plan(config: ClipConfig, options: CraneOptions) -> Callable[[Clip], Model]:
     """What makes the model once CLIP is loaded. Raises ExportError."""
     require_two_paths(config)
-    sigma = require_sigma(options.sigma, METHOD.image_size or config.image_size)
+    sigma = require_sigma(options.sigma, min(config.image_size))
     checkpoint = read_checkpoint(options.checkpoint, METHOD.name)
     _require_own(checkpoint)
     prompts = learned_prompts(checkpoint, config)

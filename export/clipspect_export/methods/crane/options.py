@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipspect.engines.graph import PHOTOS, WORDS
-from clipspect_export.methods.method import Method, TrainedOptions, option
+from clipspect_export.methods.method import Method, SizeOptions, TrainedOptions, option
 from clipspect_export.towers.config import QUICK_GELU, Interpolation
 
 SIGMA = 4.0
@@ -14,7 +14,7 @@ POSITION_RESIZE = Interpolation("bilinear", antialias=False)
 
 
 @dataclass(frozen=True)
-class CraneOptions(TrainedOptions):
+class CraneOptions(TrainedOptions, SizeOptions):
     """How the map is smoothed."""
 
     sigma: float = option(SIGMA, "smoothing of the map in pixels, 0 for none", metavar="PIXELS")

@@ -34,8 +34,8 @@ class CraneReference:
         probability = anomalous_probability(patches, text_features, TEMPERATURE)  # (N, L)
         _, fused = fuse(cls, patches, probability)
         score = anomalous_probability(fused, text_features, TEMPERATURE)
-        values = probability.reshape(-1, 1, grid, grid)
-        anomaly_map = functional.interpolate(values, size=(size, size), mode="bilinear", align_corners=False)[:, 0]
+        values = probability.reshape(-1, 1, *grid)
+        anomaly_map = functional.interpolate(values, size=size, mode="bilinear", align_corners=False)[:, 0]
         return score, gaussian_filter(anomaly_map, self.sigma), cls
 
     @torch.inference_mode()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
-from clipspect_export.methods.maps import bilinear_matrix
+from clipspect_export.methods.maps import Upsampling, bilinear_matrix
 from clipspect_export.methods.scoring import cosine_difference, distance, unit
 from clipspect_export.methods.winclip.options import ARITHMETIC, HARMONIC, Setting, require_setting
 from clipspect_export.methods.winclip.windows import (
@@ -30,7 +30,7 @@ from clipspect_export.methods.winclip.windows import (
     side_mean_matrix,
 )
 from clipspect_export.towers.clip import Block, VisionTower
-from clipspect_export.towers.config import ClipConfig
+from clipspect_export.towers.config import ClipConfig, Grid
 from clipspect_export.towers.encoder import EncoderBlock, TokenEmbedding
 from clipspect_export.towers.layers import to_heads
 
@@ -142,7 +142,6 @@ class WindowEncoder(nn.Module):
 class WinClip(nn.Module):
     """The zero-shot graph: uint8 images and text features to scores, anomaly maps and the images' embeddings."""
 
-    upsampling: Tensor
     crops: Tensor
     reads_patches = False  # of the full image, beside the embeddings
 
@@ -160,7 +159,7 @@ class WinClip(nn.Module):
         self.means = nn.ModuleList(WindowMean(config.grid, scale, self.setting.window_stride) for scale in self.scales)
         if self.setting.multi_crop:
             self.register_buffer("crops", crop_weights(self.windows))  # (1, G)
-        self.register_buffer("upsampling", bilinear_matrix(config.image_size, config.grid))  # (H, grid)
+        self.upsampling = Upsampling(config, bilinear_matrix)
 
     def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1).
@@ -201,7 +200,7 @@ class WinClip(nn.Module):
 
     def upsample(self, patches: Tensor) -> Tensor:
         """(N, L) to (N, H, W)."""
-        return self.upsampling @ patches.reshape(-1, self.grid, self.grid) @ self.upsampling.T
+        return self.upsampling(patches.reshape(-1, *self.grid))  # type: ignore[no-any-return]
 
 
 class FewShotWinClip(WinClip):
@@ -238,16 +237,18 @@ class FewShotWinClip(WinClip):
 class WindowMean(nn.Module):
     """Values of one scale's windows to patches, each the mean of the windows that cover it."""
 
-    along_side: Tensor
+    down: Tensor
+    across: Tensor
 
-    def __init__(self, grid: int, scale: int, stride: int = 1) -> None:
+    def __init__(self, grid: Grid, scale: int, stride: int = 1) -> None:
         super().__init__()
-        self.register_buffer("along_side", side_mean_matrix(grid, scale, stride))  # (grid, windows a side)
+        self.register_buffer("down", side_mean_matrix(grid.rows, scale, stride))  # (rows, windows a side)
+        self.register_buffer("across", side_mean_matrix(grid.columns, scale, stride))  # (columns, windows a side)
 
     def forward(self, values: Tensor) -> Tensor:
         """(N, windows), row-major, to (N, L)."""
-        side = self.along_side.shape[1]
-        return (self.along_side @ values.reshape(-1, side, side) @ self.along_side.T).flatten(1)
+        windows = values.reshape(-1, self.down.shape[1], self.across.shape[1])
+        return (self.down @ windows @ self.across.T).flatten(1)
 
 
 def crop_weights(windows: Sequence[int]) -> Tensor:

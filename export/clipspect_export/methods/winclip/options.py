@@ -8,7 +8,8 @@ from typing import Any
 
 from clipspect.base.errors import ExportError
 from clipspect.engines.graph import BOTH, PHOTOS, WORDS
-from clipspect_export.methods.method import Method, WordOptions, option
+from clipspect_export.methods.method import Method, SizeOptions, WordOptions, option
+from clipspect_export.towers.config import Interpolation
 
 HARMONIC, ARITHMETIC, MAX = "harmonic", "arithmetic", "max"
 SCALE_FUSIONS = (HARMONIC, ARITHMETIC, MAX)
@@ -34,13 +35,18 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class WinClipOptions(Setting, WordOptions):
+class WinClipOptions(Setting, WordOptions, SizeOptions):
     """The setting, the sides of the windows, and words."""
 
     scales: tuple[int, ...] = option(SCALES, "sides of the windows in patches", metavar="2,3")
 
 
-METHOD = Method("winclip", WinClipOptions, roles=(WORDS, BOTH, PHOTOS))
+METHOD = Method(
+    "winclip",
+    WinClipOptions,
+    roles=(WORDS, BOTH, PHOTOS),
+    positions=Interpolation("bicubic", antialias=True),  # as open_clip resizes them for other image sizes
+)
 
 
 def require_setting(setting: Setting, scales: Sequence[int]) -> Setting:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from clipspect_export.methods.winclip.options import ARITHMETIC, HARMONIC, Setting
 from clipspect_export.towers.clip import VisionTower
-from clipspect_export.towers.config import ClipConfig
+from clipspect_export.towers.config import ClipConfig, Grid
 
 TEMPERATURE = 0.07
 
@@ -38,7 +38,7 @@ class WinClipReference:
         """Embeddings of image and windows to score (N,) and the map on the patch grid (N, grid, grid)."""
         grid, stride = self.config.grid, self.setting.window_stride
         score = self.anomalous(full, text_features)  # (N,)
-        maps = [score[:, None, None].expand(-1, grid, grid)]
+        maps = [score[:, None, None].expand(-1, *grid)]
         for scale, windows in zip(self.scales, by_scale):
             values = self.anomalous(windows, text_features)  # (N, windows)
             maps.append(harmonic_mean_over_windows(values, grid, scale, stride))
@@ -60,7 +60,7 @@ class WinClipReference:
 
     def upsampled(self, grid: Tensor) -> Tensor:
         """(N, grid, grid) to (N, H, W)."""
-        size = (self.config.image_size, self.config.image_size)
+        size = self.config.image_size
         return functional.interpolate(grid[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
     def normalise(self, image: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class FewShotWinClipReference(WinClipReference):
         full, patches, by_scale = self.embeddings(self.normalise(image))
         _, known_patches, known_windows = self.embeddings(self.normalise(references))
         text_score, text_grid = self.by_text(full, by_scale, text_features)
-        maps = [self.association(patches, known_patches).reshape(-1, grid, grid)]
+        maps = [self.association(patches, known_patches).reshape(-1, *grid)]
         for scale, windows, known in zip(self.scales, by_scale, known_windows):
             nearest = self.association(windows, known)
             maps.append(harmonic_mean_over_windows(nearest, grid, scale, self.setting.window_stride))
@@ -130,22 +130,23 @@ class FewShotWinClipReference(WinClipReference):
         return ((1 - cosines).min(dim=-1).values / 2).clamp(min=0)
 
 
-def covered_patches(grid: int, scale: int, stride: int = 1) -> list[list[int]]:
+def covered_patches(grid: Grid, scale: int, stride: int = 1) -> list[list[int]]:
     """The row-major patch indices of every window, windows row-major; a last row and column stand at the edge."""
-    edge = grid - scale
-    starts = [start for start in range(edge + 1) if start % stride == 0 or start == edge]
+    tops, lefts = (
+        [start for start in range(side - scale + 1) if start % stride == 0 or start == side - scale] for side in grid
+    )
     return [
-        [(top + row) * grid + left + column for row in range(scale) for column in range(scale)]
-        for top in starts
-        for left in starts
+        [(top + row) * grid.columns + left + column for row in range(scale) for column in range(scale)]
+        for top in tops
+        for left in lefts
     ]
 
 
-def harmonic_mean_over_windows(values: Tensor, grid: int, scale: int, stride: int = 1) -> Tensor:
+def harmonic_mean_over_windows(values: Tensor, grid: Grid, scale: int, stride: int = 1) -> Tensor:
     """(N, windows) to (N, grid, grid): each patch the harmonic mean of the windows that cover it."""
-    inverse = torch.zeros(len(values), grid * grid)
-    count = torch.zeros(grid * grid)
+    inverse = torch.zeros(len(values), grid.patches)
+    count = torch.zeros(grid.patches)
     for window, patches in enumerate(covered_patches(grid, scale, stride)):
         inverse[:, patches] += 1 / values[:, window, None]
         count[patches] += 1
-    return (count / inverse).reshape(-1, grid, grid)
+    return (count / inverse).reshape(-1, *grid)

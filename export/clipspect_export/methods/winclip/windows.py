@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from clipspect.base.errors import ExportError
+from clipspect_export.towers.config import Grid
 
 
 @dataclass(frozen=True)
@@ -23,46 +25,47 @@ class Group:
         return self.count * self.size
 
 
-def require_scales(scales: Sequence[int], grid: int) -> tuple[int, ...]:
+def require_scales(scales: Sequence[int], grid: Grid) -> tuple[int, ...]:
     """Window sides in patches, checked against the grid. Raises ExportError."""
     if not scales:
         raise ExportError("no scales: give the sides of the windows in patches, such as 2,3")
     for scale in scales:
-        if not 1 <= scale <= grid:
+        if not 1 <= scale <= min(grid):
             raise ExportError(
-                f"scale {scale} does not fit: windows are 1 to {grid} patches wide on a {grid} x {grid} grid"
+                f"scale {scale} does not fit: windows are 1 to {min(grid)} patches wide on a grid of {grid.rows} x "
+                f"{grid.columns}"
             )
     if len(set(scales)) != len(scales):
         raise ExportError(f"scales {','.join(map(str, scales))}: one stands there twice")
     return tuple(scales)
 
 
-def window_starts(grid: int, scale: int, stride: int = 1) -> Tensor:
+def window_starts(side: int, scale: int, stride: int = 1) -> Tensor:
     """The first patch of each window of a row, `stride` patches apart; the last stands at the edge: (windows a side,).
 
     With a stride of at most `scale` every patch is in a window.
     """
-    last = grid - scale
+    last = side - scale
     starts = list(range(0, last + 1, stride))
     return torch.tensor(starts if starts[-1] == last else [*starts, last])
 
 
-def window_patches(grid: int, scale: int, stride: int = 1) -> Tensor:
+def window_patches(grid: Grid, scale: int, stride: int = 1) -> Tensor:
     """Row-major patch indices of all windows of `scale` x `scale` patches: (windows, scale ** 2)."""
-    side = window_starts(grid, scale, stride)[:, None] + torch.arange(scale)  # (windows a side, scale)
-    rows, columns = side[:, None, :, None], side[None, :, None, :]
-    return (rows * grid + columns).reshape(-1, scale * scale)
+    down, across = (window_starts(side, scale, stride)[:, None] + torch.arange(scale) for side in grid)
+    rows, columns = down[:, None, :, None], across[None, :, None, :]  # of (windows a side, scale)
+    return (rows * grid.columns + columns).reshape(-1, scale * scale)
 
 
-def groups(grid: int, scales: Sequence[int], stride: int = 1) -> list[Group]:
+def groups(grid: Grid, scales: Sequence[int], stride: int = 1) -> list[Group]:
     """The packed attention groups: the full image, then the windows of each scale."""
-    counts = [len(window_starts(grid, scale, stride)) ** 2 for scale in scales]
-    return [Group(1, grid * grid + 1), *(Group(count, scale * scale + 1) for count, scale in zip(counts, scales))]
+    counts = [math.prod(len(window_starts(side, scale, stride)) for side in grid) for scale in scales]
+    return [Group(1, grid.patches + 1), *(Group(count, scale * scale + 1) for count, scale in zip(counts, scales))]
 
 
-def packed_tokens(grid: int, scales: Sequence[int], stride: int = 1) -> Tensor:
+def packed_tokens(grid: Grid, scales: Sequence[int], stride: int = 1) -> Tensor:
     """For each packed token, the token of the full image that it is (0: the class token): (T,)."""
-    full = torch.arange(grid * grid + 1)
+    full = torch.arange(grid.patches + 1)
     parts = [full]
     for scale in scales:
         patches = window_patches(grid, scale, stride) + 1
@@ -80,12 +83,12 @@ def class_places(layout: Sequence[Group]) -> Tensor:
     return torch.tensor(places)
 
 
-def side_mean_matrix(grid: int, scale: int, stride: int = 1) -> Tensor:
-    """(grid, windows a side): from a row of windows to a row of patches, each the mean of the windows that cover it.
+def side_mean_matrix(side: int, scale: int, stride: int = 1) -> Tensor:
+    """(side, windows a side): from a row of windows to a row of patches, each the mean of the windows that cover it.
 
-    Windows stand in a square, and a patch is covered by those of its rows times those of its columns: the mean over
-    them is this matrix on both sides.
+    Windows stand in a rectangle, and a patch is covered by those of its rows times those of its columns: the mean over
+    them is a matrix on each side.
     """
-    row, start = torch.arange(grid)[:, None], window_starts(grid, scale, stride)
+    row, start = torch.arange(side)[:, None], window_starts(side, scale, stride)
     covers = ((start <= row) & (row < start + scale)).double()
     return (covers / covers.sum(dim=1, keepdim=True)).float()

@@ -1,0 +1,14 @@
+"""`clipspect lot` by its module: as the command line calls it, whether or not the package was installed since."""
+
+from __future__ import annotations
+
+import argparse
+
+from clipspect_lab.commands import lot
+
+
+def run_lot(*arguments: object) -> int:
+    """The exit status. Raises the ClipspectError that the command line would print."""
+    parser = argparse.ArgumentParser()
+    lot.add_parser(parser.add_subparsers())
+    return lot.run(parser.parse_args(["lot", *map(str, arguments)]))
