@@ -35,10 +35,8 @@ def lot(tmp_path: Path) -> Path:
     across = np.sin(np.arange(240) / 4)
     weave = 128 + 50 * across[:, None] * across
     for number in range(6):
-        top, left = random.integers(0, 50, 2)
-        pixels = np.repeat(weave[top : top + 240, left : left + 240, None], 3, axis=2) + random.normal(
-            0, 3, (240, 240, 1)
-        )
+        grey = weave[..., None] + random.normal(0, 3, (240, 240, 1))
+        pixels = np.repeat(grey, 3, axis=2)
         if number == 5:
             pixels[100:130, 90:140] = (240, 30, 30)
         Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / f"{number}.png")
