@@ -9,12 +9,16 @@ import pytest
 
 import clipspect
 from clipspect.bundle.bundle import Bundle
+from clipspect.inspection.inspector import load
+from clipspect.recipes.make import make_recipe
 from clipspect.recipes.prompts import read_ensemble, text_features
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export.towers.clip import build_clip
 from clipspect_export.towers.config import read_backbone
 from clipspect_export.towers.prompts import embed_prompts
 from clipspect_export.towers.weights import encoder_sha256, load_weights
+from clipspect_lab.demo.pictures import read_photographs
+from clipspect_lab.evaluation.metrics import auroc
 from clipspect_models import DEMO_BUNDLE, DEMO_IMAGES
 from demo import defects, surfaces
 from demo.held_out import figures
@@ -29,8 +33,9 @@ def test_the_embedded_bundle_is_what_the_exporter_makes_of_the_embedded_weights(
     loaded, config = load_weights(CONFIG.with_suffix(".safetensors"), config)
     bundle = Bundle.open(DEMO_BUNDLE)
     assert bundle.manifest.backbone.weights.encoder_sha256 == encoder_sha256(loaded.tensors, config.activation)
-    assert bundle.manifest.graphs["words"].parity.score <= 1e-5
-    assert bundle.manifest.graphs["words"].parity.anomaly_map <= 1e-5
+    assert set(bundle.manifest.graphs) == {"words", "photos"}
+    for graph in bundle.manifest.graphs.values():
+        assert max(graph.parity.score, graph.parity.anomaly_map) <= 1e-5
     recipe = open_recipe(bundle)
     clip = build_clip(config, loaded.tensors)
     features = text_features(read_ensemble("winclip"), recipe.object, lambda prompts: embed_prompts(prompts, clip))
@@ -78,3 +83,12 @@ def test_a_flipped_byte_of_the_external_weights_is_refused(tmp_path: Path, place
     (copy / "model.onnx.data").write_bytes(data)
     with pytest.raises(clipspect.BundleError, match="does not match its hash"):
         clipspect.load(copy)
+
+
+def test_the_memory_of_sixteen_good_cookies_tells_broken_ones() -> None:
+    photographs = read_photographs()
+    recipe = make_recipe("demo", "cookie", references=photographs.references, judge="photos")
+    with load("demo", recipe) as inspector:
+        scores = [inspector.inspect(photographs.folder / picture.file).score for picture in photographs.pictures]
+    truth = [picture.mask is not None for picture in photographs.pictures]
+    assert auroc(truth, scores) == pytest.approx(0.92, abs=0.02)
