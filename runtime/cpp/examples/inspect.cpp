@@ -124,6 +124,8 @@ void inspect(clipspect::Inspector<Engine>& inspector, const clipspect::Item& ite
 
 int run(const Arguments& arguments) {
     clipspect::Inspector<Engine> inspector(arguments.bundle, arguments.recipe, arguments.engine);
+    if (const std::string said = clipspect::guard_words(inspector.recipe(), inspector.limits()); !said.empty())
+        std::fprintf(stderr, "inspect: %s\n", said.c_str());
     int status = 0;
     for (const std::string& image : arguments.images) {
         const clipspect::Item item = item_of(image);

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipspect.base.errors import RecipeError
+from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.recipe import write_recipe
+from clipspect.recipes.shelf import open_recipe
 from support import handmade
 from support.cpp_programs import call
 
@@ -25,6 +28,14 @@ TABLE: Table = {"text_features": {"dtype": "F32", "shape": [2, 1, 4], "data_offs
 DOCUMENT = {"schema_version": 2, "name": "object", "method": "winclip", "object": "nut", "encoder_sha256": "e" * 64}
 DOCUMENT |= {"parameters": {"scales": [2, 3]}}
 ONES = np.ones((2, 1, 4), np.float32).tobytes()
+PROMISE = {"rate": 0.05, "confidence": 0.95, "parts": 312, "rank": 9, "asked": 0.05}
+SCORER = {"bundle": "b" * 64, "tensors": "t" * 64, "backend": "openvino", "device": "cpu"}
+SCORER |= {"precision": "fp32", "version": "0"}
+PART = {"name": "1", "score": 0.3, "map_maximum": 1, "frames": 2, "struck": False, "worst_frame": "1/2.png"}
+CALIBRATION: Table = {"time": "2026-11-27T12:00:00+00:00", "scorer": SCORER, "parts": [PART]}
+CALIBRATION |= {"group": "*/", "estimate": False, "defects": [PART]}
+CALIBRATION_KEYS = tuple(CALIBRATION)
+GONE = object()
 
 
 def file_of(header: bytes, buffer: bytes = ONES) -> bytes:
@@ -121,11 +132,76 @@ def test_tensors_that_do_not_fill_the_file_are_refused(tiny_bundle: Path, refusa
         ({"limits": {"review": 0.6, "reject": 0.5}}, "review is above reject"),
         ({"limits": {"review": 0.6}}, "limits: reject: is missing"),
         ({"limits": {"review": True, "reject": True}}, "expected a number"),
+        ({"limits": {"review": 0.4, "reject": 0.5, "map": "0.5"}}, "limits: map: expected a number"),
+        ({"limits": {"review": 0.4, "reject": 0.5, "map_promise": []}}, "limits: map_promise: expected an object"),
+        (
+            {"limits": {"review": 0.4, "reject": 0.5, "reject_promise": {**PROMISE, "parts": 29.5}}},
+            "limits: reject_promise: parts: expected a whole number",
+        ),
+        ({"prompts": []}, "prompts: expected an object"),
+        ({"references": 1}, "references: expected an object"),
+        ({"history": {}}, "history: expected an array"),
+        ({"history": [{"time": "", "who": "", "why": "", "new": None}]}, "history: old: is missing"),
+        ({"history": [{"time": "", "who": "", "why": "", "old": {"review": "1"}, "new": None}]}, "expected a number"),
     ],
 )
 def test_a_document_that_lies_is_refused(tiny_bundle: Path, refusal: Refusal, changes: Table, reason: str) -> None:
     (tiny_bundle / OBJECT).write_bytes(sealed(json.dumps({**DOCUMENT, "tensors": TABLE, **changes})))
     assert reason in refusal(tiny_bundle)
+
+
+def _changed(place: tuple[str | int, ...], value: object) -> Table:
+    """The calibration with another value at the place, or without what lies there."""
+    calibration: Any = json.loads(json.dumps(CALIBRATION))
+    inner = calibration
+    for name in place[:-1]:
+        inner = inner[name]
+    if value is GONE:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    return {**DOCUMENT, "tensors": TABLE, "limits": {"review": 0.4, "reject": 0.5}, "calibration": calibration}
+
+
+def test_a_calibration_that_is_whole_is_read(built: Path, tiny_bundle: Path) -> None:
+    document = _changed(("time",), "now")
+    (tiny_bundle / OBJECT).write_bytes(sealed(json.dumps(document)))
+    assert call(built / "readers", tiny_bundle) == (b"read\n", "")
+    assert open_recipe(Bundle.open(tiny_bundle)).calibration is not None
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *(((name,), GONE) for name in ("time", "scorer", "parts")),
+        *(((name,), 7) for name in CALIBRATION_KEYS),
+        *(((name,), [7]) for name in CALIBRATION_KEYS),
+        *(((name,), {"": 7}) for name in CALIBRATION_KEYS),
+        *((("scorer", name), value) for name in SCORER for value in (GONE, None, 1)),
+        *((("parts", 0, name), GONE) for name in ("name", "score", "map_maximum")),
+        *((("parts", 0, name), "0") for name in ("score", "map_maximum", "frames", "struck")),
+        (("parts", 0, "frames"), 1.0),
+        (("parts", 0, "struck"), 1),
+        (("parts", 0, "worst_frame"), 1),
+    ],
+)
+def test_a_calibration_that_is_damaged_is_refused(
+    tiny_bundle: Path, refusal: Refusal, place: tuple[str | int, ...], value: object
+) -> None:
+    (tiny_bundle / OBJECT).write_bytes(sealed(json.dumps(_changed(place, value))))
+    assert "object.safetensors: calibration: " in refusal(tiny_bundle)
+    with pytest.raises(RecipeError, match="recipe: calibration"):
+        open_recipe(Bundle.open(tiny_bundle))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "0x1", "1_0", "01"])
+def test_what_is_no_number_is_refused_wherever_it_stands(tiny_bundle: Path, refusal: Refusal, number: str) -> None:
+    for place in (("parts", 0, "score"), ("time",)):
+        document = json.dumps(_changed(place, "HERE")).replace('"HERE"', number)
+        (tiny_bundle / OBJECT).write_bytes(sealed(document))
+        assert "not readable as JSON" in refusal(tiny_bundle)
+        with pytest.raises(RecipeError):
+            open_recipe(Bundle.open(tiny_bundle))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,52 +17,15 @@ from clipspect.bundle.manifest import RECIPES
 from clipspect.frame.decode import read
 from clipspect.frame.resize import to_model_size
 from clipspect.inspection.record import record_of
-from clipspect.recipes.limits import Limits
+from clipspect.recipes.limits import Limits, Promise
 from clipspect.recipes.recipe import write_recipe
 from clipspect.sources.registry import files
 from clipspect_models import DEMO_BUNDLE
 from support import handmade
+from support.calibrated import calibrate_object
 from support.command_line import run
+from support.cpp_answers import TOLERANCE, compare, compare_records
 from support.cpp_programs import ROOT, call
-
-SCHEMA = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
-TOLERANCE = 1e-4
-
-
-def compare(built: Path, bundle: Path, recipe: str, images: list[Path], maps: Path) -> list[dict[str, Any]]:
-    """Asserts that both runtimes answer the same to each image; the records of the C++ one."""
-    maps.mkdir()
-    arguments = [*images, "--bundle", bundle, "--recipe", recipe, "--json", "--maps", maps]
-    lines = call(built / "inspect", *arguments)[0].splitlines()
-    records = [json.loads(line) for line in lines]
-    with clipspect.load(bundle, recipe, "openvino") as inspector:
-        for outcome, record in zip(inspector.stream(files(*images)), records, strict=True):
-            anomaly_map = np.load(maps / f"{Path(outcome.item.name).name}.npy")
-            expected = outcome.require().anomaly_map
-            np.testing.assert_allclose(anomaly_map, expected, rtol=0, atol=TOLERANCE, err_msg=outcome.item.name)
-            compare_records(record, json.loads(record_of(outcome, inspector).to_json()))
-    return records
-
-
-def compare_records(record: dict[str, Any], expected: dict[str, Any]) -> None:
-    """The same keys in the same order, and the same values but for what no two runs share."""
-    jsonschema.validate(record, SCHEMA)
-    jsonschema.validate(expected, SCHEMA)
-    name = record["item"]["name"]
-    assert list(record) == list(expected)
-    assert record["timings_ms"] is None or list(record["timings_ms"]) == list(expected["timings_ms"])
-    for key in ("score", "peak"):
-        assert record[key] == pytest.approx(expected[key], abs=TOLERANCE), name
-    for key in record.keys() - {"id", "time", "score", "peak", "regions", "timings_ms", "error"}:
-        assert record[key] == expected[key], (name, key)
-    assert (record["error"] is None) == (expected["error"] is None)
-    assert len(record["regions"]) == len(expected["regions"]), name
-    for found, wanted in zip(record["regions"], expected["regions"]):
-        assert list(found) == list(wanted)
-        box = "x", "y", "width", "height"
-        assert [found[key] for key in box] == pytest.approx([wanted[key] for key in box], abs=1), name
-        assert found["area"] == pytest.approx(wanted["area"], abs=2, rel=1e-3)
-        assert found["centroid"] == pytest.approx(wanted["centroid"], abs=0.1)
 
 
 def test_winclip_zero_shot_scores_photographs_of_every_kind_like_python(
@@ -106,7 +67,33 @@ def test_the_verdict_goes_by_the_recipes_limits(built: Path, tmp_path: Path) -> 
     write_recipe(bundle / RECIPES / "object.safetensors", handmade.make_recipe(limits=limits))
     records = compare(built, bundle, "object", images, tmp_path / "maps")
     assert [record["verdict"] for record in records] == ["pass", "uncertain", "fail"]
-    assert records[0]["limits"] == {"review": limits.review, "reject": limits.reject}
+    assert [record["map_limit"] for record in records] == [0.5] * 3
+
+
+def test_calibrated_limits_judge_by_the_guard_and_the_map_by_its_own_limit(
+    built: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    promise = Promise(0.05, 0.95, 312, 9, 0.05)
+    image = tmp_path / "spotted.png"
+    Image.fromarray(handmade.spotted(spot=100)).save(image)
+    peak = float(np.float32(100) * np.float32(1 / 255))
+    for map_limit, regions in ((peak - 1e-3, 1), (peak + 1e-3, 0)):
+        calibrate_object(tiny_bundle, Limits(peak - 1e-6, peak + 1e-6, map_limit, promise, promise, promise))
+        (record,) = compare(built, tiny_bundle, "object", [image], tmp_path / f"maps{regions}")
+        assert len(record["regions"]) == regions
+        assert record["verdict"] == "uncertain"
+        assert record["map_limit"] == record["limits"]["map"] > map_limit
+        assert record["limits"]["review_promise"] is None
+    recipe = tiny_bundle / RECIPES / "object.safetensors"
+    moved = recipe.rename(tmp_path / recipe.name)
+    out, said = call(built / "inspect", image, "--bundle", tiny_bundle, "--recipe", moved, "--json")
+    assert json.loads(out)["limits"] == record["limits"]
+    assert said == "inspect: limits of onnxruntime on cpu in fp32, widened by 0.0002: calibrate again for exact ones\n"
+    recipe.parent.rmdir()
+    calibrate_object(tiny_bundle, Limits(0.4, 0.6), bundle="0" * 64)
+    out, said = call(built / "inspect", image, "--bundle", tiny_bundle, "--json", status=1)
+    assert "calibrated with another bundle" in said
+    assert (out, said.count("\n")) == (b"", 1)
 
 
 def test_a_file_whose_name_is_no_text_has_the_record_that_python_writes(

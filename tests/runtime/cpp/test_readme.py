@@ -18,6 +18,7 @@ from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe, write_recipe
 from support import handmade
 from support.cpp_programs import ROOT, SOURCE, call
+from support.handmade_photos import write_photos_bundle
 
 README = (SOURCE / "README.md").read_text(encoding="utf-8")
 
@@ -60,15 +61,17 @@ def test_the_packages_to_install_are_those_that_continuous_integration_installs(
 def test_the_tensors_and_versions_are_those_of_a_bundle(tmp_path: Path) -> None:
     assert f"`schema_version` is {SCHEMA_VERSION}, in" in README
     assert SCHEMA_VERSION == recipe_file.SCHEMA_VERSION
-    few_shot = Bundle.open(handmade.write_full_bundle(tmp_path / "full", map_limits=True)).manifest.graphs["both"]
-    for direction, tensors in (("in", few_shot.inputs), ("out", few_shot.outputs)):
-        for name, spec in tensors.items():
-            family = re.sub("^(reference|features)_.*", r"\1_*", name)
-            row = re.search(rf"\| {direction} `{re.escape(family)}` \| (\w+) \| ([^|]+) \|", README)
-            assert row is not None, name
-            assert row[1] == spec.dtype
-            assert len(row[2].split(",")) == len(spec.shape)
-            _check_numbers(row[2].split(","), spec)
+    bundles = [handmade.write_full_bundle(tmp_path / "full", map_limits=True)]
+    bundles += [write_photos_bundle(tmp_path / f"photos{kind}", subspace=kind) for kind in (False, True)]
+    for graph in (graph for root in bundles for graph in Bundle.open(root).manifest.graphs.values()):
+        for direction, tensors in (("in", graph.inputs), ("out", graph.outputs)):
+            for name, spec in tensors.items():
+                family = re.sub("^(reference|features)_.*", r"\1_*", name)
+                row = re.search(rf"\| {direction} `{re.escape(family)}` \| (\w+) \| ([^|]+) \|", README)
+                assert row is not None, name
+                assert row[1] == spec.dtype
+                assert len(row[2].split(",")) == len(spec.shape)
+                _check_numbers(row[2].split(","), spec)
 
 
 def test_the_row_to_test_a_resize_with_is_pillows_and_the_headers(built: Path, tmp_path: Path) -> None:

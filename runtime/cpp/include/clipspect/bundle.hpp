@@ -46,8 +46,10 @@ class Bundle {
         return names;
     }
 
-    // The recipe of that name, proven to be made for this bundle; without a name, the only one. Raises RecipeError.
+    // The recipe of that name or, where it ends in .safetensors, in that file, proven to be made for this bundle;
+    // without a name, the bundle's only one. Raises RecipeError.
     Recipe recipe(const std::string& name = {}) const {
+        if (std::filesystem::path(name).extension() == ".safetensors") return own(read_recipe(name));
         const std::vector<std::string> names = recipe_names();
         std::string listing;
         for (const std::string& known : names) listing += (listing.empty() ? "'" : ", '") + known + "'";
@@ -79,11 +81,9 @@ class Bundle {
     // The graph that takes the recipe's tensors. Raises RecipeError.
     const Graph& serving(const Recipe& recipe) const {
         const std::string who = "recipe '" + recipe.name + "'";
-        const auto served = manifest.graphs.find(recipe.judge());
-        if (served == manifest.graphs.end())
-            throw RecipeError(
-                who + " is judged by " + recipe.judge() +
-                ", and the bundle has no graph for that: export it again, with --few-shot for references");
+        const std::string judge = recipe.judge();
+        const auto served = manifest.graphs.find(judge);
+        if (served == manifest.graphs.end()) refuse_judge(who, judge);
         for (const auto& [name, spec] : served->second.inputs) {
             if (name == "image") continue;
             const auto found = recipe.tensors.find(name);
@@ -99,6 +99,15 @@ class Bundle {
     }
 
   private:
+    [[noreturn]] void refuse_judge(const std::string& who, const std::string& judge) const {
+        if (judge == "both")
+            throw RecipeError(who + " has references, the bundle has no few-shot graph: export it with --few-shot");
+        std::string listing;
+        for (const auto& [role, graph] : manifest.graphs) listing += (listing.empty() ? "" : ", ") + role;
+        throw RecipeError(who + " is judged by " + judge + ", for which the bundle has no graph, but for " + listing +
+                          ": make the recipe again for this bundle");
+    }
+
     static Manifest read(const std::filesystem::path& root) {
         constexpr std::uintmax_t most = std::uintmax_t{1} << 24;  // bytes
         const std::filesystem::path file = root / "bundle.json", digest = root / "bundle.json.sha256";

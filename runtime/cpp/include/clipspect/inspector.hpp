@@ -14,6 +14,7 @@
 #include "bundle.hpp"
 #include "engine.hpp"
 #include "error.hpp"
+#include "guard.hpp"
 #include "image.hpp"
 #include "recipe.hpp"
 #include "regions.hpp"
@@ -27,6 +28,7 @@ struct Timings {  // milliseconds
 struct Result {
     float score;                         // higher is more anomalous
     std::optional<std::string> verdict;  // "pass", "uncertain" or "fail"; none where the recipe has no limits
+    std::optional<Limits> limits;        // that judged it: the recipe's, or wider ones, see guard.hpp
     int width, height;                   // of the frame
     Map model_map;                       // in the model's size
     double map_limit;
@@ -52,15 +54,16 @@ template <class Engine>
 class Inspector {
   public:
     // Verifies the bundle and loads it into the engine. Without a recipe's name: the bundle's only one. `map_limit` is
-    // the anomaly map's value over which a pixel belongs to a region; the default is the middle of the method's range.
-    // Raises BundleError, RecipeError or BackendError.
+    // the anomaly map's value over which a pixel belongs to a region; the default is the recipe's limit on the map,
+    // else the middle of the method's range. Raises BundleError, RecipeError or BackendError.
     explicit Inspector(const std::filesystem::path& bundle, const std::string& recipe = {},
                        const EngineOptions& options = {}, std::optional<double> map_limit = std::nullopt)
         : bundle_(std::make_shared<const Bundle>(bundle)),
           recipe_(bundle_->recipe(recipe)),
           graph_(&bundle_->serving(recipe_)),
           engine_((bundle_->path / graph_->file).string(), bundle_->manifest.precision, options),
-          map_limit_(map_limit.value_or((graph_->map_range.low + graph_->map_range.high) / 2)) {
+          limits_(limits_in_use(recipe_, *bundle_, scoring())),
+          asked_map_limit_(map_limit) {
         detail::check_names(Engine::name, "inputs", engine_.inputs(), graph_->inputs);
         detail::check_names(Engine::name, "outputs", engine_.outputs(), graph_->outputs);
         set_tensors();
@@ -73,15 +76,27 @@ class Inspector {
     const Recipe& recipe() const { return recipe_; }
     const Engine& engine() const { return engine_; }
 
+    // What is judged by: the recipe's limits, widened where they were calibrated with another engine.
+    const std::optional<Limits>& limits() const { return limits_; }
+
+    // The anomaly map's value over which a pixel belongs to a region.
+    double map_limit() const {
+        if (asked_map_limit_) return *asked_map_limit_;
+        if (limits_ && limits_->map) return *limits_->map;
+        return (graph_->map_range.low + graph_->map_range.high) / 2;
+    }
+
     // A second inspector over the same loaded graph: products and cameras share its weights. Both can work at once,
     // each in its thread. Raises RecipeError, also for a recipe that needs the other graph.
     std::unique_ptr<Inspector> with_recipe(const std::string& name) const {
         return std::unique_ptr<Inspector>(new Inspector(*this, same_graph(name)));
     }
 
-    // Switch to another recipe of the bundle; the engine stays as it is. Raises RecipeError.
+    // Switch to another recipe; the engine stays as it is. Raises RecipeError.
     void use_recipe(const std::string& name) {
-        recipe_ = same_graph(name);
+        Recipe other = same_graph(name);
+        limits_ = limits_in_use(other, *bundle_, scoring());
+        recipe_ = std::move(other);
         set_tensors();
     }
 
@@ -93,15 +108,17 @@ class Inspector {
         Answer answer = score(pixels);
         const auto answered = Clock::now();
         Result result{answer.score,
-                      decide(answer.score, recipe_.limits),
+                      decide(answer.score, limits_),
+                      limits_,
                       frame.width,
                       frame.height,
                       std::move(answer.map),
-                      map_limit_,
+                      map_limit(),
                       {},
                       {}};
-        if (result.model_map.peak() > static_cast<float>(map_limit_))  // no mean of pixels is larger than they are
-            result.regions = find_regions(result.anomaly_map(), map_limit_);
+        if (result.model_map.peak() >
+            static_cast<float>(result.map_limit))  // no mean of pixels is larger than they are
+            result.regions = find_regions(result.anomaly_map(), result.map_limit);
         result.timings = {milliseconds(start, ready), milliseconds(ready, answered),
                           milliseconds(answered, Clock::now())};
         return result;
@@ -134,7 +151,8 @@ class Inspector {
           recipe_(std::move(recipe)),
           graph_(other.graph_),
           engine_(other.engine_),
-          map_limit_(other.map_limit_) {
+          limits_(limits_in_use(recipe_, *bundle_, scoring())),
+          asked_map_limit_(other.asked_map_limit_) {
         set_tensors();
     }
 
@@ -145,6 +163,8 @@ class Inspector {
         return other;
     }
 
+    Scoring scoring() const { return {Engine::name, engine_.device(), engine_.precision()}; }
+
     void set_tensors() {
         for (const auto& [name, tensor] : recipe_.tensors) engine_.set(name, tensor);
     }
@@ -153,7 +173,8 @@ class Inspector {
     Recipe recipe_;
     const Graph* graph_;  // of the bundle
     Engine engine_;
-    double map_limit_;
+    std::optional<Limits> limits_;
+    std::optional<double> asked_map_limit_;
 };
 
 }  // namespace clipspect

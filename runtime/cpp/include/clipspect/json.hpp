@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -117,6 +118,17 @@ inline const std::string& as_string(const Json& value, const std::string& where)
 inline double as_number(const Json& value, const std::string& where) {
     if (!value.is_number()) mismatch(where, "a number", value);
     return value.get<double>();
+}
+
+inline bool as_boolean(const Json& value, const std::string& where) {
+    if (!value.is_boolean()) mismatch(where, "true or false", value);
+    return value.get<bool>();
+}
+
+// The number of that name; none where it is missing or null.
+inline std::optional<double> number_or_none(const Json& object, const std::string& name, const std::string& where) {
+    const Json& value = member(object, name);
+    return value.is_null() ? std::nullopt : std::optional(as_number(value, where));
 }
 
 // From 0.

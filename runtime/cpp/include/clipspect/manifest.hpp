@@ -10,83 +10,39 @@
 #include <vector>
 
 #include "error.hpp"
+#include "inspection_graph.hpp"
 #include "json.hpp"
 #include "sha256.hpp"
 
 namespace clipspect {
 
 constexpr std::int64_t schema_version = 2;  // of manifests and recipes: the one that is read here
-constexpr std::int64_t any_length = -1;     // of a tensor's side: any from 1
 
 struct FileEntry {
     std::string sha256;
     std::int64_t size;
 };
 
-struct TensorSpec {
-    std::string dtype;
-    std::vector<std::int64_t> shape;
-};
-
-struct MapRange {  // that the method's anomaly map can take; its middle is the default limit of regions
-    double low, high;
-};
-
-struct Graph {
-    std::string file;
-    std::map<std::string, TensorSpec> inputs, outputs;
-    MapRange map_range;
+struct PrecisionRecord {  // what another precision was found to cost in one engine
+    std::string engine, name;
+    std::optional<bool> passed;       // none: it was not measured
+    std::optional<double> tolerance;  // of the score's and the map's difference
 };
 
 struct Manifest {
     std::string digest;  // SHA-256 of bundle.json, by which records name the bundle
     std::string method, encoder_sha256;
-    int height, width;                                  // of the model's image
-    std::string precision;                              // what the graphs compute in: "fp32" or "fp16"
-    std::int64_t dim;                                   // of text features
-    std::map<std::string, Graph> graphs;                // by role: "words", and in bundles for references "both"
+    int height, width;                    // of the model's image
+    std::string precision;                // what the graphs compute in: "fp32" or "fp16"
+    std::optional<std::int64_t> dim;      // of text features; none where no graph reads words
+    std::map<std::string, Graph> graphs;  // by role: "words", "both" and "photos"
+    std::vector<PrecisionRecord> precisions;
     std::vector<std::string> graph_files, other_files;  // that are named: all that an engine could open, and the rest
     Json parameters = Json::object();                   // of the method; a recipe's must be equal
     std::map<std::string, FileEntry> files;             // by path relative to the bundle
 };
 
 namespace detail {
-
-inline TensorSpec read_tensor_spec(const Json& document, const std::string& where) {
-    TensorSpec spec{as_string(member(as_object(document, where), "dtype"), where + ": dtype"), {}};
-    for (const Json& side : as_array(member(document, "shape"), where + ": shape"))
-        spec.shape.push_back(side.is_string() ? any_length : as_integer(side, where + ": shape"));
-    return spec;
-}
-
-inline std::map<std::string, TensorSpec> read_tensor_specs(const Json& document, const std::string& where) {
-    std::map<std::string, TensorSpec> specs;
-    for (const auto& [name, spec] : as_object(document, where).items())
-        specs[name] = read_tensor_spec(spec, where + ": " + name);
-    return specs;
-}
-
-inline MapRange read_map_range(const Json& document, const std::string& where) {
-    if (as_array(document, where).size() != 2) throw JsonError(where + ": expected two numbers");
-    const MapRange range{as_number(document[0], where), as_number(document[1], where)};
-    if (!(range.low < range.high)) throw JsonError(where + ": the first number is not below the second");
-    return range;
-}
-
-// The graph takes the image as the manifest says, and answers with a score and a map of its size.
-inline void check_graph(const Graph& graph, const Manifest& manifest, const std::string& where) {
-    const auto expect = [&](const std::map<std::string, TensorSpec>& tensors, const char* name, const char* dtype,
-                            const std::vector<std::int64_t>& shape) {
-        const auto found = tensors.find(name);
-        if (found == tensors.end()) throw JsonError(where + ": has no tensor " + name);
-        if (found->second.dtype != dtype || found->second.shape != shape)
-            throw JsonError(where + ": " + name + " has another type or shape than the method's");
-    };
-    expect(graph.inputs, "image", "uint8", {any_length, manifest.height, manifest.width, 3});
-    expect(graph.inputs, "text_features", "float32", {2, any_length, manifest.dim});
-    expect(graph.outputs, "score", "float32", {any_length});
-    expect(graph.outputs, "anomaly_map", "float32", {any_length, manifest.height, manifest.width});
-}
 
 inline std::string read_graph_file(const Json& document, const std::string& where) {
     const std::string& file = as_string(member(as_object(document, where), "file"), where + ": file");
@@ -100,14 +56,18 @@ inline void read_graphs(const Json& document, Manifest& manifest) {
     for (const auto& [role, entry] : as_object(document, "graphs").items()) {
         const std::string where = "graphs: " + role;
         manifest.graph_files.push_back(read_graph_file(entry, where));
-        if (role != "words" && role != "both") continue;  // of another nothing else is known
+        if (role != "words" && role != "both" && role != "photos") continue;  // of another nothing else is known
         Graph graph{manifest.graph_files.back(), read_tensor_specs(member(entry, "inputs"), where + ": inputs"),
                     read_tensor_specs(member(entry, "outputs"), where + ": outputs"),
-                    read_map_range(member(entry, "map_range"), where + ": map_range")};
-        check_graph(graph, manifest, where);
+                    read_map_range(member(entry, "map_range"), where + ": map_range"),
+                    as_number(member(as_object(member(entry, "parity"), where + ": parity"), "tolerance"),
+                              where + ": parity: tolerance")};
+        require_tensors(role, graph, where, manifest.height, manifest.width, manifest.dim);
         manifest.graphs.emplace(role, std::move(graph));
     }
-    if (manifest.graphs.count("words") == 0) throw JsonError("graphs: has no graph for words");
+    if (manifest.graphs.empty()) throw JsonError("graphs: has no graph for words or photos");
+    if (manifest.graphs.count("both") != 0 && manifest.graphs.count("words") == 0)
+        throw JsonError("graphs: has no graph for words, but one for both");
 }
 
 inline void read_image_size(const Json& image, Manifest& manifest) {
@@ -124,6 +84,19 @@ inline void read_image_size(const Json& image, Manifest& manifest) {
         throw JsonError("image: this resize rule is not known to this header");
     manifest.height = static_cast<int>(height);
     manifest.width = static_cast<int>(width);
+}
+
+inline void read_precisions(const Json& document, Manifest& manifest) {
+    if (document.is_null()) return;
+    const std::string where = "precisions";
+    for (const Json& entry : as_array(document, where)) {
+        PrecisionRecord record{as_string(member(as_object(entry, where), "engine"), where + ": engine"),
+                               as_string(member(entry, "name"), where + ": name"), std::nullopt,
+                               number_or_none(entry, "tolerance", where + ": tolerance")};
+        if (const Json& passed = member(entry, "passed"); !passed.is_null())
+            record.passed = as_boolean(passed, where + ": passed");
+        manifest.precisions.push_back(std::move(record));
+    }
 }
 
 // Files that are not for inspecting here, and must be accounted for like all others.
@@ -179,8 +152,10 @@ inline Manifest read_manifest_document(std::string_view text, std::string_view d
     manifest.precision = as_string(member(document, "precision"), "precision");
     if (manifest.precision != "fp32" && manifest.precision != "fp16")
         throw JsonError("precision: " + manifest.precision + " is neither fp32 nor fp16");
-    manifest.dim = as_integer(member(as_object(member(document, "text"), "text"), "dim"), "text: dim");
+    if (const Json& text = member(document, "text"); !text.is_null())
+        manifest.dim = as_integer(member(as_object(text, "text"), "dim"), "text: dim");
     read_graphs(member(document, "graphs"), manifest);
+    read_precisions(member(document, "precisions"), manifest);
     read_other_files(document, manifest);
     if (const Json& parameters = member(document, "parameters"); !parameters.is_null())
         manifest.parameters = as_object(parameters, "parameters");

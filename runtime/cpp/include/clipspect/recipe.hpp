@@ -13,8 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "calibration.hpp"
 #include "error.hpp"
 #include "files.hpp"
+#include "limits.hpp"
 #include "manifest.hpp"
 
 namespace clipspect {
@@ -24,18 +26,32 @@ struct Tensor {  // float32, rows first
     std::vector<float> values;
 };
 
-struct Limits {  // on the score: below `review` pass, from `reject` fail, uncertain in between
-    double review, reject;
-};
+namespace detail {
+
+inline std::string little_endian(const std::vector<float>& values) {
+    std::string bytes;
+    bytes.reserve(values.size() * sizeof(float));
+    for (const float& value : values) {
+        std::uint32_t bits = 0;
+        std::memcpy(&bits, &value, sizeof bits);
+        for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<char>(bits >> shift));
+    }
+    return bytes;
+}
+
+}  // namespace detail
 
 struct Recipe {
     std::string digest;  // by which records name it: the one in its file
     std::string name, method, encoder_sha256;
     std::map<std::string, Tensor> tensors;  // the graph's inputs besides the image
     std::optional<Limits> limits;
-    Json parameters = Json::object();  // of the bundle's method when the recipe was made
+    std::optional<Calibration> calibration;  // what the limits were made of; none: they were given by hand
+    Json parameters = Json::object();        // of the bundle's method when the recipe was made
 
+    // Whether it was made of photographs of good parts.
     bool has_references() const {
+        if (tensors.count("mean") != 0) return true;
         const auto first = tensors.lower_bound("reference_");
         return first != tensors.end() && first->first.compare(0, 10, "reference_") == 0;
     }
@@ -44,6 +60,18 @@ struct Recipe {
     const char* judge() const {
         if (tensors.count("text_features") == 0) return "photos";
         return has_references() ? "both" : "words";
+    }
+
+    // SHA-256 of the tensors alone, which limits belong to.
+    std::string tensors_digest() const {
+        Sha256 sum;
+        for (const auto& [name, tensor] : tensors) {
+            std::string line = name;
+            for (const std::size_t side : tensor.shape) line += " " + std::to_string(side);
+            sum.update(line + "\n");
+            sum.update(detail::little_endian(tensor.values));
+        }
+        return sum.hex();
     }
 };
 
@@ -116,14 +144,6 @@ inline Tensor read_tensor(const std::string& name, const Span& span, std::string
     return tensor;
 }
 
-inline std::optional<Limits> read_limits(const Json& document) {
-    if (document.is_null()) return std::nullopt;
-    const Limits limits{as_number(member(as_object(document, "limits"), "review"), "limits: review"),
-                        as_number(member(document, "reject"), "limits: reject")};
-    if (limits.review > limits.reject) throw JsonError("limits: review is above reject");
-    return limits;
-}
-
 struct RecipeParts {  // of a recipe's file
     Json header;
     std::string_view buffer;  // all tensors' bytes
@@ -172,6 +192,10 @@ inline Recipe read_recipe_bytes(std::string_view bytes) {
     as_string(member(document, "object"), "object");
     recipe.encoder_sha256 = as_string(member(document, "encoder_sha256"), "encoder_sha256");
     recipe.limits = read_limits(member(document, "limits"));
+    recipe.calibration = read_calibration(member(document, "calibration"));
+    check_history(member(document, "history"));
+    for (const char* name : {"prompts", "references"})
+        if (const Json& described = member(document, name); !described.is_null()) as_object(described, name);
     if (const Json& parameters = member(document, "parameters"); !parameters.is_null())
         recipe.parameters = as_object(parameters, "parameters");
     const Table table = read_table(member(document, "tensors"), "tensors");

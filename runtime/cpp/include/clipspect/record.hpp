@@ -71,6 +71,25 @@ inline Document regions_of(const Result& result) {
     return regions;
 }
 
+inline Document promise_of(const std::optional<Promise>& promise) {
+    if (!promise) return {};
+    return {{"rate", promise->rate},
+            {"confidence", promise->confidence},
+            {"parts", promise->parts},
+            {"rank", promise->rank},
+            {"asked", promise->asked}};
+}
+
+inline Document limits_of(const std::optional<Limits>& limits) {
+    if (!limits) return {};
+    return {{"review", limits->review},
+            {"reject", limits->reject},
+            {"map", or_null(limits->map)},
+            {"review_promise", promise_of(limits->review_promise)},
+            {"reject_promise", promise_of(limits->reject_promise)},
+            {"map_promise", promise_of(limits->map_promise)}};
+}
+
 // Of either a result or an error.
 template <class Engine>
 std::string record_line(const Inspector<Engine>& inspector, const Item& item, const Result* result, double decode_ms,
@@ -78,9 +97,7 @@ std::string record_line(const Inspector<Engine>& inspector, const Item& item, co
     const Bundle& bundle = inspector.bundle();
     const Recipe& recipe = inspector.recipe();
     const auto of_result = [&](const auto& value) { return result == nullptr ? Document() : Document(value(*result)); };
-    Document limits, timings;
-    if (result != nullptr && recipe.limits)
-        limits = {{"review", recipe.limits->review}, {"reject", recipe.limits->reject}};
+    Document timings;
     if (result != nullptr)
         timings = {{"decode", decode_ms},
                    {"preprocess", result->timings.preprocess},
@@ -109,7 +126,8 @@ std::string record_line(const Inspector<Engine>& inspector, const Item& item, co
                           {"version", version},
                           {"score", of_result([](const Result& it) { return static_cast<double>(it.score); })},
                           {"verdict", of_result([](const Result& it) { return or_null(it.verdict); })},
-                          {"limits", limits},
+                          {"reasons", Document::array()},
+                          {"limits", of_result([](const Result& it) { return limits_of(it.limits); })},
                           {"map_limit", of_result([](const Result& it) { return it.map_limit; })},
                           {"peak", of_result([](const Result& it) { return static_cast<double>(it.peak()); })},
                           {"regions", result == nullptr ? Document::array() : regions_of(*result)},

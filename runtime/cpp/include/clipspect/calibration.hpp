@@ -1,0 +1,76 @@
+// Calibration: what a recipe's limits were made of, as far as they are judged by. All of it is checked.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "json.hpp"
+
+namespace clipspect {
+
+struct Scorer {                   // what computed the scores: limits speak of the scores of this one alone
+    std::string bundle, tensors;  // digests: of bundle.json, and of the recipe's tensors
+    std::string backend, device, precision;
+};
+
+struct Calibration {
+    Scorer scorer;
+};
+
+namespace detail {
+
+inline Scorer read_scorer(const Json& document) {
+    const std::string where = "calibration: scorer";
+    as_object(document, where);
+    const auto text = [&](const char* name) { return as_string(member(document, name), where + ": " + name); };
+    text("version");
+    return {text("bundle"), text("tensors"), text("backend"), text("device"), text("precision")};
+}
+
+inline void check_parts(const Json& parts, const std::string& where) {
+    for (const Json& part : as_array(parts, where)) {
+        as_string(member(as_object(part, where), "name"), where + ": name");
+        as_number(member(part, "score"), where + ": score");
+        as_number(member(part, "map_maximum"), where + ": map_maximum");
+        if (const Json& frames = member(part, "frames"); !frames.is_null()) as_integer(frames, where + ": frames");
+        if (const Json& struck = member(part, "struck"); !struck.is_null()) as_boolean(struck, where + ": struck");
+        if (const Json& worst = member(part, "worst_frame"); !worst.is_null())
+            as_string(worst, where + ": worst_frame");
+    }
+}
+
+inline std::optional<Calibration> read_calibration(const Json& document) {
+    if (document.is_null()) return std::nullopt;
+    const std::string where = "calibration";
+    as_string(member(as_object(document, where), "time"), where + ": time");
+    check_parts(member(document, "parts"), where + ": parts");
+    if (const Json& defects = member(document, "defects"); !defects.is_null())
+        check_parts(defects, where + ": defects");
+    if (const Json& group = member(document, "group"); !group.is_null()) as_string(group, where + ": group");
+    if (const Json& estimate = member(document, "estimate"); !estimate.is_null())
+        as_boolean(estimate, where + ": estimate");
+    return Calibration{read_scorer(member(document, "scorer"))};
+}
+
+// Changes of the limits.
+inline void check_history(const Json& document) {
+    if (document.is_null()) return;
+    for (const Json& change : as_array(document, "history")) {
+        as_object(change, "history");
+        for (const char* name : {"time", "who", "why"})
+            as_string(member(change, name), std::string("history: ") + name);
+        for (const char* name : {"old", "new"}) {
+            const auto values = change.find(name);
+            const std::string where = std::string("history: ") + name;
+            if (values == change.end()) mismatch(where, "an object or null", Json());
+            if (values->is_null()) continue;
+            for (const auto& [limit, value] : as_object(*values, where).items())
+                number_or_none(*values, limit, where + ": " + limit);
+        }
+    }
+}
+
+}  // namespace detail
+
+}  // namespace clipspect
