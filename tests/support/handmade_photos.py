@@ -13,16 +13,20 @@ from clipspect.bundle.manifest import write_manifest
 from clipspect.engines.graph import PHOTOS, TensorSpec
 from support import handmade
 
-CELLS = 4  # a side; a row is a cell's mean colour, 0 to 1, and of galleries made as long as 1
-COMPONENTS = 2
+CELLS = 4  # a side; a row is the mean colours of a cell's quarters, 0 to 1, and of galleries made as long as 1
+WIDTH = 12  # of a row
 
 
 def write_photos_bundle(root: Path, *, subspace: bool = False) -> Path:
-    """The bundle of a graph for photographs alone: it finds colours that the references lack."""
+    """The bundle of a graph for photographs alone: it finds colours that the references lack.
+
+    It compares with a gallery, or with a subspace.
+    """
     root.mkdir(parents=True)
     side = handmade.SIDE
-    inputs = {"mean": (3,), "components": (COMPONENTS, 3)} if subspace else {"reference_cell": ("R", 3), "spread": (1,)}
-    outputs = {"score": ("N",), "anomaly_map": ("N", side, side), "features_cell": ("N", CELLS**2, 3)}
+    gallery: dict[str, Any] = {"reference_cell": ("R", WIDTH), "spread": (1,)}
+    inputs = {"mean": (WIDTH,), "components": (WIDTH, WIDTH)} if subspace else gallery
+    outputs = {"score": ("N",), "anomaly_map": ("N", side, side), "features_cell": ("N", CELLS**2, WIDTH)}
     (root / "memory.onnx").write_bytes(_model(inputs, outputs, _subspace() if subspace else _nearest()))
     words = handmade.make_manifest()
     graph = dataclasses.replace(
@@ -64,11 +68,11 @@ def _subspace() -> list[NodeProto]:
 def _model(inputs: dict[str, Any], outputs: dict[str, Any], distances: list[NodeProto]) -> bytes:
     """`image` to cells' `rows`, these to `distances`, and these to the answer."""
     side = handmade.SIDE
-    size = side // CELLS
+    size, half = side // CELLS, side // CELLS // 2
     constants = {
-        "split": np.array([-1, CELLS, size, CELLS, size, 3]),
-        "within": np.array([2, 4]),
-        "listed": np.array([-1, CELLS**2, 3]),
+        "split": np.array([-1, CELLS, 2, half, CELLS, 2, half, 3]),
+        "within": np.array([3, 6]),
+        "listed": np.array([-1, CELLS**2, WIDTH]),
         "last": np.array([2]),
         "scale": np.float32(1 / 255),
         "floor": np.float32(0.1),  # so that black has a direction
@@ -82,7 +86,8 @@ def _model(inputs: dict[str, Any], outputs: dict[str, Any], distances: list[Node
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Reshape", ["pixels", "split"], ["parts"]),
         helper.make_node("ReduceMean", ["parts", "within"], ["colours"], keepdims=0),
-        helper.make_node("Reshape", ["colours", "listed"], ["list"]),
+        helper.make_node("Transpose", ["colours"], ["ordered"], perm=[0, 1, 3, 2, 4, 5]),
+        helper.make_node("Reshape", ["ordered", "listed"], ["list"]),
         helper.make_node("Mul", ["list", "scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "floor"], ["rows"]),
         *distances,

@@ -5,7 +5,9 @@
 #pragma once
 
 #include "clipspect/bundle.hpp"
+#include "clipspect/checks.hpp"
 #include "clipspect/error.hpp"
+#include "clipspect/guard.hpp"
 #include "clipspect/image.hpp"
 #include "clipspect/inspector.hpp"
 #include "clipspect/recipe.hpp"

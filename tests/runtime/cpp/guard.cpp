@@ -1,6 +1,6 @@
-// guard BUNDLE [BACKEND DEVICE PRECISION]...: for each engine a line, the limits
-// by which it judges with the bundle's only recipe, as records say them, or why
-// it is refused. For the tests.
+// guard BUNDLE [BACKEND DEVICE PRECISION]...: for each engine a line, the
+// limits by which it judges with the bundle's only recipe, as records say them,
+// or why it is refused. For the tests.
 #include <clipspect.hpp>
 #include <cstdio>
 #include <string>

@@ -46,8 +46,10 @@ def bundle(tmp_path: Path) -> Bundle:
     return Bundle.open(handmade.rewritten(root, precisions=RECORDS))
 
 
-def calibrate(bundle: Bundle, recipe: Recipe, engine: tuple[str, str, str], **changes: str) -> Recipe:
-    scorer = dataclasses.replace(Scorer(bundle.digest, recipe.tensors_digest, *engine, "0"), **changes)
+def calibrate(bundle: Bundle, recipe: Recipe, engine: tuple[str, str, str], *, false: str = "") -> Recipe:
+    """The bundle's recipe with limits that an engine calibrated, one of whose claims can be false."""
+    scorer = Scorer(bundle.digest, recipe.tensors_digest, *engine, "0")
+    scorer = dataclasses.replace(scorer, **{false: "0" * 64} if false else {})
     calibration = Calibration("2026-11-27T12:00:00+00:00", scorer, (PartScore("1.png", 0.6, 0.5),))
     calibrated = dataclasses.replace(recipe, calibration=calibration)
     write_recipe(bundle.path / RECIPES / "object.safetensors", calibrated)
@@ -89,7 +91,7 @@ def test_each_engine_judges_by_the_limits_of_each_other_as_in_python(
 def test_limits_of_another_bundle_or_other_tensors_are_refused(
     built: Path, bundle: Bundle, claim: str, what: str
 ) -> None:
-    recipe = calibrate(bundle, handmade.make_recipe(limits=LIMITS), ENGINES[0], **{claim: "0" * 64})
+    recipe = calibrate(bundle, handmade.make_recipe(limits=LIMITS), ENGINES[0], false=claim)
     (answer,) = found(built, bundle, ENGINES[0])
     assert answer == expected(bundle, recipe, ENGINES[0])
     assert f"calibrated with another {what} than this: calibrate it again" in str(answer["refused"])

@@ -75,7 +75,7 @@ def test_calibrated_limits_judge_by_the_guard_and_the_map_by_its_own_limit(
 ) -> None:
     promise = Promise(0.05, 0.95, 312, 9, 0.05)
     image = tmp_path / "spotted.png"
-    Image.fromarray(handmade.spotted(spot=100)).save(image)
+    Image.fromarray(handmade.spotted(32, 32, 100)).save(image)  # in the model's size
     peak = float(np.float32(100) * np.float32(1 / 255))
     for map_limit, regions in ((peak - 1e-3, 1), (peak + 1e-3, 0)):
         calibrate_object(tiny_bundle, Limits(peak - 1e-6, peak + 1e-6, map_limit, promise, promise, promise))

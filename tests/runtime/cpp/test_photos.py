@@ -18,7 +18,7 @@ from clipspect_models import DEMO_BUNDLE
 from support import handmade
 from support.command_line import run
 from support.cpp_answers import compare
-from support.handmade_photos import write_photos_bundle
+from support.handmade_photos import WIDTH, write_photos_bundle
 
 Refusal = Callable[[Path], str]
 GOOD = [Path(DEMO_BUNDLE).parent / "demo_images" / f"gear-{what}-good.jpg" for what in ("chip", "burn", "fibre")]
@@ -39,8 +39,8 @@ def test_a_recipe_of_photographs_scores_like_python(
 
 def test_a_recipe_that_reads_words_or_has_the_other_methods_tensors_is_refused(bundle: Path, refusal: Refusal) -> None:
     words = {"text_features": np.ones((2, 1, 4), np.float32)}
-    tensors = {"reference_cell": np.ones((5, 3), np.float32), "spread": np.ones(1, np.float32)}
-    subspace = {"mean": np.ones(3, np.float32), "components": np.ones((2, 3), np.float32)}
+    tensors = {"reference_cell": np.ones((5, WIDTH), np.float32), "spread": np.ones(1, np.float32)}
+    subspace = {"mean": np.ones(WIDTH, np.float32), "components": np.ones((WIDTH, WIDTH), np.float32)}
     takes_mean = "mean" in read_manifest(bundle)[0].graphs["photos"].inputs
     other, own = (tensors, subspace) if takes_mean else (subspace, tensors)
     wide = {name: np.concatenate([value, value], axis=-1) for name, value in own.items()}
@@ -72,7 +72,7 @@ def _graph(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, An
     [
         _graph(lambda graph: graph["inputs"].update(text_features={"dtype": "float32", "shape": [2, "P", 4]})),
         _graph(lambda graph: graph["outputs"].pop("features_cell")),
-        _graph(lambda graph: graph["outputs"]["features_cell"].update(shape=["N", "rows", 3])),
+        _graph(lambda graph: graph["outputs"]["features_cell"].update(shape=["N", "rows", 12])),
         _graph(lambda graph: graph["outputs"]["features_cell"].update(shape=["N", 16, 5])),
         _graph(lambda graph: graph["outputs"].update(image_embedding={"dtype": "float32", "shape": ["N"]})),
         _graph(lambda graph: [graph["inputs"].pop(name) for name in list(graph["inputs"]) if name != "image"]),

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "json.hpp"
 
@@ -14,8 +16,21 @@ struct Scorer {                   // what computed the scores: limits speak of t
     std::string backend, device, precision;
 };
 
+struct Range {  // what good frames show of one quantity; none: it is not limited on that side
+    std::optional<double> low, high;
+    double smallest, largest;  // of the calibration's frames
+};
+
+struct FrameSize {  // in pixels
+    std::int64_t width, height;
+};
+
 struct Calibration {
     Scorer scorer;
+    std::map<std::string, Range> checks;  // of what frames must be like; else they are invalid
+    std::vector<double> layout;           // mean of the frames' layouts
+    std::vector<double> embedding;        // unit mean of the whole images' embeddings
+    std::vector<FrameSize> frame_sizes;   // of the calibration's frames, each once
 };
 
 namespace detail {
@@ -40,6 +55,40 @@ inline void check_parts(const Json& parts, const std::string& where) {
     }
 }
 
+inline std::map<std::string, Range> read_checks(const Json& document, const std::string& checks) {
+    std::map<std::string, Range> ranges;
+    if (document.is_null()) return ranges;
+    for (const auto& [name, entry] : as_object(document, checks).items()) {
+        const std::string where = checks + ": " + name;
+        as_object(entry, where);
+        const Range range{number_or_none(entry, "low", where + ": low"),
+                          number_or_none(entry, "high", where + ": high"),
+                          as_number(member(entry, "smallest"), where + ": smallest"),
+                          as_number(member(entry, "largest"), where + ": largest")};
+        as_number(member(entry, "rate"), where + ": rate");
+        if (range.low && range.high && *range.low > *range.high) throw JsonError(where + ": low is above high");
+        ranges.emplace(name, range);
+    }
+    return ranges;
+}
+
+inline std::vector<double> read_row(const Json& document, const std::string& where) {
+    std::vector<double> row;
+    if (document.is_null()) return row;
+    for (const Json& value : as_array(document, where)) row.push_back(as_number(value, where));
+    return row;
+}
+
+inline std::vector<FrameSize> read_sizes(const Json& document, const std::string& where) {
+    std::vector<FrameSize> sizes;
+    if (document.is_null()) return sizes;
+    for (const Json& size : as_array(document, where)) {
+        if (as_array(size, where).size() != 2) throw JsonError(where + ": expected two numbers");
+        sizes.push_back({as_integer(size[0], where), as_integer(size[1], where)});
+    }
+    return sizes;
+}
+
 inline std::optional<Calibration> read_calibration(const Json& document) {
     if (document.is_null()) return std::nullopt;
     const std::string where = "calibration";
@@ -50,7 +99,11 @@ inline std::optional<Calibration> read_calibration(const Json& document) {
     if (const Json& group = member(document, "group"); !group.is_null()) as_string(group, where + ": group");
     if (const Json& estimate = member(document, "estimate"); !estimate.is_null())
         as_boolean(estimate, where + ": estimate");
-    return Calibration{read_scorer(member(document, "scorer"))};
+    return Calibration{read_scorer(member(document, "scorer")),
+                       read_checks(member(document, "checks"), where + ": checks"),
+                       read_row(member(document, "layout"), where + ": layout"),
+                       read_row(member(document, "embedding"), where + ": embedding"),
+                       read_sizes(member(document, "frame_sizes"), where + ": frame_sizes")};
 }
 
 // Changes of the limits.

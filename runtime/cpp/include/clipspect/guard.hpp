@@ -60,7 +60,7 @@ inline std::optional<Limits> limits_in_use(const Recipe& recipe, const Bundle& b
         if (!allowed)
             throw RecipeError(limits_of + there.words() + " and say nothing of " + here.words() +
                               ", for there is no record of what " + engine.words() +
-                              " costs: calibrate again with what inspects, or export with a record of it");
+                              " costs: calibrate again with what inspects");
         band += *allowed;
     }
     Limits limits = *recipe.limits;

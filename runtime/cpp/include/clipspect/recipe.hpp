@@ -47,6 +47,7 @@ struct Recipe {
     std::map<std::string, Tensor> tensors;  // the graph's inputs besides the image
     std::optional<Limits> limits;
     std::optional<Calibration> calibration;  // what the limits were made of; none: they were given by hand
+    std::vector<FrameSize> reference_sizes;  // of the photographs that it was made of, each once
     Json parameters = Json::object();        // of the bundle's method when the recipe was made
 
     // Whether it was made of photographs of good parts.
@@ -60,6 +61,11 @@ struct Recipe {
     const char* judge() const {
         if (tensors.count("text_features") == 0) return "photos";
         return has_references() ? "both" : "words";
+    }
+
+    // Of calibration's frames, or else of the references.
+    const std::vector<FrameSize>& known_sizes() const {
+        return calibration ? calibration->frame_sizes : reference_sizes;
     }
 
     // SHA-256 of the tensors alone, which limits belong to.
@@ -179,6 +185,13 @@ inline Json prove(const RecipeParts& parts, std::string& digest) {
     return parse_json(document);
 }
 
+inline std::vector<FrameSize> read_reference_sizes(const Json& references) {
+    if (references.is_null()) return {};
+    const Json& sizes = member(as_object(references, "references"), "sizes");
+    const Json& size = member(references, "size");  // of recipes of old
+    return read_sizes(sizes.is_null() && !size.is_null() ? Json::array({size}) : sizes, "references: sizes");
+}
+
 inline Recipe read_recipe_bytes(std::string_view bytes) {
     RecipeParts parts = split_recipe(bytes);
     Recipe recipe;
@@ -194,8 +207,8 @@ inline Recipe read_recipe_bytes(std::string_view bytes) {
     recipe.limits = read_limits(member(document, "limits"));
     recipe.calibration = read_calibration(member(document, "calibration"));
     check_history(member(document, "history"));
-    for (const char* name : {"prompts", "references"})
-        if (const Json& described = member(document, name); !described.is_null()) as_object(described, name);
+    if (const Json& prompts = member(document, "prompts"); !prompts.is_null()) as_object(prompts, "prompts");
+    recipe.reference_sizes = read_reference_sizes(member(document, "references"));
     if (const Json& parameters = member(document, "parameters"); !parameters.is_null())
         recipe.parameters = as_object(parameters, "parameters");
     const Table table = read_table(member(document, "tensors"), "tensors");

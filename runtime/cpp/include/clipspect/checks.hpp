@@ -1,0 +1,121 @@
+// Checks: whether a frame is one that the limits speak of, by what calibration saw; if not, the verdict is invalid.
+// docs/bundle-format.md specifies the quantities, the rule and the sentences.
+#pragma once
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calibration.hpp"
+#include "quality.hpp"
+
+namespace clipspect {
+
+namespace detail {
+
+inline std::string three_digits(double value) {
+    char text[40];
+    std::snprintf(text, sizeof text, "%.3g", std::isnan(value) ? std::fabs(value) : value);
+    return text;
+}
+
+inline std::string size_text(FrameSize size) {
+    return std::to_string(size.width) + " x " + std::to_string(size.height);
+}
+
+inline std::string sizes_text(const std::vector<FrameSize>& sizes) {
+    std::string text;
+    for (const FrameSize& size : sizes) text += (text.empty() ? "" : ", ") + size_text(size);
+    return text;
+}
+
+// Whether width / height differ by at most 2 %: nobody sees such a squash.
+inline bool same_aspect(FrameSize size, FrameSize known) {
+    const double one = static_cast<double>(size.width) * static_cast<double>(known.height);
+    const double other = static_cast<double>(size.height) * static_cast<double>(known.width);
+    return std::fabs(one - other) <= 0.02 * other;
+}
+
+// That a frame is black or white, whatever calibration saw, or without checks of one colour; else empty.
+inline std::string blank_reason(const Quality& quality, bool has_checks) {
+    constexpr double black = 16, white = 250, constant = 1;  // grey levels
+    const char* found = quality.brightness + 2 * quality.contrast <= black   ? "black"
+                        : quality.brightness - 2 * quality.contrast >= white ? "white"
+                        : !has_checks && !(quality.contrast >= constant)     ? "of one colour"
+                                                                             : nullptr;
+    if (found == nullptr) return {};
+    return std::string("the frame is ") + found + " (brightness " + three_digits(quality.brightness) + ", contrast " +
+           three_digits(quality.contrast) + ")";
+}
+
+// The root mean square of the differences, in grey levels.
+inline double layout_distance(const Quality& quality, const std::vector<double>& mean) {
+    if (mean.size() != quality.layout.size()) return std::numeric_limits<double>::quiet_NaN();
+    double sum = 0;
+    for (std::size_t i = 0; i < mean.size(); ++i) sum += (quality.layout[i] - mean[i]) * (quality.layout[i] - mean[i]);
+    return std::sqrt(sum / static_cast<double>(mean.size()));
+}
+
+// 1 - the cosine of two rows of length 1.
+inline double embedding_distance(const std::vector<float>& embedding, const std::vector<double>& mean) {
+    if (embedding.empty() || mean.size() != embedding.size()) return std::numeric_limits<double>::quiet_NaN();
+    double sum = 0;
+    for (std::size_t i = 0; i < mean.size(); ++i) sum += static_cast<double>(embedding[i]) * mean[i];
+    return 1 - sum;
+}
+
+// The frame's value of a check; NaN, which no range holds, where it has none.
+inline double value_of(const std::string& check, const Quality& quality, const std::vector<float>& embedding,
+                       const Calibration& calibration) {
+    if (check == "brightness") return quality.brightness;
+    if (check == "contrast") return quality.contrast;
+    if (check == "saturation") return quality.saturation;
+    if (check == "clipped") return quality.clipped;
+    if (check == "sharpness") return quality.sharpness;
+    if (check == "layout") return layout_distance(quality, calibration.layout);
+    if (check == "embedding") return embedding_distance(embedding, calibration.embedding);
+    return std::numeric_limits<double>::quiet_NaN();
+}
+
+}  // namespace detail
+
+// Why a frame is none that the limits speak of, a sentence each; none: it is one. Without a calibration only black,
+// white and constant frames are refused. `embedding` is the image's, empty where the graph answers with none.
+inline std::vector<std::string> invalid_reasons(const Quality& quality, FrameSize size,
+                                                const std::vector<float>& embedding,
+                                                const std::optional<Calibration>& calibration) {
+    std::vector<std::string> reasons;
+    std::string blank = detail::blank_reason(quality, calibration && !calibration->checks.empty());
+    if (!blank.empty()) reasons.push_back(std::move(blank));
+    if (!calibration) return reasons;
+    bool known = calibration->frame_sizes.empty();
+    for (const FrameSize& one : calibration->frame_sizes) known = known || detail::same_aspect(size, one);
+    if (!known)
+        reasons.push_back("aspect: the frame is " + detail::size_text(size) + ", good frames are " +
+                          detail::sizes_text(calibration->frame_sizes));
+    for (const auto& [name, range] : calibration->checks) {
+        const double value = detail::value_of(name, quality, embedding, *calibration);
+        const std::string good = " (good frames: " + detail::three_digits(range.smallest) + " to " +
+                                 detail::three_digits(range.largest) + ")";
+        const std::string said = name + " " + detail::three_digits(value);
+        if (range.low && !(value >= *range.low))
+            reasons.push_back(said + " is below " + detail::three_digits(*range.low) + good);
+        if (range.high && !(value <= *range.high))
+            reasons.push_back(said + " is above " + detail::three_digits(*range.high) + good);
+    }
+    return reasons;
+}
+
+// What is to be said of a frame of another size than those known; empty where there is nothing.
+inline std::string size_note(FrameSize size, const std::vector<FrameSize>& known) {
+    if (known.empty()) return {};
+    for (const FrameSize& one : known)
+        if (one.width == size.width && one.height == size.height) return {};
+    return "frames of " + detail::size_text(size) + ": calibration and references are " + detail::sizes_text(known);
+}
+
+}  // namespace clipspect
