@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 GRID = 4  # cells a side that the layout is made of: a defect fills few of them, another scene differs in many
+LAYOUT_LENGTH = 3 * GRID * GRID
 DARK, BRIGHT = 5, 250  # a sample up to the one, or from the other, is clipped
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from clipspect.base.errors import RecipeError
+from clipspect.frame.quality import LAYOUT_LENGTH
+
 
 @dataclass(frozen=True)
 class PartScore:
@@ -39,6 +42,10 @@ class Range:
     smallest: float  # of the calibration's frames
     largest: float
 
+    def __post_init__(self) -> None:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise RecipeError(f"calibration: a range from {self.low} to {self.high} is reversed: calibrate again")
+
 
 @dataclass(frozen=True)
 class LimitsChange:
@@ -65,3 +72,11 @@ class Calibration:
     embedding: tuple[float, ...] = ()  # unit mean of the whole images' embeddings; checks["embedding"] is of 1 - cosine
     frame_sizes: tuple[tuple[int, int], ...] = ()  # width, height of the frames, each once
     defects: tuple[PartScore, ...] = ()  # defective parts that were scored beside, where there were some
+
+    def __post_init__(self) -> None:
+        if len(self.layout) != LAYOUT_LENGTH and (self.layout or "layout" in self.checks):
+            raise RecipeError(
+                f"calibration: layout has {len(self.layout)} numbers, expected {LAYOUT_LENGTH}: calibrate again"
+            )
+        if any(side < 1 for size in self.frame_sizes for side in size):
+            raise RecipeError("calibration: frame_sizes holds a size that no frame has: calibrate again")

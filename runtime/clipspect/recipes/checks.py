@@ -203,7 +203,7 @@ def _value(name: str, quality: Quality, embedding: npt.NDArray[np.float32] | Non
     if name == LAYOUT:
         return layout_distance(np.array(quality.layout), np.array(calibration.layout))
     if name == EMBEDDING:
-        if embedding is None:
+        if embedding is None or len(embedding) != len(calibration.embedding):
             return math.nan
         return embedding_distance(embedding.astype(np.float64), np.array(calibration.embedding))
     return float(getattr(quality, name)) if name in _OWN else math.nan

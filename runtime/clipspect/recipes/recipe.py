@@ -179,6 +179,7 @@ def read_recipe(path: Path) -> Recipe:
     contents = unpack(path)
     try:
         document = build(_Document, contents.document, "recipe")
+        build(_PhotoSizes, document.references or {}, "recipe: references")
     except MismatchError as error:
         raise RecipeError(f"{path}: {error}: {AGAIN}") from error
     except RecipeError as error:
@@ -205,6 +206,14 @@ class _Document:
     history: tuple[LimitsChange, ...] = ()
     references: dict[str, Any] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _PhotoSizes:
+    """What is read again of `references`: see `reference_sizes`."""
+
+    sizes: tuple[tuple[int, int], ...] | None = None
+    size: tuple[int, int] | None = None
 
 
 def _check_tensors(path: Path, tensors: Tensors) -> None:

@@ -91,8 +91,8 @@ def reference_sizes(references: dict[str, Any] | None) -> tuple[tuple[int, int],
     """Width and height of the photos that a recipe says it was made of, each once; none where it has none."""
     if references is None:
         return ()
-    sizes = references.get("sizes") or [references["size"]]
-    return tuple((int(width), int(height)) for width, height in sizes)
+    sizes = references.get("sizes") or [references.get("size")]
+    return tuple((width, height) for width, height in filter(None, sizes))
 
 
 def content_digest(pixels: Pixels) -> str:

@@ -33,7 +33,9 @@ SCORER = {"bundle": "b" * 64, "tensors": "t" * 64, "backend": "openvino", "devic
 SCORER |= {"precision": "fp32", "version": "0"}
 PART = {"name": "1", "score": 0.3, "map_maximum": 1, "frames": 2, "struck": False, "worst_frame": "1/2.png"}
 CALIBRATION: Table = {"time": "2026-11-27T12:00:00+00:00", "scorer": SCORER, "parts": [PART]}
-CALIBRATION |= {"group": "*/", "estimate": False, "defects": [PART]}
+CALIBRATION |= {"group": "*/", "estimate": False, "defects": [PART], "frame_sizes": [[64, 48]]}
+RANGE = {"low": 0.1, "high": None, "rate": 0.001, "smallest": 0.2, "largest": 0.3}
+CALIBRATION |= {"checks": {"layout": RANGE}, "layout": [0.5] * 48, "embedding": [0.5] * 4}
 CALIBRATION_KEYS = tuple(CALIBRATION)
 GONE = object()
 
@@ -140,6 +142,9 @@ def test_tensors_that_do_not_fill_the_file_are_refused(tiny_bundle: Path, refusa
         ),
         ({"prompts": []}, "prompts: expected an object"),
         ({"references": 1}, "references: expected an object"),
+        ({"references": {"sizes": [[64]]}}, "references: sizes: expected two numbers"),
+        ({"references": {"sizes": 64}}, "references: sizes: expected an array"),
+        ({"references": {"size": "64"}}, "references: sizes: expected an array"),
         ({"history": {}}, "history: expected an array"),
         ({"history": [{"time": "", "who": "", "why": "", "new": None}]}, "history: old: is missing"),
         ({"history": [{"time": "", "who": "", "why": "", "old": {"review": "1"}, "new": None}]}, "expected a number"),
@@ -148,6 +153,8 @@ def test_tensors_that_do_not_fill_the_file_are_refused(tiny_bundle: Path, refusa
 def test_a_document_that_lies_is_refused(tiny_bundle: Path, refusal: Refusal, changes: Table, reason: str) -> None:
     (tiny_bundle / OBJECT).write_bytes(sealed(json.dumps({**DOCUMENT, "tensors": TABLE, **changes})))
     assert reason in refusal(tiny_bundle)
+    with pytest.raises(RecipeError):
+        open_recipe(Bundle.open(tiny_bundle))
 
 
 def _changed(place: tuple[str | int, ...], value: object) -> Table:
@@ -175,7 +182,7 @@ def test_a_calibration_that_is_whole_is_read(built: Path, tiny_bundle: Path) -> 
     [
         *(((name,), GONE) for name in ("time", "scorer", "parts")),
         *(((name,), 7) for name in CALIBRATION_KEYS),
-        *(((name,), [7]) for name in CALIBRATION_KEYS),
+        *(((name,), [True]) for name in CALIBRATION_KEYS),
         *(((name,), {"": 7}) for name in CALIBRATION_KEYS),
         *((("scorer", name), value) for name in SCORER for value in (GONE, None, 1)),
         *((("parts", 0, name), GONE) for name in ("name", "score", "map_maximum")),
@@ -183,6 +190,14 @@ def test_a_calibration_that_is_whole_is_read(built: Path, tiny_bundle: Path) -> 
         (("parts", 0, "frames"), 1.0),
         (("parts", 0, "struck"), 1),
         (("parts", 0, "worst_frame"), 1),
+        *((("checks", "layout", name), value) for name in RANGE for value in (GONE, "1", [1])),
+        (("checks", "layout", "rate"), None),
+        (("checks", "layout", "high"), 0.09),  # reversed
+        (("layout",), [0.5] * 47),
+        (("layout",), []),  # that a check is of
+        (("layout",), ["0.5"] * 48),
+        (("embedding",), [0.5, None]),
+        *((("frame_sizes",), [size]) for size in ([64], [64, 48, 3], [64.0, 48.0], [0, 48], [64, -48], "64x48", 64)),
     ],
 )
 def test_a_calibration_that_is_damaged_is_refused(
@@ -190,7 +205,7 @@ def test_a_calibration_that_is_damaged_is_refused(
 ) -> None:
     (tiny_bundle / OBJECT).write_bytes(sealed(json.dumps(_changed(place, value))))
     assert "object.safetensors: calibration: " in refusal(tiny_bundle)
-    with pytest.raises(RecipeError, match="recipe: calibration"):
+    with pytest.raises(RecipeError, match=": calibration"):
         open_recipe(Bundle.open(tiny_bundle))
 
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "json.hpp"
+#include "quality.hpp"
 
 namespace clipspect {
 
@@ -61,8 +62,8 @@ inline std::map<std::string, Range> read_checks(const Json& document, const std:
     for (const auto& [name, entry] : as_object(document, checks).items()) {
         const std::string where = checks + ": " + name;
         as_object(entry, where);
-        const Range range{number_or_none(entry, "low", where + ": low"),
-                          number_or_none(entry, "high", where + ": high"),
+        const Range range{number_or_null(entry, "low", where + ": low"),
+                          number_or_null(entry, "high", where + ": high"),
                           as_number(member(entry, "smallest"), where + ": smallest"),
                           as_number(member(entry, "largest"), where + ": largest")};
         as_number(member(entry, "rate"), where + ": rate");
@@ -70,6 +71,14 @@ inline std::map<std::string, Range> read_checks(const Json& document, const std:
         ranges.emplace(name, range);
     }
     return ranges;
+}
+
+// `layout` is the mean of the frames' layouts, which has one length, or is empty where there is no check of it.
+inline void check_layout(const std::map<std::string, Range>& checks, const std::vector<double>& layout) {
+    const std::size_t expected = Quality{}.layout.size();
+    if (layout.size() != expected && (!layout.empty() || checks.count("layout") != 0))
+        throw JsonError("calibration: layout: has " + std::to_string(layout.size()) + " numbers, expected " +
+                        std::to_string(expected));
 }
 
 inline std::vector<double> read_row(const Json& document, const std::string& where) {
@@ -85,6 +94,7 @@ inline std::vector<FrameSize> read_sizes(const Json& document, const std::string
     for (const Json& size : as_array(document, where)) {
         if (as_array(size, where).size() != 2) throw JsonError(where + ": expected two numbers");
         sizes.push_back({as_integer(size[0], where), as_integer(size[1], where)});
+        if (sizes.back().width < 1 || sizes.back().height < 1) throw JsonError(where + ": expected numbers from 1");
     }
     return sizes;
 }
@@ -99,11 +109,13 @@ inline std::optional<Calibration> read_calibration(const Json& document) {
     if (const Json& group = member(document, "group"); !group.is_null()) as_string(group, where + ": group");
     if (const Json& estimate = member(document, "estimate"); !estimate.is_null())
         as_boolean(estimate, where + ": estimate");
-    return Calibration{read_scorer(member(document, "scorer")),
-                       read_checks(member(document, "checks"), where + ": checks"),
-                       read_row(member(document, "layout"), where + ": layout"),
-                       read_row(member(document, "embedding"), where + ": embedding"),
-                       read_sizes(member(document, "frame_sizes"), where + ": frame_sizes")};
+    Calibration calibration{read_scorer(member(document, "scorer")),
+                            read_checks(member(document, "checks"), where + ": checks"),
+                            read_row(member(document, "layout"), where + ": layout"),
+                            read_row(member(document, "embedding"), where + ": embedding"),
+                            read_sizes(member(document, "frame_sizes"), where + ": frame_sizes")};
+    check_layout(calibration.checks, calibration.layout);
+    return calibration;
 }
 
 // Changes of the limits.

@@ -2,7 +2,7 @@
 //
 // An engine class has a `name`; is made of a verified ONNX file, the precision that the graph computes in, and
 // EngineOptions; is copied to run the same loaded graph with other tensors; says which `inputs` and `outputs` the graph
-// has; takes a recipe's tensors by `set`; and answers to `run`.
+// has; takes a recipe's tensors by `set`; and answers to `run`, which is told how wide the image's embedding is.
 #pragma once
 
 #include <algorithm>
@@ -26,6 +26,7 @@ struct EngineOptions {
 struct Answer {
     float score = 0;
     Map map;
+    std::vector<float> embedding;  // of the whole image, of length 1; empty where the graph answers with none
 };
 
 namespace detail {

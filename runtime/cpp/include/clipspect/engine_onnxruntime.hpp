@@ -76,19 +76,24 @@ class OnnxRuntimeEngine {
         });
     }
 
-    // One image, RGB, rows first. Raises BackendError.
-    Answer run(const std::uint8_t* image, int height, int width) {
+    // One image, RGB, rows first; `dim` is the width of its embedding, 0 where the graph has none. Raises BackendError.
+    Answer run(const std::uint8_t* image, int height, int width, std::size_t dim) {
         Answer answer;
         detail::guarded("onnxruntime failed", [&] {
             const std::array<std::int64_t, 4> shape{1, height, width, 3};
             put("image", Ort::Value::CreateTensor(memory_, const_cast<std::uint8_t*>(image),
                                                   detail::area(width, height, 3), shape.data(), shape.size()));
-            const std::vector<Ort::Value> outputs = infer();
+            const std::vector<Ort::Value> outputs = infer(dim != 0);
             check(outputs[0], "score", {1});
             check(outputs[1], "anomaly_map", {1, height, width});
             const float* values = outputs[1].GetTensorData<float>();
             answer = {*outputs[0].GetTensorData<float>(),
-                      {width, height, {values, values + detail::area(width, height)}}};
+                      {width, height, {values, values + detail::area(width, height)}},
+                      {}};
+            if (dim == 0) return;
+            check(outputs[2], "image_embedding", {1, static_cast<std::int64_t>(dim)});
+            const float* embedding = outputs[2].GetTensorData<float>();
+            answer.embedding.assign(embedding, embedding + dim);
         });
         return answer;
     }
@@ -144,7 +149,7 @@ class OnnxRuntimeEngine {
         found->second = std::move(value);
     }
 
-    std::vector<Ort::Value> infer() {
+    std::vector<Ort::Value> infer(bool embedding) {
         std::vector<const char*> names;
         std::vector<OrtValue*> values;
         for (const auto& [input, value] : values_) {
@@ -152,8 +157,9 @@ class OnnxRuntimeEngine {
             names.push_back(input.c_str());
             values.push_back(value);
         }
-        const std::array<const char*, 2> wanted{"score", "anomaly_map"};
-        std::array<OrtValue*, 2> answered{};
+        std::vector<const char*> wanted{"score", "anomaly_map"};
+        if (embedding) wanted.push_back("image_embedding");
+        std::vector<OrtValue*> answered(wanted.size(), nullptr);
         Ort::ThrowOnError(Ort::GetApi().Run(*session_, nullptr, names.data(), values.data(), values.size(),
                                             wanted.data(), wanted.size(), answered.data()));
         std::vector<Ort::Value> owned;

@@ -73,8 +73,8 @@ class OpenVinoEngine {
         given(input);
     }
 
-    // One image, RGB, rows first. Raises BackendError.
-    Answer run(const std::uint8_t* image, int height, int width) {
+    // One image, RGB, rows first; `dim` is the width of its embedding, 0 where the graph has none. Raises BackendError.
+    Answer run(const std::uint8_t* image, int height, int width, std::size_t dim) {
         given("image");
         if (!missing_.empty()) throw BackendError("openvino: the graph takes " + missing_.front() + ", too");
         Answer answer;
@@ -85,7 +85,10 @@ class OpenVinoEngine {
             const ov::Tensor score = answered("score", {1}),
                              map = answered("anomaly_map", {shape[0], shape[1], shape[2]});
             const float* values = map.data<float>();
-            answer = {*score.data<float>(), {width, height, {values, values + map.get_size()}}};
+            answer = {*score.data<float>(), {width, height, {values, values + map.get_size()}}, {}};
+            if (dim == 0) return;
+            const float* embedding = answered("image_embedding", {1, dim}).data<float>();
+            answer.embedding.assign(embedding, embedding + dim);
         });
         return answer;
     }

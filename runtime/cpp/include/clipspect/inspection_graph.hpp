@@ -31,6 +31,12 @@ struct Graph {
     MapRange map_range;
     double tolerance;  // of the export: how far scores and maps of the graph may lie from the reference's
 
+    // The width of the image's embedding; 0 where the graph answers with none.
+    std::size_t embedding_dim() const {
+        const auto found = outputs.find("image_embedding");
+        return found == outputs.end() ? 0 : static_cast<std::size_t>(found->second.shape.back());
+    }
+
     // The galleries that it takes, by their names without "reference_".
     std::vector<std::string> galleries() const {
         constexpr std::size_t prefix = 10;  // of "reference_"

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bundle.hpp"
+#include "checks.hpp"
 #include "engine.hpp"
 #include "error.hpp"
 #include "guard.hpp"
@@ -27,7 +28,10 @@ struct Timings {  // milliseconds
 
 struct Result {
     float score;                         // higher is more anomalous
-    std::optional<std::string> verdict;  // "pass", "uncertain" or "fail"; none where the recipe has no limits
+    std::optional<std::string> verdict;  // "pass", "uncertain", "fail" or "invalid"; none: a valid frame without limits
+    std::vector<std::string> reasons;    // why the frame is invalid: its score and map say nothing of the part
+    std::vector<std::string> notes;      // what else is to be said of the frame: it is of another size
+    Quality quality;                     // what calibration tells valid frames by
     std::optional<Limits> limits;        // that judged it: the recipe's, or wider ones, see guard.hpp
     int width, height;                   // of the frame
     Map model_map;                       // in the model's size
@@ -104,11 +108,19 @@ class Inspector {
     Result inspect(const View& frame) {
         const auto start = Clock::now();
         const std::vector<std::uint8_t> pixels = prepare(frame);
-        const auto ready = Clock::now();
+        const Quality quality = measure(pixels, bundle_->manifest.height, bundle_->manifest.width);
+        const FrameSize size{frame.width, frame.height};
+        const auto measured = Clock::now();
         Answer answer = score(pixels);
         const auto answered = Clock::now();
+        std::vector<std::string> reasons = invalid_reasons(quality, size, answer.embedding, recipe_.calibration);
+        std::vector<std::string> notes;
+        if (std::string note = size_note(size, recipe_.known_sizes()); !note.empty()) notes.push_back(std::move(note));
         Result result{answer.score,
-                      decide(answer.score, limits_),
+                      reasons.empty() ? decide(answer.score, limits_) : "invalid",
+                      std::move(reasons),
+                      std::move(notes),
+                      quality,
                       limits_,
                       frame.width,
                       frame.height,
@@ -119,7 +131,7 @@ class Inspector {
         if (result.model_map.peak() >
             static_cast<float>(result.map_limit))  // no mean of pixels is larger than they are
             result.regions = find_regions(result.anomaly_map(), result.map_limit);
-        result.timings = {milliseconds(start, ready), milliseconds(ready, answered),
+        result.timings = {milliseconds(start, measured), milliseconds(measured, answered),
                           milliseconds(answered, Clock::now())};
         return result;
     }
@@ -132,9 +144,10 @@ class Inspector {
     // Prepared pixels through the engine, nothing more. Raises BackendError.
     Answer score(const std::vector<std::uint8_t>& pixels) {
         const Manifest& manifest = bundle_->manifest;
-        Answer answer = engine_.run(pixels.data(), manifest.height, manifest.width);
+        Answer answer = engine_.run(pixels.data(), manifest.height, manifest.width, graph_->embedding_dim());
         bool finite = std::isfinite(answer.score);
         for (const float value : answer.map.values) finite = finite && std::isfinite(value);
+        for (const float value : answer.embedding) finite = finite && std::isfinite(value);
         if (!finite) throw BackendError(std::string(Engine::name) + " answered NaN or infinity");
         return answer;
     }

@@ -131,6 +131,12 @@ inline std::optional<double> number_or_none(const Json& object, const std::strin
     return value.is_null() ? std::nullopt : std::optional(as_number(value, where));
 }
 
+// The number of that name, which is there and can be null.
+inline std::optional<double> number_or_null(const Json& object, const std::string& name, const std::string& where) {
+    if (!object.contains(name)) mismatch(where, "a number or null", Json());
+    return number_or_none(object, name, where);
+}
+
 // From 0.
 inline std::int64_t as_integer(const Json& value, const std::string& where) {
     if (!value.is_number_integer()) mismatch(where, "a whole number", value);
