@@ -43,6 +43,10 @@ def compare_records(record: dict[str, Any], expected: dict[str, Any]) -> None:
     assert record["timings_ms"] is None or list(record["timings_ms"]) == list(expected["timings_ms"])
     for key in ("score", "peak"):
         assert record[key] == pytest.approx(expected[key], abs=TOLERANCE), name
+    assert list(record["quality"]) == list(expected["quality"])
+    distances = {name: value for name, value in expected["quality"].items() if name in {"layout", "embedding"}}
+    assert {name: record["quality"].pop(name) for name in distances} == pytest.approx(distances, abs=TOLERANCE), name
+    expected["quality"] = {name: value for name, value in expected["quality"].items() if name not in distances}
     for key in record.keys() - {"id", "time", "score", "peak", "regions", "timings_ms", "error"}:
         assert record[key] == expected[key], (name, key)
     assert (record["error"] is None) == (expected["error"] is None)

@@ -152,7 +152,7 @@ def quantities(
     names = list(_OWN)
     if calibration is not None and calibration.layout:
         names.append(LAYOUT)
-    if calibration is not None and calibration.embedding and embedding is not None:
+    if calibration is not None and embedding is not None and len(calibration.embedding) == len(embedding):
         names.append(EMBEDDING)
     values = {
         name: float(getattr(quality, name)) if calibration is None else _value(name, quality, embedding, calibration)

@@ -14,8 +14,11 @@ from clipspect.bundle.bundle import Bundle
 from clipspect.recipes.calibration import Calibration, LimitsChange, PartScore, Scorer
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import check_recipe_name, read_recipe, write_recipe
+from clipspect.recipes.recipe_file import pack
 from clipspect.recipes.shelf import open_recipe
 from support import handmade
+
+RANGE = {"low": 1.0, "high": 2.0, "rate": 0.001, "smallest": 1.2, "largest": 1.8}
 
 
 def test_a_recipe_survives_writing_and_reading(tmp_path: Path) -> None:
@@ -30,6 +33,34 @@ def test_a_recipe_survives_writing_and_reading(tmp_path: Path) -> None:
     assert (again.limits, again.calibration, again.history) == (recipe.limits, recipe.calibration, recipe.history)
     np.testing.assert_array_equal(again.text_features, recipe.text_features)
     assert not again.text_features.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"calibration": {"checks": {"contrast": RANGE | {"low": 3}}}}, "a range from 3.0 to 2.0 is reversed"),
+        ({"calibration": {"checks": {"contrast": RANGE | {"high": "2"}}}}, "expected float | null, found str"),
+        ({"calibration": {"checks": {"layout": RANGE}}}, "layout has 0 numbers, expected 48"),
+        ({"calibration": {"layout": [0.5] * 47}}, "layout has 47 numbers, expected 48"),
+        ({"calibration": {"frame_sizes": [[0, 48]]}}, "holds a size that no frame has"),
+        ({"calibration": {"frame_sizes": [[64]]}}, "expected array of length 2"),
+        ({"references": {"sizes": [[64]]}}, "references: sizes"),
+        ({"references": {"size": "64"}}, "references: size"),
+    ],
+)
+def test_what_frames_are_checked_by_is_refused_where_it_is_damaged(
+    tmp_path: Path, changes: dict[str, dict[str, object]], reason: str
+) -> None:
+    scorer = Scorer("b" * 64, "c" * 64, "onnxruntime", "cpu", "fp32", "0")
+    recipe = handmade.make_recipe("nut", calibration=Calibration("2026-11-27T12:00:00+00:00", scorer, ()))
+    document = recipe.document()
+    for name, changed in changes.items():
+        document[name] = {**(document[name] or {}), **changed}
+    (tmp_path / "nut.safetensors").write_bytes(pack(document, recipe.tensors)[1])
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(tmp_path / "nut.safetensors")
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_recipe_of_photographs_alone_is_written_and_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "calibration.hpp"
@@ -108,6 +109,27 @@ inline std::vector<std::string> invalid_reasons(const Quality& quality, FrameSiz
             reasons.push_back(said + " is above " + detail::three_digits(*range.high) + good);
     }
     return reasons;
+}
+
+// What the checks are of, by their names, to six digits; distances only where there is a calibration to be from.
+inline std::vector<std::pair<std::string, double>> quantities(const Quality& quality,
+                                                              const std::vector<float>& embedding,
+                                                              const std::optional<Calibration>& calibration) {
+    std::vector<std::pair<std::string, double>> found{{"brightness", quality.brightness},
+                                                      {"contrast", quality.contrast},
+                                                      {"saturation", quality.saturation},
+                                                      {"clipped", quality.clipped},
+                                                      {"sharpness", quality.sharpness}};
+    if (calibration && !calibration->layout.empty())
+        found.emplace_back("layout", detail::layout_distance(quality, calibration->layout));
+    if (calibration && !embedding.empty() && calibration->embedding.size() == embedding.size())
+        found.emplace_back("embedding", detail::embedding_distance(embedding, calibration->embedding));
+    for (auto& [name, value] : found) {
+        char text[40];
+        std::snprintf(text, sizeof text, "%.6g", value);
+        value = std::strtod(text, nullptr);
+    }
+    return found;
 }
 
 // What is to be said of a frame of another size than those known; empty where there is nothing.

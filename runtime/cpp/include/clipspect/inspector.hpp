@@ -31,7 +31,8 @@ struct Result {
     std::optional<std::string> verdict;  // "pass", "uncertain", "fail" or "invalid"; none: a valid frame without limits
     std::vector<std::string> reasons;    // why the frame is invalid: its score and map say nothing of the part
     std::vector<std::string> notes;      // what else is to be said of the frame: it is of another size
-    Quality quality;                     // what calibration tells valid frames by
+    Quality quality;                     // what calibration tells valid frames by, as is
+    std::vector<float> embedding;        // the image's, of length 1; empty where the graph answers with none
     std::optional<Limits> limits;        // that judged it: the recipe's, or wider ones, see guard.hpp
     int width, height;                   // of the frame
     Map model_map;                       // in the model's size
@@ -121,6 +122,7 @@ class Inspector {
                       std::move(reasons),
                       std::move(notes),
                       quality,
+                      std::move(answer.embedding),
                       limits_,
                       frame.width,
                       frame.height,

@@ -71,6 +71,13 @@ inline Document regions_of(const Result& result) {
     return regions;
 }
 
+inline Document quality_of(const Result& result, const Recipe& recipe) {
+    Document quality = Document::object();
+    for (const auto& [name, value] : quantities(result.quality, result.embedding, recipe.calibration))
+        quality[name] = value;
+    return quality;
+}
+
 inline Document promise_of(const std::optional<Promise>& promise) {
     if (!promise) return {};
     return {{"rate", promise->rate},
@@ -128,6 +135,7 @@ std::string record_line(const Inspector<Engine>& inspector, const Item& item, co
                           {"verdict", of_result([](const Result& it) { return or_null(it.verdict); })},
                           {"reasons", result == nullptr ? Document::array() : Document(result->reasons)},
                           {"notes", result == nullptr ? Document::array() : Document(result->notes)},
+                          {"quality", result == nullptr ? Document::object() : quality_of(*result, recipe)},
                           {"limits", of_result([](const Result& it) { return limits_of(it.limits); })},
                           {"map_limit", of_result([](const Result& it) { return it.map_limit; })},
                           {"peak", of_result([](const Result& it) { return static_cast<double>(it.peak()); })},
