@@ -1,4 +1,5 @@
 from . import sources as sources
+from .base.errors import AnswerError as AnswerError
 from .base.errors import BackendError as BackendError
 from .base.errors import BundleError as BundleError
 from .base.errors import ClipspectError as ClipspectError

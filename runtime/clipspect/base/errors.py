@@ -25,6 +25,10 @@ class BackendError(ClipspectError):
     """An engine is not installed, cannot run this graph, or failed on the device asked for."""
 
 
+class AnswerError(BackendError):
+    """An engine answered NaN or infinity for a frame: nothing is known of what it shows."""
+
+
 class UnavailableError(BackendError):
     """The engine is not installed, or the processor lacks the precision asked for: nothing is broken."""
 

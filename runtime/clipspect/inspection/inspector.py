@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipspect.base.errors import BackendError, ClipspectError, ImageError
+from clipspect.base.errors import AnswerError, BackendError, ClipspectError, ImageError
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines.graph import ANOMALY_MAP, IMAGE_EMBEDDING, SCORE
 from clipspect.frame.decode import FrameLike
@@ -178,7 +178,8 @@ class Inspector:
     def stream(
         self, items: Iterable[Item | FrameLike], batch: int = 1, *, keep_pictures: bool = False
     ) -> Generator[Outcome, None, None]:
-        """Inspect items as they come, in their order: for each an outcome, its result or the error of a damaged frame.
+        """Inspect items as they come, in their order: for each an outcome, its result or its error: that of a
+        damaged frame, or of one that the engine answers NaN or infinity to (AnswerError).
 
         Plain frames are numbered and become items of the source "caller". Frames are read, decoded and resized by other
         threads while the engine runs, `batch` frames at once; as many as that takes are fetched ahead, no more. A
@@ -206,10 +207,17 @@ class Inspector:
 
     def score(self, frames: Sequence[Frame]) -> list[Result]:
         """The other half of `inspect`: prepared frames through the engine in one batch. Raises BackendError."""
-        return [self.finish(frame, answer) for frame, answer in zip(frames, self.answer(frames))]
+        answers = self.answer(frames)
+        for answer in answers:
+            if isinstance(answer, AnswerError):
+                raise answer
+        return [self.finish(frame, answer) for frame, answer in zip(frames, answers) if isinstance(answer, Answer)]
 
-    def answer(self, frames: Sequence[Frame]) -> list[Answer]:
-        """Prepared frames through the engine in one batch, their views merged, nothing more. Raises BackendError."""
+    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError]:
+        """Prepared frames through the engine in one batch, their views merged, nothing more.
+
+        A frame that the engine answers NaN or infinity to has that as its error. Raises BackendError.
+        """
         if not frames:
             return []
         self._require_usable()
@@ -224,11 +232,13 @@ class Inspector:
                 asked.append(IMAGE_EMBEDDING)
             outputs = self._engine.run(serving, pixels, asked)
             infer_ms = (perf_counter() - start) * 1e3 / len(frames)
-        answers, first = [], 0
+        answers: list[Answer | AnswerError] = []
+        first = 0
         for frame in frames:
             own_outputs = {name: values[first : first + len(frame.views)] for name, values in outputs.items()}
             first += len(frame.views)
-            answers.append(self._merged(frame, own_outputs, serving, infer_ms))
+            error = self._fault(frame, own_outputs)
+            answers.append(self._merged(frame, own_outputs, serving, infer_ms) if error is None else error)
         return answers
 
     def finish(self, frame: Frame, answer: Answer) -> Result:
@@ -267,6 +277,16 @@ class Inspector:
         if self._pool is None:
             raise BackendError("the inspector is closed: load the bundle again")
         self._engine.require_usable()
+
+    def _fault(self, frame: Frame, outputs: dict[str, npt.NDArray[Any]]) -> AnswerError | None:
+        """The error of a frame whose outputs are not all finite."""
+        for name, values in outputs.items():
+            if not np.isfinite(values).all():
+                return AnswerError(
+                    f"{frame.source or 'frame'}: {self.backend} on {self.device} answered NaN or infinity in {name}: "
+                    "nothing is known of this part; where it goes on, run clipspect verify"
+                )
+        return None
 
     def _merged(self, frame: Frame, outputs: dict[str, npt.NDArray[Any]], serving: Serving, infer_ms: float) -> Answer:
         score, model_map = merge(outputs[SCORE], outputs[ANOMALY_MAP], frame.views, frame.size)

@@ -78,7 +78,9 @@ class SharedEngine:
         return Serving(recipe, graph, limits)
 
     def run(self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
-        """These outputs for images (N, H, W, 3), any number of them; the caller holds `free`. Raises BackendError."""
+        """These outputs for images (N, H, W, 3), any number of them, not yet known to be finite; the caller holds
+        `free`. Raises BackendError.
+        """
         backend = self._backends.get(serving.graph.file)
         if backend is not None:
             return _in_batches(backend, pixels, serving.recipe.tensors, outputs)
@@ -136,8 +138,7 @@ def _in_batches(backend: Backend, pixels: npt.NDArray[np.uint8], others: Tensors
     """Of as many images as the engine takes at once."""
     most = backend.most_images or len(pixels)
     answers = [
-        backend.run_finite({IMAGE: pixels[first : first + most], **others}, outputs)
-        for first in range(0, len(pixels), most)
+        backend.run({IMAGE: pixels[first : first + most], **others}, outputs) for first in range(0, len(pixels), most)
     ]
     if len(answers) == 1:
         return answers[0]

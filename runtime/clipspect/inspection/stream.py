@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
 
-from clipspect.base.errors import ClipspectError, ImageError
+from clipspect.base.errors import AnswerError, ClipspectError, ImageError
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item, items_of
 from clipspect.frame.prepare import Frame
@@ -38,7 +38,7 @@ class Inspecting(Protocol):
 
     def prepare_alone(self, frame: FrameLike) -> Frame: ...
 
-    def answer(self, frames: Sequence[Frame]) -> list[Answer]: ...
+    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError]: ...
 
     def finish(self, frame: Frame, answer: Answer) -> Result: ...
 
@@ -100,9 +100,9 @@ def outcomes_of(
     """An outcome for each item, in their order; plain frames become items of the caller.
 
     `batch` frames go through one run of the engine. With `keep_pictures` outcomes keep their frames in full size. What
-    the iterable raises is raised after the outcomes of the items before it; a BackendError ends the stream. When
-    the stream ends, however it does, the run of the engine and the frames that are under way are waited for, and no
-    thread stays but that of a source which gives no item for longer than a second.
+    the iterable raises is raised after the outcomes of the items before it; a BackendError ends the stream, but for an
+    AnswerError, which is one frame's. When the stream ends, however it does, the run of the engine and the frames that
+    are under way are waited for, and no thread stays but that of a source which gives no item for over a second.
     """
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise ClipspectError(f"batch: expected a number from 1, found {batch!r}")
@@ -159,12 +159,17 @@ def _scored(inspector: Inspecting, group: list[Future[_Ready]]) -> list[_Scored 
     """In the engine's thread: wait for the group's frames, run those that could be read."""
     prepared = [future.result() for future in group]
     answers = iter(inspector.answer([ready.frame for ready in prepared if isinstance(ready.frame, Frame)]))
-    return [
-        Outcome(ready.item, error=ready.frame)
-        if isinstance(ready.frame, ImageError)
-        else _Scored(ready.item, ready.frame, next(answers))
-        for ready in prepared
-    ]
+    scored: list[_Scored | Outcome] = []
+    for ready in prepared:
+        if isinstance(ready.frame, ImageError):
+            scored.append(Outcome(ready.item, error=ready.frame))
+            continue
+        answer = next(answers)
+        if isinstance(answer, AnswerError):
+            scored.append(Outcome(ready.item, error=answer))
+        else:
+            scored.append(_Scored(ready.item, ready.frame, answer))
+    return scored
 
 
 def _finished(inspector: Inspecting, group: list[_Scored | Outcome], keep_pictures: bool) -> Iterator[Outcome]:

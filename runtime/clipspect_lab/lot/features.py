@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipspect.base.errors import BundleError
+from clipspect.base.errors import AnswerError, BundleError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.engines.graph import BOTH, FEATURES, IMAGE_EMBEDDING, PHOTOS, TEXT_FEATURES
@@ -97,7 +97,7 @@ class FeatureReader:
     def prepare_alone(self, frame: FrameLike) -> Frame:
         return self._inspector.prepare_alone(frame)
 
-    def answer(self, frames: Sequence[Frame]) -> list[Answer]:
+    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError]:
         return self._inspector.answer(frames)
 
     def finish(self, frame: Frame, answer: Answer) -> Result:
