@@ -33,6 +33,28 @@ def brightness(side: int, dim: int, scale: float = 1 / 255) -> bytes:
     return _model(nodes, _zero_shot_inputs(side, dim), _zero_shot_outputs(side), constants)
 
 
+def failing(side: int, dim: int) -> bytes:
+    """The same, but that an engine cannot run it on an image with a white pixel: an index is out of range."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels", "channel"], ["grey"], keepdims=0),
+        helper.make_node("Mul", ["grey", "scale"], ["anomaly_map"]),
+        helper.make_node("ReduceMax", ["anomaly_map", "sides"], ["largest"], keepdims=0),
+        helper.make_node("Cast", ["largest"], ["place"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["single", "place"], ["factor"]),
+        helper.make_node("ReduceMax", ["text_features"], ["one"], keepdims=0),
+        helper.make_node("Mul", ["largest", "factor"], ["product"]),
+        helper.make_node("Mul", ["product", "one"], ["score"]),
+    ]
+    constants = {
+        "channel": np.array([3]),
+        "sides": np.array([1, 2]),
+        "scale": np.float32(1 / 255),
+        "single": np.ones(1, np.float32),
+    }
+    return _model(nodes, _zero_shot_inputs(side, dim), _zero_shot_outputs(side), constants)
+
+
 def colours(side: int, dim: int, *, map_limits: bool = False) -> bytes:
     """Few-shot: a cell's map is 1 - its largest cosine with the gallery, the map is the mean over GRIDS.
 

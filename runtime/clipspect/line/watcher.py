@@ -17,7 +17,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from clipspect.base.errors import ClipspectError
+from clipspect.base.errors import ClipspectError, ImageError, ImageReadError
 from clipspect.base.lock import locked
 from clipspect.base.plug_ins import described
 from clipspect.inspection.inspector import Inspector
@@ -149,7 +149,10 @@ class Watcher:
         if Part.at(self._plan.folder, part.name) != part:  # it has gone, or what was read may be a mixture
             self._folder.release(candidate)
             return
-        if outcome.error is not None and not candidate.last_try:
+        if isinstance(outcome.error, ImageReadError):  # nothing is known of the image: it is told, and waited for
+            self._folder.release(candidate, unread=str(outcome.error))
+            return
+        if isinstance(outcome.error, ImageError) and not candidate.last_try:
             self._folder.release(candidate, again=True)
             return
         record = record_of(outcome, inspector, id=part.id, file=FileRecord(part.name, part.size, part.mtime_ns))

@@ -26,6 +26,7 @@ from clipspect.sources.part import Part
 _STEP_S = 0.05  # between two looks for something to do
 _SCAN_S = 0.2  # between two scans of a small folder
 _SCAN_SHARE = 0.1  # of the time, at most, that scans of a large folder take
+_UNREAD_S = 1.0  # between two attempts at a file that the system does not give
 _MOST_HELD = 10_000  # files that wait in memory; those beyond stay in the folder until there is room
 
 
@@ -38,14 +39,15 @@ class Candidate:
     due: float  # when it is tried next
     last_try: bool = False  # what cannot be read now is reported as an error
     number: int = -1  # of the item that it was handed out as
+    unread: str = ""  # why the system did not give its bytes, when they were last asked for
 
 
 class Folder:
     """New files of a folder and its subfolders, each when it has not changed for `settle` seconds.
 
     Only images by their suffix count; hidden files and folders, links, and what lies in `skip` do not. `known` says
-    whether a part is inspected already. `problem` is told with each scan why the folder cannot be read, None when it
-    can. Any thread may call.
+    whether a part is inspected already. `problem` is told with each scan why the folder, or a file in it, cannot be
+    read, None when all can. Any thread may call.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Folder:
         self._next_number = 0
         self._beyond = 0  # files that the last scan had no room for
         self._next_scan = 0.0
+        self._unreadable: str | None = None  # why the folder, or one below it, could not be listed
         self._closed = False
 
     @property
@@ -92,8 +95,11 @@ class Folder:
         with self._lock:
             return self._handed_out[item.number]
 
-    def release(self, candidate: Candidate, *, again: bool = False) -> None:
-        """A file is done with, or to be tried once more when it has not changed for `give_up` seconds."""
+    def release(self, candidate: Candidate, *, again: bool = False, unread: str = "") -> None:
+        """A file is done with, or to be tried once more when it has not changed for `give_up` seconds.
+
+        One whose bytes the system did not give, `unread` says why, is tried until it gives them or the file is gone.
+        """
         with self._lock:
             name = candidate.part.name
             del self._under_way[name], self._handed_out[candidate.number]
@@ -101,6 +107,9 @@ class Folder:
                 self._candidates[name] = Candidate(
                     candidate.part, candidate.since, candidate.since + self._give_up, last_try=True
                 )
+            elif unread:
+                due = monotonic() + max(self._settle, _UNREAD_S)
+                self._candidates[name] = dataclasses.replace(candidate, due=due, unread=unread, number=-1)
 
     def close(self) -> None:
         """End `ready`."""
@@ -142,7 +151,16 @@ class Folder:
         due = (candidate for candidate in held.values() if candidate.due <= start)
         self._ready = deque(sorted(due, key=lambda candidate: (candidate.part.mtime_ns, candidate.part.name)))
         self._beyond = beyond
+        self._problem(self._unreadable or self._unread())
         self._next_scan = done + max(_SCAN_S, (done - start) * (1 / _SCAN_SHARE - 1))
+
+    def _unread(self) -> str | None:
+        """What to tell of files that the system does not give, as long as there are any."""
+        waiting = (*self._candidates.values(), *self._under_way.values())
+        told = sorted(candidate.unread for candidate in waiting if candidate.unread)
+        if not told:
+            return None
+        return f"{told[0]}{f'; and {len(told) - 1} more' if len(told) > 1 else ''}: waiting for it"
 
     def _parts(self) -> Iterator[Part]:
         """Every image file that is there now."""
@@ -167,7 +185,7 @@ class Folder:
                 if where and isinstance(error, (FileNotFoundError, NotADirectoryError)):
                     continue  # a subfolder that has gone since it was listed
                 problem = f"{self.root / where}: cannot be read ({error.strerror or error}): waiting for it"
-        self._problem(problem)
+        self._unreadable = problem
 
 
 def folder(

@@ -20,6 +20,11 @@ from support.command_line import run
 from support.watched import PATIENCE_S, Watching, grey_png, rows_of
 
 Capture = pytest.CaptureFixture[str]
+# Root reads every file, without these capabilities only its own by their rights.
+_CAPABILITIES = "-dac_override,-dac_read_search"
+_WITHOUT_OVERRIDE = (
+    ("setpriv", f"--bounding-set={_CAPABILITIES}", f"--inh-caps={_CAPABILITIES}") if os.geteuid() == 0 else ()
+)
 
 
 @pytest.fixture
@@ -276,19 +281,66 @@ def test_a_verdict_folder_that_cannot_be_made_is_told_and_waited_for(
 def test_an_engine_that_fails_while_no_file_comes_ends_it_with_status_1_and_health_says_why(
     tiny_bundle: Path, folder: Path, out: Path
 ) -> None:
-    (tiny_bundle / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM, scale=1))
-    large = {"text_features": np.full((2, 1, handmade.DIM), 3e38, np.float32)}  # times 255: infinity
-    write_recipe(handmade.rewritten(tiny_bundle) / RECIPES / "object.safetensors", handmade.make_recipe(tensors=large))
+    (tiny_bundle / "model.onnx").write_bytes(handmade_graphs.failing(handmade.SIDE, handmade.DIM))
+    handmade.rewritten(tiny_bundle)
     (folder / "a.png").write_bytes(grey_png(0))
     with Watching(folder, tiny_bundle, out) as watching:
         watching.wait_for_rows(1)
         (folder / "b.png").write_bytes(grey_png(255))
         assert watching.process.wait(PATIENCE_S) == 1
-    reason = "onnxruntime on cpu answered NaN or infinity in score: run clipspect doctor"
-    assert watching.err.splitlines()[-1] == f"clipspect: error: {reason}"
+    last = watching.err.splitlines()[-1].removeprefix("clipspect: error: ")
+    assert last.startswith("onnxruntime failed on cpu: ")
     health = json.loads((out / "health.json").read_text())
-    assert (health["status"], health["inspected"], health["problems"]) == ("offline", 1, [reason])
+    assert (health["status"], health["inspected"]) == ("offline", 1)
+    assert [" ".join(text.split()) for text in health["problems"]] == [last]
     assert [row["item"]["file"]["name"] for row in rows_of(out)] == ["a.png"]
+
+
+def test_a_part_that_the_engine_answers_infinity_to_is_that_parts_error_and_the_line_goes_on(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
+    (tiny_bundle / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM, scale=1))
+    large = {"text_features": np.full((2, 1, handmade.DIM), 1.6e36, np.float32)}  # times 255: infinity
+    write_recipe(handmade.rewritten(tiny_bundle) / RECIPES / "object.safetensors", handmade.make_recipe(tensors=large))
+    with Watching(folder, tiny_bundle, out, "--give-up", 1000) as watching:  # it is whole: there is no second try
+        for count, (name, value) in enumerate([("a.png", 90), ("b.png", 255), ("c.png", 100)], 1):
+            (folder / name).write_bytes(grey_png(value))
+            rows = watching.wait_for_rows(count)
+        assert watching.stop() == 0
+    assert [row["verdict"] for row in rows] == [None] * 3
+    assert [row["score"] is None for row in rows] == [False, True, False]
+    assert "b.png: onnxruntime on cpu answered NaN or infinity in score" in rows[1]["error"]
+    health = json.loads((out / "health.json").read_text())
+    assert health["verdicts"] == {"unjudged": 2, "error": 1}
+    assert health["problems"] == []
+
+
+def test_a_file_that_the_system_does_not_give_is_never_an_error_but_told_and_waited_for(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
+    def problems() -> list[str]:
+        file = out / "health.json"
+        found: list[str] = json.loads(file.read_text())["problems"] if file.exists() else []
+        return found
+
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(grey_png(90))
+        (folder / name).chmod(0)
+    with Watching(folder, tiny_bundle, out, "--give-up", 0.2, "--health", 0.2, prefix=_WITHOUT_OVERRIDE) as watching:
+        watching.wait_until(lambda: any("; and 1 more: waiting for it" in text for text in problems()))
+        (folder / "c.png").write_bytes(grey_png(100))  # the others are not held up
+        assert [row["item"]["file"]["name"] for row in watching.wait_for_rows(1)] == ["c.png"]
+        (folder / "b.png").unlink()
+        watching.wait_until(lambda: problems() and not any("more" in text for text in problems()))
+        assert "a.png: cannot be read now (Permission denied)" in problems()[0]
+        (folder / "a.png").chmod(0o644)
+        rows = watching.wait_for_rows(2)
+        watching.wait_until(lambda: not problems())
+        assert watching.stop() == 0
+    assert [(row["item"]["file"]["name"], row["error"]) for row in rows] == [("c.png", None), ("a.png", None)]
+    told = [line for line in watching.err.splitlines() if line.startswith("clipspect: ") and "cannot be read" in line]
+    assert 2 <= len(told) <= 4  # not with every attempt
+    assert "clipspect: folder: works again" in watching.err
 
 
 def test_the_demo_bundle_is_watched_with_under_its_name(folder: Path, out: Path) -> None:
