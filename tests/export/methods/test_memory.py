@@ -20,9 +20,13 @@ import clipspect
 from clipspect.base.errors import ClipspectError, ExportError, RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
+from clipspect.engines import open_backend
 from clipspect.inspection.verify import verify
 from clipspect.recipes.recipe import Recipe, write_recipe
 from clipspect_export import export_bundle
+from clipspect_export.methods.registry import plan, read_method, read_options
+from clipspect_export.methods.source import load_source, read_config
+from clipspect_export.methods.write import write_graphs
 from clipspect_export.towers.dino_config import read_dino
 from clipspect_export.towers.dino_weights import load_dino
 from seeded.dino import TINY, dino_weights, to_timm
@@ -93,6 +97,20 @@ def test_anomalydino_answers_as_its_official_code(
     scores, maps = answers(bundle, recipe, expected["images"])
     np.testing.assert_allclose(scores, expected[f"score_{setting}"], atol=1e-5)
     np.testing.assert_allclose(maps, expected[f"map_{setting}"], atol=1e-4)
+
+
+def test_a_wide_image_keeps_its_shape_and_answers_as_the_official_code(exported: Exported, tmp_path: Path) -> None:
+    """Its references are square, as in the golden file: their rows are those of the square bundle."""
+    square, expected, method = exported("anomalydino"), golden("anomalydino"), read_method("memory")
+    given, options = source(tmp_path, "anomalydino"), read_options(method, {"image_size": "448x588"})
+    config = read_config(method, given["backbone"], options)
+    tower = load_source(method, config=config, **given).tower
+    write_graphs(plan(method, config, options)(tower).forms, config, tmp_path)
+    reference = remember(square, expected["references"][:1]).tensors
+    with open_backend("onnxruntime", tmp_path / "memory.onnx") as engine:
+        found = engine.run({"image": expected["image_wide"][None], **reference})
+    np.testing.assert_allclose(found["score"][0], expected["score_1shot_wide"], atol=1e-5)
+    np.testing.assert_allclose(found["anomaly_map"][0, ::4, ::4], expected["map_1shot_wide"], atol=1e-4)
 
 
 @pytest.mark.parametrize(("setting", "shots"), [("1shot", 1), ("4shot", 4)])
