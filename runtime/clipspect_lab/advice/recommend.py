@@ -60,7 +60,7 @@ def _by_accuracy(trials: Sequence[Trial], seed: int) -> Recommendation:
         chosen,
         alike,
         f"{figure}: the cheapest of {len(alike)} that these photographs do not tell apart; the best of them is "
-        f"{best.candidate.label} with {_points(_auroc(best))}",
+        f"{best.candidate.label} with {_points(_auroc(best))}, and more photographs could tell",
     )
 
 

@@ -55,7 +55,8 @@ def test_of_those_not_told_apart_the_cheapest_is_taken_and_the_best_is_named(bun
     found = recommend([chance, nearly, best])
     assert found.trial is nearly
     assert found.alike == (nearly, best)
-    assert "the cheapest of 2 that these photographs do not tell apart" in found.reason
+    assert "the cheapest of 2 that these photographs do not tell apart; the best of them is b.bundle" in found.reason
+    assert found.reason.endswith("more photographs could tell")
 
 
 def test_of_those_as_fast_the_better_is_taken_and_of_equals_the_one_with_fewer_references(bundle: Bundle) -> None:
