@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
+
+from clipspect.recipes.calibration import Calibration, PartScore, Range, Scorer
+from clipspect.recipes.history import with_limits
+from clipspect.recipes.limits import Limits, Promise
+from clipspect.recipes.recipe import Recipe
+from clipspect.recipes.recipe_file import pack
 
 BUNDLE = Path(__file__).resolve().parents[3] / "models" / "clipspect_models" / "demo.bundle"
 
 
 def main(folder: Path) -> None:
-    recipe = (BUNDLE / "recipes" / "object.safetensors").read_bytes()
-    length = int.from_bytes(recipe[:8], "little")
+    recipes = [(BUNDLE / "recipes" / "object.safetensors").read_bytes(), calibrated()]
     seeds = {
         "manifest": [(BUNDLE / "bundle.json").read_bytes()],
-        "recipe": [recipe, recipe[8 : 8 + length] + b"\n" + recipe[8 + length :]],
+        "recipe": [*recipes, *map(as_lines, recipes)],
         "onnx_file": [model()],
         "exif": [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"],
     }
@@ -24,6 +30,26 @@ def main(folder: Path) -> None:
         (folder / target).mkdir(parents=True, exist_ok=True)
         for number, content in enumerate(contents):
             (folder / target / f"seed{number}").write_bytes(content)
+
+
+def as_lines(recipe: bytes) -> bytes:
+    """The header, a line feed and the tensors, whose lengths and digest the target puts right."""
+    length = int.from_bytes(recipe[:8], "little")
+    return recipe[8 : 8 + length] + b"\n" + recipe[8 + length :]
+
+
+def calibrated() -> bytes:
+    """A recipe of photographs that has all that calibration writes."""
+    tensors = {"mean": np.ones(3, np.float32), "components": np.ones((2, 3), np.float32)}
+    promise = Promise(0.1, 0.95, 29, 1, 0.1)
+    limits = Limits(0.4, 0.5, 0.3, promise, promise, promise)
+    parts = (PartScore("1", 0.3, 0.2, worst_frame="1/2.png"),)
+    seen: dict[str, Any] = {"layout": (0.5,) * 48, "embedding": (0.6, 0.8), "frame_sizes": ((64, 48),)}
+    seen["checks"] = {"contrast": Range(1.0, 2.0, 0.001, 1.2, 1.8), "layout": Range(None, 2.0, 0.001, 1.2, 1.8)}
+    scorer = Scorer("b" * 64, "c" * 64, "openvino", "cpu", "fp32", "0")
+    recipe = Recipe("nut", "memory", "nut", "e" * 64, tensors, references={"sizes": [[64, 48]]})
+    calibration = Calibration("2026-11-27T12:00:00+00:00", scorer, parts, "(.)", defects=parts, **seen)
+    return pack(with_limits(recipe, limits, calibration, why="first", who="me").document(), tensors)[1]
 
 
 def model() -> bytes:

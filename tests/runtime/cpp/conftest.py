@@ -79,7 +79,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def few_shot_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small WinCLIP with the recipes "nut", of words, and "nut, 2 photos"."""
+    """A small WinCLIP of wide images with the recipes "nut", of words, "nut, 2 photos", and "nut by photos" alone."""
     folder = tmp_path_factory.mktemp("few-shot")
     from seeded.weights import write_weights
     from support.golden_clip import document, weights
@@ -88,11 +88,12 @@ def few_shot_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "small.json").write_text(json.dumps(document(sizes)), encoding="utf-8")
     write_weights(folder / "small.safetensors", weights(sizes))
     model = "--backbone", folder / "small.json", "--weights", folder / "small.safetensors"
-    bundle = folder / "nuts.bundle"
-    assert run("export", "winclip", "--out", bundle, "--object", "nut", "--few-shot", *model) == 0
+    bundle, size = folder / "nuts.bundle", ("--image-size", "64x96")
+    assert run("export", "winclip", "--out", bundle, "--object", "nut", "--few-shot", "--memory", *size, *model) == 0
     good = DEMO_IMAGES / "gear-chip-good.jpg", DEMO_IMAGES / "gear-burn-good.jpg"
     engine = "--backend", "openvino"
     assert run("recipe", bundle, "nut, 2 photos", "--like", "nut", "--references", *good, *engine) == 0
+    assert run("recipe", bundle, "nut by photos", "--judge", "photos", "--references", *good, *engine) == 0
     return bundle
 
 
