@@ -44,12 +44,16 @@ def load_dino(weights: str | Path, config: DinoConfig) -> DinoWeights:
     if not (isinstance(weights, Path) or path.suffix in FILE_SUFFIXES or path.is_file()):
         if weights != TAG or config.name not in CONFIGS:
             raise ExportError(f"{weights!r} is no file and no tag of {config.name}; its tag: {TAG}")
-        place = {"hf_hub": f"timm/{config.name}.{TAG}/model.safetensors"}
-        path, source, name = fetch_weights(place, config.name, TAG), "tag", TAG
+        path, source, name = fetch_weights({"hf_hub": hub_file(config.name)}, config.name, TAG), "tag", TAG
     if not path.is_file():
         raise ExportError(f"{path}: no such weights file")
     tensors = _canonical(path, read_state_dict(path), config)
     return DinoWeights(tensors, source, name, sha256_of(path))
+
+
+def hub_file(architecture: str) -> str:
+    """Where the hub has timm's weights of an architecture: repository and file."""
+    return f"timm/{architecture}.{TAG}/model.safetensors"
 
 
 def _canonical(path: Path, state: Mapping[str, object], config: DinoConfig) -> dict[str, Tensor]:

@@ -165,6 +165,9 @@ def test_the_full_size_graph_of_anomalyclip_computes_at_most_1190_gflop() -> Non
     assert flops("crane", config, 1) <= 1350 * GFLOP
 
 
+TWELVE_LAYERS = ["--backbone", "ViT-B-16-plus-240", "--image-size", "512"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -174,7 +177,10 @@ def test_the_full_size_graph_of_anomalyclip_computes_at_most_1190_gflop() -> Non
         (["anomalyclip", "--scales", "2"], "anomalyclip has no scales: leave --scales out"),
         (["anomalyclip", "--checkpoint", str(LINEAR)], "found a checkpoint of aprilgan; expected anomalyclip's"),
         (["anomalyclip", "--checkpoint", str(CRANE)], "expected (1, 1, 1, 64)"),
-        (["anomalyclip", "--backbone", "ViT-B-16-plus-240"], "the vision tower has the layers 1 to 12"),
+        (
+            ["anomalyclip", "--backbone", "ViT-B-16-plus-240", "--image-size", "512"],
+            "the vision tower has the layers 1 to 12",
+        ),
         (["crane", "--object", "nut"], "crane's learned prompts are for any object, its one recipe is 'object'"),
         (["crane", "--layers", "24"], "crane has no layers"),
         (["crane", "--sigma", "-1"], "expected 0 (no smoothing)"),
@@ -184,7 +190,10 @@ def test_the_full_size_graph_of_anomalyclip_computes_at_most_1190_gflop() -> Non
         (["crane", "--checkpoint", str(CRANE)], "expected (1, 1, 1, 64)"),
         (["aprilgan", "--layers", "24"], "aprilgan has no layers"),
         (["aprilgan", "--checkpoint", str(PROMPTS)], "found a checkpoint of anomalyclip; expected aprilgan's"),
-        (["aprilgan", "--backbone", "ViT-B-16-plus-240"], "12 layers; APRIL-GAN reads 6, 12, 18 and 24"),
+        (
+            ["aprilgan", "--backbone", "ViT-B-16-plus-240", "--image-size", "512"],
+            "12 layers; APRIL-GAN reads 6, 12, 18 and 24",
+        ),
         (["winclip", "--checkpoint", str(LINEAR)], "winclip has no checkpoint"),
     ],
 )

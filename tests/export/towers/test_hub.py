@@ -7,8 +7,10 @@ from pathlib import Path
 
 import open_clip
 import pytest
+import timm
 
 from clipspect.bundle.presets import preset_names, read_preset
+from clipspect_export.towers.dino_weights import hub_file
 from clipspect_export.towers.hub import one_place
 from seeded.published import CRANE
 
@@ -37,6 +39,10 @@ def test_without_a_network_the_error_is_one_line_and_says_what_to_fetch_for_weig
 @pytest.mark.parametrize("name", preset_names())
 def test_a_presets_tag_is_fetched_from_a_place_that_is_named_after_it(name: str) -> None:
     backbone = read_preset(name).backbone
+    if timm.is_model(backbone.name):  # of DINOv2; open_clip's names are its own
+        record = timm.get_pretrained_cfg(f"{backbone.name}.{backbone.weights}")
+        assert hub_file(backbone.name) == f"{record.hf_hub_id}/model.safetensors"
+        return
     place = one_place(open_clip.get_pretrained_cfg(backbone.name, backbone.weights), backbone.weights)
     assert len({"url", "hf_hub"} & place.keys()) == 1
     assert backbone.weights in place.get("url", place.get("hf_hub"))
