@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
@@ -15,23 +14,19 @@ from support.rtx import require_built
 
 pytestmark = pytest.mark.slow  # minutes on a busy machine
 
-BYTES, SECONDS = 3e9, 60  # of one export
+BYTES = 3e9  # of one export; its minute is asserted by the benchmark
 
 
 @pytest.mark.parametrize(
     ("backbone", "registers"), [("vit_small_patch14_dinov2", 0), ("vit_small_patch14_reg4_dinov2", 4)]
 )
-def test_both_names_of_the_weights_give_the_same_graph_in_a_minute(
-    backbone: str, registers: int, tmp_path: Path
-) -> None:
+def test_both_names_of_the_weights_give_the_same_graph(backbone: str, registers: int, tmp_path: Path) -> None:
     own = dino_weights(17, registers=registers, **SMALL)
     bundles = []
     for name, weights in (("official", own), ("timm", to_timm(own))):
         file, out = write_weights(tmp_path / f"{name}.safetensors", weights), tmp_path / f"{name}.bundle"
         options = ["--backbone", backbone, "--weights", file, "--image-size", "448x448", "--out", out]
-        start = perf_counter()
         assert peak_bytes("export", "anomalydino", *options) < BYTES
-        assert perf_counter() - start < SECONDS
         bundles.append(Bundle.open(out))
     official, timm = (bundle.manifest for bundle in bundles)
     assert {name: file.sha256 for name, file in official.files.items()} == {
