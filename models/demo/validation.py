@@ -42,7 +42,7 @@ def figures(clip: Clip, pairs: list[Pair]) -> list[PictureFigures]:
     features = text_features(read_ensemble("winclip"), "object", lambda prompts: embed_prompts(prompts, clip))
     images = torch.from_numpy(np.stack([image for pair in pairs for image in (pair.good, pair.bad)]))
     masks = [mask for pair in pairs for mask in (np.zeros_like(pair.mask), pair.mask)]
-    parts = [graph(part, torch.from_numpy(features)) for part in images.split(BATCH)]
+    parts = [graph(part, torch.from_numpy(features))[:2] for part in images.split(BATCH)]  # not the embedding
     scores, maps = (torch.cat(values).numpy() for values in zip(*parts))
     rows = figures_by_family(scores, maps, masks, [pair.family for pair in pairs for _ in range(2)])
     return [*rows, mean_of_families(rows)]

@@ -144,12 +144,15 @@ STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
 }
 
 
+SETS = ("photos", "twill-*.jpg"), ("lot", "twill-*.jpg"), ("good", "twill-*-good.jpg"), ("defective", "gear-????.jpg")
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """With part.png, photos/, good/, and the parts of a study: what the pages' commands read."""
+    """With part.png, photos/, good/, lot/ and the parts of a study: what the pages' commands read."""
     place = Place(tmp_path_factory.mktemp("readme"), tmp_path_factory.mktemp("aside"))
     shutil.copyfile(DEMO_IMAGES / "gear-fibre-mask.png", place.folder / "part.png")
-    for name, pattern in (("photos", "twill-*.jpg"), ("good", "twill-*-good.jpg"), ("defective", "gear-????.jpg")):
+    for name, pattern in SETS:
         (place.folder / name).mkdir()
         for picture in sorted(DEMO_IMAGES.glob(pattern))[:4]:
             shutil.copyfile(picture, place.folder / name / picture.name)
