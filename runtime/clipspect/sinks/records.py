@@ -72,7 +72,10 @@ def lines_of(path: Path) -> Iterator[Line]:
 
 def _lines(path: Path, file: BinaryIO) -> Iterator[Line]:
     for number, content in enumerate(file, 1):
-        yield Line(path, number, content.removesuffix(b"\n"), content.endswith(b"\n"))
+        whole = content.endswith(b"\n")
+        yield Line(path, number, content.removesuffix(b"\n"), whole)
+        if not whole:  # what is written behind it meanwhile is the rest of this line, and no line
+            return
 
 
 def rotated_files(path: Path) -> list[Path]:

@@ -8,6 +8,7 @@ import pytest
 
 from clipspect import read_records
 from clipspect.base.errors import ClipspectError
+from clipspect.sinks.records import lines_of
 from support.records import chained, make_record, write_lines
 
 ROTATED = "results-2026-11-27T09-{}-00.250Z.jsonl"
@@ -61,3 +62,15 @@ def test_a_last_line_that_is_not_whole_is_no_record_yet_any_other_is_an_error(tm
             list(read_records(path))
     with pytest.raises(ClipspectError, match=r"none.jsonl: no such file: expected the results.jsonl"):
         list(read_records(tmp_path / "none.jsonl"))
+
+
+def test_a_line_that_is_written_while_it_is_read_is_cut_short_once_and_its_rest_is_no_line(tmp_path: Path) -> None:
+    log = tmp_path / "results.jsonl"
+    log.write_bytes(b'{"a": 1}\n{"a"')
+    found = []
+    for line in lines_of(log):
+        found.append((line.content, line.whole))
+        if not line.whole:
+            with log.open("ab") as file:
+                file.write(b": 2}\n")
+    assert found == [(b'{"a": 1}', True), (b'{"a"', False)]
