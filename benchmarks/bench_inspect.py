@@ -15,7 +15,7 @@ from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import clipspect
-from clipspect.inspection.inspector import Answer
+from clipspect.inspection.answer import Answer
 from clipspect.inspection.maps import to_source_size
 
 THREADS = 2

@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 from PIL import Image
 
@@ -16,6 +17,10 @@ from support import handmade
 
 # A shell that starts us in the background has interrupts ignored, and the programs under test would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Examples have no deadline: on a busy machine each takes as long as it takes, and speed is the benchmarks' to assert.
+hypothesis.settings.register_profile("clipspect", deadline=None)
+hypothesis.settings.load_profile("clipspect")
 
 CPP = Path(__file__).parent / "runtime" / "cpp"
 # Tests skip where a machine cannot have these; where it can, a missing one must not turn them off in silence.

@@ -13,7 +13,7 @@ from .bundle.bundle import Bundle as Bundle
 from .frame.item import Item as Item
 from .inspection.calibrate import calibrate as calibrate
 from .inspection.inspector import Inspector as Inspector
-from .inspection.inspector import load as load
+from .inspection.load import load as load
 from .inspection.outcome import Outcome as Outcome
 from .inspection.record import Record as Record
 from .inspection.regions import Region as Region

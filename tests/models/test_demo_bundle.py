@@ -9,7 +9,7 @@ import pytest
 
 import clipspect
 from clipspect.bundle.bundle import Bundle
-from clipspect.inspection.inspector import load
+from clipspect.inspection.load import load
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.prompts import read_ensemble, text_features
 from clipspect.recipes.shelf import open_recipe

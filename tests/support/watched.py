@@ -35,6 +35,10 @@ def wait_for(condition: Callable[[], Any]) -> None:
         time.sleep(0.05)
 
 
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
 def rows_of(out: Path) -> list[dict[str, Any]]:
     """The whole lines of the log, as they are now, over all of its files."""
     return [json.loads(line) for line in _lines_of(out)]

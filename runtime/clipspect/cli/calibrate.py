@@ -137,7 +137,7 @@ def _calibrated(args: argparse.Namespace, bundle: Bundle, old: Recipe, path: Pat
     """The recipe with limits from good parts, written, and its report with it."""
     from clipspect.cli.progress import ProgressBar
     from clipspect.inspection.calibrate import calibrate
-    from clipspect.inspection.inspector import load
+    from clipspect.inspection.load import load
     from clipspect.recipes.recipe import write_recipe
     from clipspect.sinks.report import write_report
     from clipspect.sinks.report_pictures import WorstPictures

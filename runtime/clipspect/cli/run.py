@@ -62,7 +62,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.inspection.inspector import load
+    from clipspect.inspection.load import load
     from clipspect.sinks.registry import open_sink
     from clipspect.sources.registry import open_sources
 

@@ -92,7 +92,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.base.errors import ClipspectError
-    from clipspect.inspection.inspector import load
+    from clipspect.inspection.load import load
     from clipspect.line.stop import Stop
     from clipspect.line.watcher import Plan, Watcher
     from clipspect.recipes.shelf import recipe_path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipspect.base.errors import AnswerError, BackendError, ClipspectError, ImageError
-from clipspect.bundle.bundle import Bundle
+from clipspect.base.errors import AnswerError, BackendError, ImageError
 from clipspect.engines.graph import ANOMALY_MAP, IMAGE_EMBEDDING, SCORE
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
 from clipspect.frame.prepare import Frame, prepare
-from clipspect.host.system import usable_cores
 from clipspect.inspection.answer import Answer
 from clipspect.inspection.judge import Judgement, judge
 from clipspect.inspection.merge import merge, merge_embeddings
@@ -29,52 +26,9 @@ from clipspect.inspection.regions import regions_in_source
 from clipspect.inspection.result import Result, Timings
 from clipspect.inspection.shared_engine import Serving, SharedEngine
 from clipspect.inspection.stream import outcomes_of
-from clipspect.recipes.guard import calibrating_engine
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
-from clipspect.recipes.shelf import open_recipe, own
-
-_MOST_WORKERS = 8  # threads that prepare frames; each can hold a frame in full size
-
-
-def load(
-    bundle: str | os.PathLike[str],
-    recipe: str | os.PathLike[str] | Recipe | None = None,
-    backend: str | None = None,
-    *,
-    map_limit: float | None = None,
-    verdicts: bool = True,
-    extras: Sequence[str] = (),
-    **options: Any,
-) -> Inspector:
-    """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle.
-
-    `recipe` is a name, the path of a file anywhere (it ends in .safetensors), or a recipe in memory as
-    `make_recipe` returns it; without one: the bundle's only one. Without a backend, device and precision: those
-    that calibrated the recipe's limits, if installed, else the fastest engine by real runs; `.backend` and
-    `.reason` say which and why, and to name one saves their time. `map_limit` is the anomaly map's value over which
-    a pixel belongs to a region; its default is the recipe's limit on the map, else the middle of the range of the
-    method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). In another engine or precision than
-    their own, calibrated limits are widened, or refused where nothing is known of the difference (docs/limits.md).
-    With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. `options`
-    are the engine's, e.g. threads=4 or precision="int8"; `force_precision=True` takes one that did not pass at
-    export. On the CPU, the first frame is the engine's first run.
-    Raises BundleError, RecipeError or BackendError.
-    """
-    if map_limit is not None and not math.isfinite(map_limit):
-        raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
-    opened = Bundle.open(bundle)
-    chosen = _chosen(opened, recipe)
-    if backend is None and verdicts and not options.keys() & {"device", "precision"}:
-        backend, own_options = calibrating_engine(chosen, opened)
-        options = {**options, **own_options}
-    engine = SharedEngine(opened, chosen, backend, options)
-    workers = min(options.get("threads") or usable_cores(), _MOST_WORKERS)
-    engine.hold()  # until an inspector does: where none comes about, it closes
-    try:
-        return Inspector(engine, chosen, map_limit=map_limit, verdicts=verdicts, extras=extras, workers=workers)
-    finally:
-        engine.release()
+from clipspect.recipes.shelf import recipe_for
 
 
 class Inspector:
@@ -147,7 +101,7 @@ class Inspector:
         ahead, so that the first results after the switch can still be the old recipe's. For another product or camera
         beside this one, see `with_recipe`. Raises RecipeError, BackendError.
         """
-        self._serving = self._engine.serve(_chosen(self.bundle, recipe), self.extras, verdicts=self._verdicts)
+        self._serving = self._engine.serve(recipe_for(self.bundle, recipe), self.extras, verdicts=self._verdicts)
 
     def with_recipe(self, recipe: str | os.PathLike[str] | Recipe, *, verdicts: bool | None = None) -> Inspector:
         """A second inspector, for another recipe of the bundle or one in memory, over the same engine.
@@ -157,7 +111,7 @@ class Inspector:
         """
         return Inspector(
             self._engine,
-            _chosen(self.bundle, recipe),
+            recipe_for(self.bundle, recipe),
             map_limit=self._map_limit,
             verdicts=self._verdicts if verdicts is None else verdicts,
             extras=self.extras,
@@ -207,11 +161,12 @@ class Inspector:
 
     def score(self, frames: Sequence[Frame]) -> list[Result]:
         """The other half of `inspect`: prepared frames through the engine in one batch. Raises BackendError."""
-        answers = self.answer(frames)
-        for answer in answers:
+        results = []
+        for frame, answer in zip(frames, self.answer(frames)):
             if isinstance(answer, AnswerError):
                 raise answer
-        return [self.finish(frame, answer) for frame, answer in zip(frames, answers) if isinstance(answer, Answer)]
+            results.append(self.finish(frame, answer))
+        return results
 
     def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError]:
         """Prepared frames through the engine in one batch, their views merged, nothing more.
@@ -308,10 +263,6 @@ class Inspector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _chosen(bundle: Bundle, recipe: str | os.PathLike[str] | Recipe | None) -> Recipe:
-    return own(bundle, recipe) if isinstance(recipe, Recipe) else open_recipe(bundle, recipe)
 
 
 def _refuse_one(frames: object, method: str) -> None:

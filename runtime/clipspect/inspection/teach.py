@@ -22,7 +22,7 @@ from clipspect.frame.item import Item
 from clipspect.frame.prepare import prepare
 from clipspect.host.system import usable_cores
 from clipspect.inspection.calibrate import Pictures, calibrate
-from clipspect.inspection.inspector import load
+from clipspect.inspection.load import load
 from clipspect.inspection.photographs import Photograph, read_photographs, refuse_equal
 from clipspect.recipes.galleries import blank_references
 from clipspect.recipes.gallery import thin

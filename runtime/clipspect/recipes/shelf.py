@@ -65,6 +65,11 @@ def is_recipe_path(recipe: str | os.PathLike[str]) -> bool:
     return os.fspath(recipe).endswith(RECIPE_SUFFIX)
 
 
+def recipe_for(bundle: Bundle, recipe: str | os.PathLike[str] | Recipe | None) -> Recipe:
+    """A recipe in memory, or that of a name or file, if it was made for this bundle. Raises RecipeError."""
+    return own(bundle, recipe) if isinstance(recipe, Recipe) else open_recipe(bundle, recipe)
+
+
 def own(bundle: Bundle, recipe: Recipe) -> Recipe:
     """The recipe itself, if it was made for this bundle. Raises RecipeError."""
     recipe.require(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clipspect.base.progress import Progress
-from clipspect.inspection.inspector import load
+from clipspect.inspection.load import load
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.recipe import RECIPE_SUFFIX, write_recipe
 from clipspect_lab.advice.candidates import NAME, Candidate

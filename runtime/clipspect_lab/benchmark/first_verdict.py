@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main(request: str) -> None:
-    from clipspect.inspection.inspector import load
+    from clipspect.inspection.load import load
 
     asked = json.loads(request)
     with load(asked["bundle"], asked["recipe"], asked["backend"], verdicts=False, **asked["options"]) as inspector:

@@ -13,7 +13,7 @@ from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines import engine_named
 from clipspect.engines.graph import INT8
-from clipspect.inspection.inspector import load
+from clipspect.inspection.load import load
 from clipspect.recipes.recipe import Recipe
 from clipspect_lab.benchmark.cold_start import ColdStart, start_cold
 from clipspect_lab.benchmark.gemm_runs import GemmRuns

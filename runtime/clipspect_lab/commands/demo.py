@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.engines.graph import PHOTOS
-    from clipspect.inspection.inspector import load
+    from clipspect.inspection.load import load
     from clipspect.recipes.make import make_recipe
     from clipspect.sinks.overlay_colours import HeatScale
     from clipspect_lab.demo.inspected import inspect_pictures, write_overlays

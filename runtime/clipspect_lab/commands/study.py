@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.base.files import atomic_file
-    from clipspect.inspection.inspector import load
+    from clipspect.inspection.load import load
     from clipspect_lab.studies.page import study_page
     from clipspect_lab.studies.report import photographs_csv, study_document, study_text
     from clipspect_lab.studies.study import study

@@ -12,7 +12,8 @@ import numpy as np
 from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.precision import open_graph
-from clipspect.inspection.inspector import Inspector, load
+from clipspect.inspection.inspector import Inspector
+from clipspect.inspection.load import load
 from clipspect.recipes.recipe import Recipe
 from clipspect_lab.evaluation.recipes import RecipeChoice, make, role_of
 from clipspect_lab.evaluation.request import Request

@@ -15,7 +15,8 @@ from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item, items_of
-from clipspect.inspection.inspector import Inspector, load
+from clipspect.inspection.inspector import Inspector
+from clipspect.inspection.load import load
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.stream import outcomes_of
 from clipspect_lab.lot.disk_array import DiskArray

@@ -45,7 +45,7 @@ def test_graph_and_eager_reference_are_the_reference(method: Method) -> None:
 
 
 @given(images=st.integers(1, 3), prompts=st.integers(1, 4), seed=st.integers(0, 9))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_graph_and_eager_agree_for_any_text(images: int, prompts: int, seed: int) -> None:
     clip = small_clip()
     pixels, text = images_and_text(clip, images, prompts)
@@ -58,7 +58,7 @@ def test_graph_and_eager_agree_for_any_text(images: int, prompts: int, seed: int
 
 
 @given(images=st.integers(1, 3), references=st.integers(1, 3), limits=st.tuples(st.integers(0, 2), st.integers(3, 9)))
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 def test_graph_and_eager_agree_for_any_references(images: int, references: int, limits: tuple[int, int]) -> None:
     clip = small_clip()
     pixels, text = images_and_text(clip, images, 1)

@@ -40,7 +40,7 @@ def test_class_patch_pooled_and_fused_embeddings_are_the_references() -> None:
 
 
 @given(depth=st.integers(6, 9), sigma=st.sampled_from([0.0, 4.0]), images=st.integers(1, 3), prompts=st.integers(1, 3))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_graph_and_eager_agree_for_any_depth(depth: int, sigma: float, images: int, prompts: int) -> None:
     vision = {"image_size": 32, "patch_size": 8, "width": 32, "layers": depth, "head_width": 16}
     clip = small_clip(vision_cfg=vision, quick_gelu=True)

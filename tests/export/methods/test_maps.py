@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -15,7 +15,6 @@ SIDES = st.integers(1, 40)
 
 
 @given(pixels=SIDES, sigma=st.floats(0, 8))
-@settings(deadline=None)
 def test_the_smoothing_matrix_is_scipys_gaussian_filter(pixels: int, sigma: float) -> None:
     values = np.random.default_rng(pixels).random((pixels, pixels))
     matrix = gaussian_matrix(pixels, sigma).numpy()
@@ -25,13 +24,11 @@ def test_the_smoothing_matrix_is_scipys_gaussian_filter(pixels: int, sigma: floa
 
 
 @given(pixels=SIDES, sigma=st.floats(0, 8))
-@settings(deadline=None)
 def test_smoothing_leaves_a_constant_map_as_it_is(pixels: int, sigma: float) -> None:
     torch.testing.assert_close(gaussian_matrix(pixels, sigma).sum(dim=1), torch.ones(pixels, dtype=torch.float64))
 
 
 @given(pixels=SIDES, grid=st.integers(1, 8))
-@settings(deadline=None)
 def test_the_corner_aligned_matrix_is_torchs_interpolation(pixels: int, grid: int) -> None:
     values = torch.rand(1, 1, grid, grid, generator=torch.Generator().manual_seed(grid))
     expected = torch.nn.functional.interpolate(values, size=(pixels, pixels), mode="bilinear", align_corners=True)

@@ -51,7 +51,7 @@ def test_the_eager_reference_is_the_reference(scales: tuple[int, ...], clip: Cli
     prompts=st.integers(1, 3),
     quick_gelu=st.booleans(),
 )
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_packed_and_eager_agree_for_any_scales(scales: list[int], images: int, prompts: int, quick_gelu: bool) -> None:
     clip = seeded({**SMALL, "quick_gelu": quick_gelu})
     pixels, text = images_and_text(clip, images, prompts)
@@ -66,7 +66,7 @@ def test_packed_and_eager_agree_for_any_scales(scales: list[int], images: int, p
     images=st.integers(1, 3),
     references=st.integers(1, 3),
 )
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_packed_and_eager_agree_for_any_references(scales: list[int], images: int, references: int) -> None:
     clip = seeded(SMALL)
     pixels, text = images_and_text(clip, images, 1)

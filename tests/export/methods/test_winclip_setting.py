@@ -37,7 +37,7 @@ SCALES = st.lists(st.integers(2, 4), min_size=1, max_size=3, unique=True)
 
 
 @given(setting=SETTINGS, scales=SCALES, prompts=st.integers(1, 2))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_packed_and_eager_agree_for_any_setting(setting: Setting, scales: list[int], prompts: int) -> None:
     clip = seeded(SMALL)
     pixels, text = images_and_text(clip, 2, prompts)
@@ -48,7 +48,7 @@ def test_packed_and_eager_agree_for_any_setting(setting: Setting, scales: list[i
 
 
 @given(setting=SETTINGS, scales=SCALES)
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_packed_and_eager_agree_for_any_setting_and_references(setting: Setting, scales: list[int]) -> None:
     clip = seeded(SMALL)
     pixels, text = images_and_text(clip, 2, 1)

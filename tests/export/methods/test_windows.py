@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clipspect.base.errors import ExportError
@@ -27,7 +27,6 @@ def grid_and_scales(draw: st.DrawFn) -> tuple[Grid, list[int]]:
 
 
 @given(pixels=st.integers(1, 64), grid=GRIDS)
-@settings(deadline=None)
 def test_the_upsampling_matrix_is_torchs_bilinear_interpolation(pixels: int, grid: int) -> None:
     values = torch.rand(1, 1, grid, grid, generator=torch.Generator().manual_seed(grid))
     expected = torch.nn.functional.interpolate(values, size=(pixels, pixels), mode="bilinear", align_corners=False)
@@ -36,7 +35,6 @@ def test_the_upsampling_matrix_is_torchs_bilinear_interpolation(pixels: int, gri
 
 
 @given(grid_and_scales())
-@settings(deadline=None)
 def test_means_along_both_sides_are_the_mean_over_the_windows_that_cover_a_patch(case: tuple[Grid, list[int]]) -> None:
     grid, scales = case
     for scale in scales:
@@ -48,7 +46,6 @@ def test_means_along_both_sides_are_the_mean_over_the_windows_that_cover_a_patch
 
 
 @given(grid_and_scales())
-@settings(deadline=None)
 def test_every_group_is_its_class_token_and_its_windows_patches(case: tuple[Grid, list[int]]) -> None:
     grid, scales = case
     tokens, layout = packed_tokens(grid, scales), groups(grid, scales)

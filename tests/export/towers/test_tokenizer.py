@@ -60,7 +60,7 @@ def agrees(prompt: str) -> None:
 @pytest.mark.parametrize("alphabet", ALPHABETS)
 def test_the_ids_are_open_clips_in_any_script(alphabet: str) -> None:
     @given(st.text(ALPHABETS[alphabet] | st.sampled_from(" .'-7a"), max_size=24))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def check(prompt: str) -> None:
         assume(plain(prompt))
         agrees(prompt)
@@ -69,7 +69,7 @@ def test_the_ids_are_open_clips_in_any_script(alphabet: str) -> None:
 
 
 @given(st.text(ANY, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_ids_are_open_clips_in_mixed_scripts(prompt: str) -> None:
     assume(plain(prompt))
     agrees(prompt)

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from clipspect_lab.evaluation.metrics import auroc, average_precision, f1_max
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=60))
 def test_metrics_are_those_of_scikit_learn_with_and_without_ties(pairs: list[tuple[bool, int]]) -> None:
     labels, ranks = zip(*pairs)

@@ -46,7 +46,7 @@ def maps_and_masks(draw: st.DrawFn) -> tuple[Maps, Masks]:
     return maps, draw(st_numpy.arrays(np.bool_, shape))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(maps_and_masks())
 def test_pixel_figures_are_those_of_scikit_learn(pair: tuple[Maps, Masks]) -> None:
     maps, masks = pair
@@ -96,7 +96,7 @@ def test_aupro_is_that_of_anomalib_and_of_the_papers_code(bins: int | None) -> N
         assert found.aupro_papers == (None if np.isnan(papers) else pytest.approx(papers, abs=1e-6)), name
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(maps_and_masks(), st.integers(1, 12))
 def test_bins_are_never_off_by_more_than_they_say(pair: tuple[Maps, Masks], bins: int) -> None:
     exact, binned = figures_of(*pair), figures_of(*pair, exact_pixels=0, bins=bins)

@@ -62,7 +62,7 @@ def test_histograms_give_the_exact_figures_within_the_error_that_they_state(seed
 
 
 @given(counts=st.lists(st.integers(0, 3), min_size=IMAGES, max_size=IMAGES))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_resample_has_the_figures_of_its_images_as_often_as_they_are_drawn(counts: list[int]) -> None:
     maps, masks = drawn(1)
     (curves,) = counted(maps, masks).resampled(np.array([counts]))

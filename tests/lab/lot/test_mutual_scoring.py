@@ -65,7 +65,7 @@ def plain_rescored(scores: Array, embeddings: Array) -> list[float]:
 
 
 @given(rows=st.integers(1, 6), columns=st.integers(1, 6), degree=st.sampled_from([1, 3, 5]))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_patches_are_averaged_over_their_neighbours_on_the_grid(rows: int, columns: int, degree: int) -> None:
     patches = unit(np.random.default_rng(rows + 7 * columns).standard_normal((rows * columns, 4)))
     expected = plain_aggregated(patches, (rows, columns), degree)

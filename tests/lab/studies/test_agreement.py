@@ -29,7 +29,7 @@ def parts(count: int, label: Label, *verdicts: Verdict) -> list[JudgedPart]:
     return [part(label, *verdicts) for _ in range(count)]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(PARTS)
 def test_kappa_is_scikit_learns(drawn: list[tuple[Label, list[Verdict]]]) -> None:
     found = agreement_of([part(label, *verdicts) for label, verdicts in drawn])
@@ -55,7 +55,7 @@ def test_kappa_of_any_table_is_scikit_learns(table: list[list[int]]) -> None:
     assert float(kappas(np.array(table, np.float64))) == pytest.approx(expected, nan_ok=True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(PARTS)
 def test_rates_are_counted_of_photographs_and_of_parts(drawn: list[tuple[Label, list[Verdict]]]) -> None:
     found = agreement_of([part(label, *verdicts) for label, verdicts in drawn])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, chi2, f_oneway
 
@@ -22,7 +22,6 @@ def drawn(rng: np.random.Generator, parts: int, photographs: int) -> list[list[f
     return found
 
 
-@settings(deadline=None)
 @given(st.integers(1, 3000), st.floats(0.001, 0.999))
 def test_chi_square_is_scipys(degrees: int, probability: float) -> None:
     value = chi_square_quantile(probability, degrees)
@@ -30,7 +29,6 @@ def test_chi_square_is_scipys(degrees: int, probability: float) -> None:
     assert chi_square(value, degrees) == pytest.approx(probability, abs=1e-10)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), min_size=2, max_size=8).filter(
         lambda p: max(map(len, p)) > 1

@@ -38,7 +38,7 @@ def test_a_bundle_that_was_moved_still_opens(tiny_bundle: Path, tmp_path: Path) 
     assert recipe_names(Bundle.open(shutil.move(tiny_bundle, tmp_path / "elsewhere"))) == ["object"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte_of_any_file_is_refused(tiny_bundle: Path, data: st.DataObject) -> None:
     files = sorted(path for path in tiny_bundle.rglob("*") if path.is_file())

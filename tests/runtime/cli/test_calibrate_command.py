@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -16,8 +15,6 @@ import clipspect
 import clipspect_models
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import RECIPES
-from clipspect.cli import main
-from clipspect.cli.arguments import rate
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe, read_recipe, write_recipe
 from clipspect.recipes.shelf import open_recipe
@@ -283,21 +280,6 @@ def test_a_name_of_any_bytes_can_be_calibrated_on(tiny_bundle: Path, good: Path)
     calibration = recipe_of(tiny_bundle).calibration
     assert calibration is not None
     assert calibration.parts[0].name == "good/caf\\udce9.png"
-
-
-@pytest.mark.parametrize(("text", "value"), [("1%", 0.01), ("1 %", 0.01), ("0.01", 0.01), (" 2.5% ", 0.025)])
-def test_a_rate_is_a_percentage_or_a_share(text: str, value: float) -> None:
-    assert rate(text) == pytest.approx(value)
-
-
-@pytest.mark.parametrize("text", ["5", "0", "1", "100%", "0%", "-1%", "nan", "%", "", "one"])
-def test_what_is_no_rate_is_wrong_usage(text: str, capsys: Capture) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="expected more than 0% and less than 100%"):
-        rate(text)
-    with pytest.raises(SystemExit) as caught:
-        main(["calibrate", "b", "r", "--good", "g", f"--uncertain={text}"])
-    assert caught.value.code == 2
-    assert "usage: clipspect calibrate" in capsys.readouterr().err
 
 
 def test_a_damaged_recipe_is_replaced_without_history(full_bundle: Path) -> None:

@@ -94,7 +94,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(mutated() | st.binary(max_size=40))
 def test_what_is_accepted_protobuf_reads_alike(data: bytes) -> None:
     try:

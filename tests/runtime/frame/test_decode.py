@@ -173,7 +173,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path: Path, suffix: str) -> Non
     assert str(path) in refusal(path)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused_but_never_another_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

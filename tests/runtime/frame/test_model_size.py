@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -32,7 +32,6 @@ def squashed(image: Image.Image, width: int, height: int) -> npt.NDArray[np.uint
     return np.asarray(columns.resize((width, height), Image.Resampling.BICUBIC))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
 def test_the_models_input_is_pils_bicubic_squash(height: int, width: int, seed: int) -> None:
     array = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)

@@ -50,7 +50,7 @@ maps = hnp.arrays(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(maps, st.sampled_from([0.0, 0.3, 0.5, 0.6, 1.0]))
 def test_regions_are_those_of_a_flood_fill(anomaly_map: Map, limit: float) -> None:
     found = find_regions(anomaly_map, limit)
@@ -58,7 +58,7 @@ def test_regions_are_those_of_a_flood_fill(anomaly_map: Map, limit: float) -> No
     assert in_order(iter(found)) == in_order(flood_fill(anomaly_map, limit))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 0.8))
 def test_regions_of_noise_are_those_of_a_flood_fill(seed: int, limit: float) -> None:
     anomaly_map = np.random.default_rng(seed).random((60, 70), dtype=np.float32)

@@ -17,7 +17,7 @@ from clipspect.sinks.chain import Chain
 from clipspect.sinks.records import Line
 from support.records import chained, make_record
 
-IN_ANY_TIME = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other tests run beside
+IN_ANY_TIME = settings(suppress_health_check=[HealthCheck.too_slow])  # other tests run beside
 LINES = [record.to_json().encode() for record in chained(make_record(number) for number in range(1, 13))]
 OTHER = [record.to_json().encode() for record in chained(make_record(number) for number in range(1, 4))]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from clipspect.line.number_ranges import NumberRanges
 
-IN_ANY_TIME = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other tests run beside
+IN_ANY_TIME = settings(suppress_health_check=[HealthCheck.too_slow])  # other tests run beside
 NUMBERS = st.integers(0, 30)
 RANGES = st.lists(st.tuples(NUMBERS, NUMBERS).map(lambda pair: (min(pair), max(pair))), max_size=8)
 

@@ -24,7 +24,7 @@ LIMITS = Limits(0.4, 0.6)
 COUNTS = st.integers(1, 400).flatmap(lambda parts: st.tuples(st.integers(0, parts), st.just(parts)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(COUNTS, st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 def test_the_bounds_are_scipys(counted: tuple[int, int], confidence: float) -> None:
     count, parts = counted
@@ -37,7 +37,7 @@ def test_the_bounds_are_scipys(counted: tuple[int, int], confidence: float) -> N
     assert found.interval == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 8), st.sampled_from([0.3, 0.1, 0.05, 0.01]), st.sampled_from([0.9, 0.95, 0.99]))
 def test_the_parts_that_are_asked_for_are_the_fewest_that_show_the_rate(
     count: int, rate: float, confidence: float
@@ -79,7 +79,7 @@ def test_where_many_pass_nothing_is_said_of_more_parts() -> None:
     assert not any(line.startswith("more defects") for line in escapes_of(LIMITS, [0.1], np.ones(500)).lines())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=25), st.lists(st.integers(0, 8), min_size=1, max_size=25))
 def test_the_best_f1_is_the_largest_that_any_limit_reaches(good: list[int], defects: list[int]) -> None:
     labels, scores = [False] * len(good) + [True] * len(defects), np.array(good + defects)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import clipspect
@@ -109,7 +109,6 @@ def test_limits_that_were_given_by_hand_are_used_as_they_are(bundle: Bundle) -> 
     assert in_use(bundle, handmade.make_recipe("nut"), *CPU) is None
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(-1, 1), st.floats(0, 0.3))
 def test_within_the_band_nothing_passes_that_did_not_and_nothing_fails_that_did_not(
     score: float, share: float, band: float

@@ -28,7 +28,6 @@ def ranks(draw: st.DrawFn) -> tuple[int, int]:
     return draw(st.integers(1, parts)), parts
 
 
-@settings(deadline=None)
 @given(ranks(), confidences)
 @example((1, 1), 0.95)
 @example((20_000, 20_000), 0.95)
@@ -40,7 +39,7 @@ def test_the_bound_is_the_quantile_of_scipys_beta(of: tuple[int, int], confidenc
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 3000), rates, confidences)
 def test_the_rank_is_the_largest_that_scipys_binomial_allows(parts: int, rate: float, confidence: float) -> None:
     """More than k - 1 of n good parts lie in the worst `rate` of them with at least the confidence."""
@@ -50,7 +49,6 @@ def test_the_rank_is_the_largest_that_scipys_binomial_allows(parts: int, rate: f
     assert rank == parts or allowed[rank] < confidence + 1e-9
 
 
-@settings(deadline=None)
 @given(rates, confidences)
 def test_one_part_less_than_needed_is_too_few(rate: float, confidence: float) -> None:
     parts = parts_needed(rate, confidence)
@@ -149,7 +147,6 @@ def test_frames_that_are_counted_as_parts_break_the_promise_and_one_number_a_par
     assert as_parts > 5 * most_broken(0.95)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=40), rates, confidences)
 def test_any_finite_scores_give_limits_that_the_largest_of_them_reaches_or_not_as_its_rank_says(
     scores: list[float], rate: float, confidence: float

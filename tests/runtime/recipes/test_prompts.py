@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clipspect.base.errors import RecipeError
@@ -164,7 +164,6 @@ def test_the_mean_is_of_the_embeddings_or_of_unit_ones_and_a_unit_itself() -> No
 
 
 @given(normal=st.integers(1, 6), anomalous=st.integers(1, 6), mean=st.sampled_from(["embeddings", "unit embeddings"]))
-@settings(deadline=None)
 def test_fusion_max_keeps_every_prompt_and_adds_none(normal: int, anomalous: int, mean: str) -> None:
     states = [tuple(f"{word}{index} {{}}" for index in range(count)) for word, count in zip("ab", (normal, anomalous))]
     ensemble = Ensemble(*states, templates=("{}",))

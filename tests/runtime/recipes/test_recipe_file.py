@@ -84,7 +84,7 @@ def test_the_digest_of_a_recipe_that_another_writer_wrote_is_its_files(tmp_path:
     assert dataclasses.replace(read_recipe(path), object="x").digest != read_recipe(path).digest
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte_of_a_recipe_is_refused(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "nut.safetensors"

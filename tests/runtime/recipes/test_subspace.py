@@ -23,7 +23,7 @@ def rows_of(seed: int, count: int = 400, dim: int = 12) -> Array:
     return (50 + (rng.normal(size=(count, dim)) * scales) @ turn).astype(np.float32)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(1, 9))
 def test_it_is_scikit_learns_whatever_the_batches(seed: int, batches: int) -> None:
     rows = rows_of(seed)

@@ -113,7 +113,7 @@ def test_nothing_is_left_beside_a_bundle_that_was_converted(old: Path) -> None:
     assert [path.name for path in old.parent.iterdir()] == [old.name]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_an_old_bundle_with_a_changed_byte_is_refused_and_stays_as_it_was(old: Path, data: st.DataObject) -> None:
     path = old / data.draw(st.sampled_from(sorted(contents(OLD))))

@@ -171,7 +171,7 @@ def test_each_picture_stands_beside_its_heat_with_score_verdict_and_limits(tmp_p
     ]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @example([0.0, 5e-324], [], False)
 @example([1.0, 1.0 + 1e-15], [1e300], False)
 @given(

@@ -37,7 +37,7 @@ def outcome_of(score: float, name: str = "frame.png") -> Outcome:
     return Outcome(Item("folder", 0, None, Path(name)), result, frame=frame)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 12), st.floats(0, 1)), max_size=40), st.integers(1, 5))
 def test_the_parts_with_the_highest_scores_are_kept_whatever_their_order(
     frames: list[tuple[int, float]], count: int
@@ -52,7 +52,7 @@ def test_the_parts_with_the_highest_scores_are_kept_whatever_their_order(
     assert all(highest[picture.name] == picture.score for picture in worst.pictures)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0, 1), max_size=30))
 def test_the_lowest_are_those_nearest_to_pass(scores: list[float]) -> None:
     lowest = WorstPictures(4, lowest=True)

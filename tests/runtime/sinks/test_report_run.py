@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -133,7 +133,6 @@ def test_a_page_that_could_not_be_written_is_refused_before_the_work(tmp_path: P
             pytest.fail("it was entered")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1)), max_size=30), st.integers(1, 6))
 def test_the_highest_ranks_are_kept_and_of_equal_ones_the_first(ranks: list[tuple[int, float]], count: int) -> None:
     highest: report_run.Highest[int] = report_run.Highest(count)

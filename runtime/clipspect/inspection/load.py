@@ -1,0 +1,59 @@
+"""Loading: a bundle and a recipe become an inspector over an engine."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from clipspect.base.errors import ClipspectError
+from clipspect.bundle.bundle import Bundle
+from clipspect.host.system import usable_cores
+from clipspect.inspection.inspector import Inspector
+from clipspect.inspection.shared_engine import SharedEngine
+from clipspect.recipes.guard import calibrating_engine
+from clipspect.recipes.recipe import Recipe
+from clipspect.recipes.shelf import recipe_for
+
+_MOST_WORKERS = 8  # threads that prepare frames; each can hold a frame in full size
+
+
+def load(
+    bundle: str | os.PathLike[str],
+    recipe: str | os.PathLike[str] | Recipe | None = None,
+    backend: str | None = None,
+    *,
+    map_limit: float | None = None,
+    verdicts: bool = True,
+    extras: Sequence[str] = (),
+    **options: Any,
+) -> Inspector:
+    """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle.
+
+    `recipe` is a name, the path of a file anywhere (it ends in .safetensors), or a recipe in memory as
+    `make_recipe` returns it; without one: the bundle's only one. Without a backend, device and precision: those
+    that calibrated the recipe's limits, if installed, else the fastest engine by real runs; `.backend` and
+    `.reason` say which and why, and to name one saves their time. `map_limit` is the anomaly map's value over which
+    a pixel belongs to a region; its default is the recipe's limit on the map, else the middle of the range of the
+    method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). In another engine or precision than
+    their own, calibrated limits are widened, or refused where nothing is known of the difference (docs/limits.md).
+    With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. `options`
+    are the engine's, e.g. threads=4 or precision="int8"; `force_precision=True` takes one that did not pass at
+    export. On the CPU, the first frame is the engine's first run.
+    Raises BundleError, RecipeError or BackendError.
+    """
+    if map_limit is not None and not math.isfinite(map_limit):
+        raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
+    opened = Bundle.open(bundle)
+    chosen = recipe_for(opened, recipe)
+    if backend is None and verdicts and not options.keys() & {"device", "precision"}:
+        backend, own_options = calibrating_engine(chosen, opened)
+        options = {**options, **own_options}
+    engine = SharedEngine(opened, chosen, backend, options)
+    workers = min(options.get("threads") or usable_cores(), _MOST_WORKERS)
+    engine.hold()  # until an inspector does: where none comes about, it closes
+    try:
+        return Inspector(engine, chosen, map_limit=map_limit, verdicts=verdicts, extras=extras, workers=workers)
+    finally:
+        engine.release()
