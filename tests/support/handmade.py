@@ -27,6 +27,7 @@ from clipspect.bundle.manifest import (
     write_manifest,
 )
 from clipspect.engines.graph import BOTH, PHOTOS, WORDS, Graph, TensorSpec
+from clipspect.frame.quality import measure
 from clipspect.frame.spec import ImageSpec
 from clipspect.recipes.recipe import Recipe, write_recipe
 from support import handmade_graphs
@@ -34,6 +35,7 @@ from support import handmade_graphs
 SIDE = 32  # pixels, of the tiny model
 DIM = 4
 ENCODER = "e" * 64
+QUALITY = measure(np.zeros((1, SIDE, SIDE, 3), np.uint8))  # of a frame that a result was made up for
 
 
 def write_bundle(root: Path, recipes: tuple[str, ...] = ("object",), **changes: object) -> Path:

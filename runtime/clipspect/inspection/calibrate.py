@@ -130,7 +130,7 @@ class Collected:
         self.frame_sizes[photograph.size] = None
         name, frame = photograph.part, photograph.name
         struck, score, peak = name in self._struck, result.score, result.peak
-        if not struck and result.quality is not None:
+        if not struck:
             self.seen.append(SeenFrame(name, frame, result.quality, result.embedding))
         known = self._parts.get(name)
         if known is None:

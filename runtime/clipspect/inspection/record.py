@@ -140,7 +140,7 @@ def record_of(
         verdict=result.verdict,
         reasons=result.reasons,
         notes=result.notes,
-        quality={} if result.quality is None else quantities(result.quality, result.embedding, recipe.calibration),
+        quality=quantities(result.quality, result.embedding, recipe.calibration),
         limits=result.limits,
         map_limit=result.map_limit,
         peak=result.peak,

@@ -48,10 +48,10 @@ class Result:
     regions: tuple[Region, ...]  # where anomaly_map lies over map_limit, the highest peak first
     map_limit: float
     timings: Timings
+    quality: Quality  # what calibration tells valid frames by, as is the image's embedding
     limits: Limits | None = None  # that judged it: the recipe's, widened where another engine or precision scored
     reasons: tuple[str, ...] = ()  # why the frame is invalid: its score and map say nothing of the part
     notes: tuple[str, ...] = ()  # what else is to be said of the frame: it is of another size than those of calibration
-    quality: Quality | None = None  # what calibration tells valid frames by, as is the image's embedding
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)  # (D,) of length 1; None in old bundles
 
     @cached_property

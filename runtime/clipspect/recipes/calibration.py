@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 
 from clipspect.base.errors import RecipeError
 from clipspect.frame.quality import LAYOUT_LENGTH
@@ -80,3 +84,13 @@ class Calibration:
             )
         if any(side < 1 for size in self.frame_sizes for side in size):
             raise RecipeError("calibration: frame_sizes holds a size that no frame has: calibrate again")
+
+    @cached_property
+    def mean_layout(self) -> npt.NDArray[np.float64]:
+        """`layout` as an array, for every frame."""
+        return np.array(self.layout)
+
+    @cached_property
+    def mean_embedding(self) -> npt.NDArray[np.float64]:
+        """`embedding` as an array, for every frame."""
+        return np.array(self.embedding)

@@ -45,7 +45,7 @@ CHECKS: dict[str, Check] = {
     "clipped": Check(False, True, 0.02),
     "sharpness": Check(True, False, 0, 0.2),  # a defect may well add edges
     LAYOUT: Check(False, True, 10),
-    EMBEDDING: Check(False, True, 0.02),
+    EMBEDDING: Check(False, True, 0.15),  # a defect moves it, too: another scene moves it more
 }
 
 
@@ -149,16 +149,8 @@ def quantities(
     quality: Quality, embedding: npt.NDArray[np.float32] | None, calibration: Calibration | None
 ) -> dict[str, float]:
     """What the checks are of, by their names, to six digits; distances only where there is a calibration to be from."""
-    names = list(_OWN)
-    if calibration is not None and calibration.layout:
-        names.append(LAYOUT)
-    if calibration is not None and embedding is not None and len(calibration.embedding) == len(embedding):
-        names.append(EMBEDDING)
-    values = {
-        name: float(getattr(quality, name)) if calibration is None else _value(name, quality, embedding, calibration)
-        for name in names
-    }
-    return {name: float(f"{value:.6g}") for name, value in values.items()}
+    values = {name: _value(name, quality, embedding, calibration) for name in CHECKS}
+    return {name: float(f"{value:.6g}") for name, value in values.items() if not math.isnan(value)}
 
 
 def blank_reason(quality: Quality) -> str:
@@ -198,15 +190,19 @@ def embedding_distance(embedding: Array, mean: Array) -> float:
 _OWN = ("brightness", "contrast", "saturation", "clipped", "sharpness")  # checks of a quantity of the frame alone
 
 
-def _value(name: str, quality: Quality, embedding: npt.NDArray[np.float32] | None, calibration: Calibration) -> float:
+def _value(
+    name: str, quality: Quality, embedding: npt.NDArray[np.float32] | None, calibration: Calibration | None
+) -> float:
     """The frame's value of a check; NaN, which no range holds, where it has none."""
-    if name == LAYOUT:
-        return layout_distance(np.array(quality.layout), np.array(calibration.layout))
-    if name == EMBEDDING:
-        if embedding is None or len(embedding) != len(calibration.embedding):
-            return math.nan
-        return embedding_distance(embedding.astype(np.float64), np.array(calibration.embedding))
-    return float(getattr(quality, name)) if name in _OWN else math.nan
+    if name in _OWN:
+        return float(getattr(quality, name))
+    if calibration is None:
+        return math.nan
+    if name == LAYOUT and calibration.layout:
+        return layout_distance(np.array(quality.layout), calibration.mean_layout)
+    if name == EMBEDDING and embedding is not None and len(embedding) == len(calibration.embedding):
+        return embedding_distance(embedding.astype(np.float64), calibration.mean_embedding)
+    return math.nan
 
 
 def _apart(

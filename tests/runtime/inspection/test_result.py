@@ -15,9 +15,8 @@ from support import handmade
 
 def result_of(model_map: np.ndarray, width: int, height: int, limit: float = 0.5) -> Result:  # type: ignore[type-arg]
     regions = regions_in_source(model_map, width, height, limit)
-    return Result(
-        None, 0.5, model_map, (width, height), handmade.make_recipe(), None, regions, limit, Timings(1, 2, 3, 4)
-    )
+    recipe, timings = handmade.make_recipe(), Timings(1, 2, 3, 4)
+    return Result(None, 0.5, model_map, (width, height), recipe, None, regions, limit, timings, handmade.QUALITY)
 
 
 def test_a_score_is_judged_by_the_recipes_two_limits() -> None:

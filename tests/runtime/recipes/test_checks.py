@@ -102,8 +102,8 @@ def test_an_embedding_far_from_the_calibrations_mean_is_another_scene() -> None:
     assert found.embedding == (1, 0, 0, 0)
     assert invalid_reasons(quality(), (64, 48), unit[0], found) == ()
     (reason,) = invalid_reasons(quality(), (64, 48), unit[1], found)
-    assert reason == "embedding 1 is above 0.02 (good frames: 0 to 0)"
-    assert invalid_reasons(quality(), (64, 48), None, found) == ("embedding nan is above 0.02 (good frames: 0 to 0)",)
+    assert reason == "embedding 1 is above 0.15 (good frames: 0 to 0)"
+    assert invalid_reasons(quality(), (64, 48), None, found) == ("embedding nan is above 0.15 (good frames: 0 to 0)",)
 
 
 def test_a_blur_is_a_reason_and_more_edges_are_none() -> None:

@@ -29,7 +29,7 @@ def result_of(
     size = (values.shape[1], values.shape[0])
     recipe, timings = handmade.make_recipe(limits=limits), Timings(1, 1, 1, 1)
     known = float(values.max()) if score is None else score
-    return Result(None, known, values, size, recipe, verdict, regions, 0.5, timings, limits, reasons)  # type: ignore[arg-type]
+    return Result(None, known, values, size, recipe, verdict, regions, 0.5, timings, handmade.QUALITY, limits, reasons)  # type: ignore[arg-type]
 
 
 def test_the_bottom_of_the_scale_leaves_the_image_as_it_is() -> None:

@@ -39,7 +39,7 @@ def outcome_of(verdict: str | None, file: str | None = None) -> tuple[Record, Ou
     pixels = np.zeros((48, 64, 3), np.uint8)
     model_map = np.full((8, 8), 0.9, np.float32)
     recipe, timings = handmade.make_recipe(limits=Limits(0.3, 0.6)), Timings(1, 1, 1, 1)
-    result = Result("frame.png", 0.9, model_map, (64, 48), recipe, verdict, (), 0.5, timings)  # type: ignore[arg-type]
+    result = Result("frame.png", 0.9, model_map, (64, 48), recipe, verdict, (), 0.5, timings, handmade.QUALITY)  # type: ignore[arg-type]
     frame = Frame("frame.png", pixels, (64, 48), (), pixels[None], 1, 1, measure(pixels[None]))
     item = ItemRecord("folder", 0, file or "frame.png", None, 64, 48, None if file is None else FileRecord(file, 1, 2))
     record = Record(

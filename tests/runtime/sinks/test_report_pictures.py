@@ -32,6 +32,7 @@ def outcome_of(score: float, name: str = "frame.png") -> Outcome:
         (),
         0.5,
         Timings(1, 1, 1, 1),
+        handmade.QUALITY,
     )
     frame = Frame(name, pixels, (64, 48), (), pixels[None], 1, 1, measure(pixels[None]))
     return Outcome(Item("folder", 0, None, Path(name)), result, frame=frame)
