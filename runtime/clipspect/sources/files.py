@@ -6,9 +6,9 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
+from clipspect.base import clock
 from clipspect.base.errors import ImageError
 from clipspect.frame.image_files import IMAGE_SUFFIXES, natural_key
 from clipspect.frame.item import Item
@@ -34,7 +34,7 @@ class Files:
     def __iter__(self) -> Iterator[Item]:
         for number, path in enumerate(self.paths):
             try:
-                changed = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+                changed = clock.from_file_time(path.stat().st_mtime_ns)
             except OSError:
                 changed = None  # what is wrong with the file is told when it is read
             yield Item(self.source, number, changed, path)

@@ -14,10 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 
+from clipspect.base import clock
 from clipspect.base.errors import ImageError
 from clipspect.frame.image_files import IMAGE_SUFFIXES
 from clipspect.frame.item import Item
@@ -87,7 +87,7 @@ class Folder:
             if candidate is None:
                 time.sleep(_STEP_S)
             else:
-                captured = datetime.fromtimestamp(candidate.part.mtime_ns / 1e9, timezone.utc)
+                captured = clock.from_file_time(candidate.part.mtime_ns)
                 yield Item(str(self.root), candidate.number, captured, self.root / candidate.part.name)
 
     def under_way(self, item: Item) -> Candidate:

@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipspect.base.clock import LAST_NS
+
 _ID_BYTES = 16
 
 
@@ -16,7 +18,7 @@ class Part:
 
     name: str  # path relative to the watched folder
     size: int  # bytes
-    mtime_ns: int  # time of the last change, as the file system has it
+    mtime_ns: int  # time of the last change, as the file system has it, within what a document holds
 
     @classmethod
     def at(cls, folder: Path, name: str) -> Part | None:
@@ -28,7 +30,7 @@ class Part:
 
     @classmethod
     def of(cls, name: str, status: os.stat_result) -> Part:
-        return cls(name, status.st_size, status.st_mtime_ns)
+        return cls(name, status.st_size, min(max(status.st_mtime_ns, -LAST_NS), LAST_NS))
 
     @property
     def id(self) -> str:

@@ -12,6 +12,7 @@ import pytest
 from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
+from clipspect.sinks.records import read_records
 from support import handmade
 from support.command_line import run
 from support.watched import Watching, files_in, grey_png, rows_of
@@ -119,6 +120,22 @@ def test_a_file_that_pauses_for_less_than_give_up_is_no_error(tiny_bundle: Path,
             file.write(content[-20:])
         rows = watching.wait_for_rows(2)
     assert [(row["item"]["file"]["name"], row["error"]) for row in rows] == [("quick.png", None), ("slow.png", None)]
+
+
+def test_a_file_of_a_time_that_no_clock_shows_is_inspected_and_its_record_read_back(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
+    (folder / "far.png").write_bytes(grey_png(1))
+    os.utime(folder / "far.png", (3e11, 3e11))  # the year 11476; a disk can make it 2446
+    for count in (1, 2):
+        with Watching(folder, tiny_bundle, out) as watching:
+            watching.wait_for_rows(count)
+            assert watching.stop() == 0
+        (folder / "next.png").write_bytes(grey_png(1))
+    far, near = (record.item for record in read_records(out / "results.jsonl"))
+    assert (far.name, far.captured_at) == (str(folder / "far.png"), None)
+    assert near.captured_at is not None
+    assert (out / "invalid/far.png").exists()
 
 
 # --- where images go -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +29,18 @@ def test_files_gives_each_image_once_numbered_in_the_first_source_that_has_it(im
     ]
     assert items[0].captured_at is not None
     assert items[0].captured_at.timestamp() == pytest.approx(one.stat().st_mtime)
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a file system that holds any time")
+def test_a_file_that_was_changed_in_no_year_that_there_is_comes_as_any_other() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = Path(folder, "far.png")
+        path.write_bytes(grey_png(1))
+        os.utime(path, (300_000_000_000, 300_000_000_000))  # the year 11476
+        (item,) = clipspect.sources.files(folder)
+        assert (item.name, item.captured_at) == (str(path), None)
+        watched = next(clipspect.sources.folder(folder, settle=0.0))
+        assert (watched.name, watched.captured_at) == (str(path), None)
 
 
 def test_files_leaves_out_what_lies_in_skip(image_folder: Path) -> None:
