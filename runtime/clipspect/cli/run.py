@@ -181,7 +181,7 @@ class _Summary:
             parts.append(f"median {statistics.median(self._milliseconds):.1f} ms an image, {rate:.1f} images a second")
             parts.append(engine_words(inspector))
         if self.errors:
-            parts.append(f"{self.errors} could not be read")
+            parts.append(f"{self.errors} could not be inspected")
         if out is not None:
             parts.append(f"written to {out}")
         if report is not None:

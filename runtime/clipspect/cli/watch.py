@@ -26,7 +26,7 @@ publishes: its id is the file's, item.file has name, size and mtime_ns, files.so
 files.overlay its overlay's. Lines are chained: see clipspect audit. A recipe whose file is replaced is taken over
 between two images. DIR/health.json, also a line on stderr, is renewed every minute, and says what ended the command if
 it failed, and of drift what clipspect drift does.
-Images are sorted to DIR/pass, uncertain, fail, unjudged (the recipe has no limits) and error (cannot be read).
+Images are sorted to DIR/pass, uncertain, fail, unjudged (the recipe has no limits) and error (cannot be inspected).
 SIGTERM ends the command with status 0, ctrl-C with 130; the image at hand is finished first. A full disk or a folder
 that has gone is waited for. MQTT: records go to TOPIC/result, at least once each (compare their id), kept in the log
 while the broker is away; TOPIC/status is retained, with a last will. A --sink gets a record before it is in the log: a

@@ -42,6 +42,7 @@ MOST_PICTURES, MOST_ROWS, MOST_ERRORS = 200, 2000, 500  # that a page can hold a
 _MOST_UNJUDGED = 20  # pictures where the recipe has no limits
 _SEVERITY = {"fail": 3, "uncertain": 2, "invalid": 1, None: 0, "pass": 0}
 _ORDER = ("fail", "uncertain", "invalid", "pass")
+_ERRORS = "could not be inspected"
 
 Kept = TypeVar("Kept")
 
@@ -85,7 +86,7 @@ class RunReport(Sink):
 
     def take(self, record: Record, outcome: Outcome) -> None:
         if outcome.result is None:
-            self._counts["could not be read"] += 1
+            self._counts[_ERRORS] += 1
             if len(self._errors) < MOST_ERRORS:
                 self._errors.append((record.item.name, record.error or ""))
             return
@@ -113,6 +114,8 @@ class RunReport(Sink):
     def _parts(self) -> list[Html]:
         recipe = self._inspector.recipe
         worst = next((verdict for verdict in _ORDER if self._counts[verdict]), "")
+        if self._errors and worst in {"", "pass"}:
+            worst = "invalid"  # nothing is known of an image, as there
         return [
             lead(
                 worst, self._summary(), *lead_words(dataclasses.replace(recipe, limits=self._inspector.limits))[1][:1]
@@ -134,7 +137,8 @@ class RunReport(Sink):
     def _tiles(self) -> Html:
         if not any(self._counts[verdict] for verdict in _ORDER):
             return Html("")
-        return tiles((f"{self._counts[verdict]:,}", chip(verdict)) for verdict in _ORDER)
+        counts = [(f"{self._counts[verdict]:,}", chip(verdict)) for verdict in _ORDER]
+        return tiles([*counts, (f"{self._counts[_ERRORS]:,}", _ERRORS)] if self._errors else counts)
 
     def _shown(self) -> Html:
         heading = "Images that did not pass" if self._inspector.limits else "The highest scores"
@@ -154,9 +158,9 @@ class RunReport(Sink):
     def _unread(self) -> Html:
         if not self._errors:
             return Html("")
-        found = self._counts["could not be read"]
+        found = self._counts[_ERRORS]
         words = [f"The first {len(self._errors)} of {found:,}."] if found > len(self._errors) else []
-        return section("Images that could not be read", *words, table(["image", "why"], self._errors))
+        return section(f"Images that {_ERRORS}", *words, table(["image", "why"], self._errors))
 
     def _judge(self, recipe: Recipe) -> Html:
         inspector = self._inspector

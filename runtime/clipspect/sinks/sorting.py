@@ -17,7 +17,7 @@ from clipspect.sinks.sink import Sink
 from clipspect.sources.part import Part
 
 MODES = ("link", "move", "copy", "none")
-UNJUDGED, ERROR = "unjudged", "error"  # no limits in the recipe; an image that cannot be read
+UNJUDGED, ERROR = "unjudged", "error"  # no limits in the recipe; an image that could not be inspected
 VERDICT_FOLDERS = ("pass", "uncertain", "fail", "invalid", UNJUDGED, ERROR)
 _TEMPORARY = ".copying"  # one at a time; what an interrupted copy leaves is written over by the next
 _LONGEST_STEM = 200  # bytes, so that an id still fits into the 255 of a name
@@ -63,8 +63,8 @@ class Sorter(Sink):
     def sort(self, record: Record) -> None:
         """Bring the image to its place, unless it is there, or has gone or changed since it was inspected.
 
-        What could not be read stays where it is even when others are moved, and is linked: a camera that goes on
-        writing it completes it there. Raises OSError: nothing is lost, and it can be called again.
+        What could not be inspected stays where it is even when others are moved, and is linked: a camera that goes
+        on writing it completes it there. Raises OSError: nothing is lost, and it can be called again.
         """
         target, file = record.files.get(SORTED), record.item.file
         if target is None or file is None or self._mode == "none":

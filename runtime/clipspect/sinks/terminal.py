@@ -1,4 +1,4 @@
-"""What a person at the terminal sees of records: a table, and beside it what could not be read and what is odd."""
+"""What a person at the terminal sees of records: a table, and beside it what could not be inspected and what is odd."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Table(Sink):
 
 
 class Remarks(Sink):
-    """A line a frame that could not be read, and each note once, for standard error."""
+    """A line a frame that could not be inspected, and each note once, for standard error."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         """`write` prints a line."""

@@ -86,7 +86,7 @@ def test_a_bad_file_is_reported_and_the_others_are_inspected(
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 1 + 3
     assert "part9b.png: not an image" in err
-    assert "1 could not be read" in err
+    assert "1 could not be inspected" in err
 
 
 def test_run_out_writes_json_lines_a_csv_and_overlays(tiny_bundle: Path, spoiled: Path, tmp_path: Path) -> None:

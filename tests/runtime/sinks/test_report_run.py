@@ -71,11 +71,11 @@ def test_a_run_has_its_verdicts_counted_and_its_images_shown_the_worst_first(tmp
     assert main([*map(str, arguments), "--backend", "onnxruntime"]) == 1
     page = page_of(tmp_path / "pages" / "page.html")
     words = " ".join(page.words.split())
-    assert "5 images: 2 fail, 1 uncertain, 1 pass, 1 could not be read." in words
+    assert "5 images: 2 fail, 1 uncertain, 1 pass, 1 could not be inspected." in words
     assert page.text.count("<img") == 2 * 3
     shown = re.findall(r'<span class="name">([^<]*)</span>', page.text)
     assert [Path(name).stem for name in shown] == ["worse &lt;i&gt;", "bad", "doubtful"]
-    assert "broken.png: not an image" in words.split("could not be read")[-1]
+    assert "broken.png: not an image" in words.split("could not be inspected")[-1]
     assert recipe.digest in words
     assert "reject limit 0.6" in words
 
@@ -87,6 +87,16 @@ def test_an_invalid_frame_is_shown_with_its_reason_and_no_score_bar(tmp_path: Pa
     assert "1 image: 1 invalid." in page.words
     assert page.words.count("too <dark>") == 2  # at its picture and in the table
     assert page.charts == []
+
+
+def test_where_images_had_errors_the_page_is_not_the_green_of_a_pass(tmp_path: Path, inspector: Inspector) -> None:
+    passed = list(inspector.stream([grey(20)], keep_pictures=True))
+    broken = list(inspector.stream([np.full((9, 9), np.nan, np.float32)] * 5))
+    for outcomes, verdict in ((passed, "pass"), (broken, "invalid"), (passed + broken, "invalid")):
+        page = report(tmp_path / "page.html", inspector, outcomes)
+        assert f'<div class="lead {verdict}">' in page.text
+    assert "6 images: 1 pass, 5 could not be inspected." in page.words
+    assert "<div><b>5</b>could not be inspected</div>" in page.text
 
 
 def test_without_limits_the_highest_scores_are_shown(tmp_path: Path, inspector: Inspector) -> None:
