@@ -15,7 +15,7 @@ from clipspect.inspection.record import BundleRecord, EngineRecord, Link, Recipe
 from clipspect.line.chain_check import Break, ChainCheck
 from clipspect.recipes.limits import Limits
 from clipspect.sinks.kept_link import CHAIN, RESULTS, read_kept_link
-from clipspect.sinks.records import Line, first_line, lines_of, parse_record
+from clipspect.sinks.records import Line, first_line, lines_of, log_of, parse_record
 from clipspect.sinks.sorting import verdict_folder
 
 
@@ -73,13 +73,15 @@ def audit(
     expected: str | None = None,
     progress: Progress = quiet,
 ) -> Audit:
-    """Check a log in its files, of which the rotated ones beside it are found by themselves.
+    """Check a log in its files, of which the rotated ones beside it are found by themselves, and may be given, too.
 
     The times, of which both belong to it, choose what the spans tell of; the chain is checked from end to end. `after`
     is the digest of the line before the first one, `expected` that of any line, as they were kept elsewhere. What
     `clipspect watch` keeps of the chain beside results.jsonl is compared, too. Raises ClipspectError where a file
     cannot be read.
     """
+    given = {path.resolve(): path for path in paths}
+    paths = [path for path in given.values() if (log := log_of(path)) is None or log.resolve() not in given]
     kept = [link for path in paths if path.name == RESULTS and (link := read_kept_link(path.parent / CHAIN))]
     check, spans, ends = ChainCheck(after), _Spans(since, until), _Ends(kept, expected)
     files: list[Path] = []

@@ -16,7 +16,7 @@ from clipspect.base.errors import ClipspectError
 from clipspect.inspection.record import Record
 from clipspect.sinks.chain import link_of
 
-_ROTATED = r"-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z"  # behind the log's stem
+_ROTATED = re.compile(r"(.+)-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z(|\.[^.]+)", re.DOTALL)  # the log's stem and suffix
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,12 @@ def lines_of(path: Path) -> Iterator[Line]:
             rotated = rotated_files(path)  # after it was opened: if it is rotated now, it is among them
             if current is None and not rotated:
                 raise ClipspectError(f"{path}: no such file: expected the results.jsonl of clipspect watch or run")
+            opened = None if current is None else os.fstat(current.fileno())
+            if opened is not None and any(os.path.samestat(opened, other.stat()) for other in rotated):
+                current = None  # it is read in its place
             for other in rotated:
-                if current is None or not os.path.samestat(os.stat(other), os.fstat(current.fileno())):
-                    with other.open("rb") as file:
-                        yield from _lines(other, file)
+                with other.open("rb") as file:
+                    yield from _lines(other, file)
             if current is not None:
                 yield from _lines(path, current)
     except OSError as error:
@@ -83,13 +85,18 @@ def rotated_files(path: Path) -> list[Path]:
 
     Those that have no link come last. Raises OSError.
     """
-    name = re.compile(re.escape(path.stem) + _ROTATED + re.escape(path.suffix))
     if not path.parent.is_dir():
         return []
-    found = [entry for entry in path.parent.iterdir() if name.fullmatch(entry.name) and entry.is_file()]
+    found = [entry for entry in path.parent.iterdir() if log_of(entry) == path and entry.is_file()]
     numbered = [(first_line(entry), entry) for entry in found]
     ordered = sorted(numbered, key=lambda pair: (pair[0] is None, pair[0] or 0, pair[1].name))
     return [entry for _, entry in ordered]
+
+
+def log_of(path: Path) -> Path | None:
+    """The log that was rotated to a file of that name; None for any other name."""
+    found = _ROTATED.fullmatch(path.name)
+    return None if found is None else path.with_name("".join(found.groups()))
 
 
 def first_line(path: Path) -> int | None:

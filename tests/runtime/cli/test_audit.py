@@ -126,6 +126,14 @@ def test_a_file_that_is_missing_in_between_is_missing_lines_until_it_is_given(
     assert document(capsys, 1, away)["breaks"][0]["kind"] == "cut"
 
 
+def test_rotated_files_that_are_given_beside_their_log_are_read_once(
+    log: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert document(capsys, 0, *sorted(log.parent.glob("results*.jsonl")))["lines"] == 40
+    monkeypatch.chdir(log.parent)
+    assert document(capsys, 0, log, *Path().glob("results*.jsonl"))["lines"] == 40
+
+
 def test_a_tail_that_was_cut_off_is_known_by_what_is_kept_beside_the_log(log: Path, capsys: Capture) -> None:
     last = document(capsys, 0, log)["last"]["digest"]
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-2]))

@@ -8,7 +8,7 @@ import pytest
 
 from clipspect import read_records
 from clipspect.base.errors import ClipspectError
-from clipspect.sinks.records import lines_of
+from clipspect.sinks.records import lines_of, rotated_files
 from support.records import chained, make_record, write_lines
 
 ROTATED = "results-2026-11-27T09-{}-00.250Z.jsonl"
@@ -45,6 +45,23 @@ def test_a_log_that_is_rotated_while_it_is_read_is_read_whole(tmp_path: Path) ->
     current.rename(tmp_path / ROTATED.format("20"))
     write_lines(current, records[19:])
     assert [*read, *reading] == records[:19]
+
+
+def test_two_rotations_while_it_is_opened_leave_the_lines_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "results.jsonl"
+    written = chained(make_record(number) for number in range(30))
+    write_lines(log, written[:10])
+
+    def rotated_twice(path: Path) -> list[Path]:
+        for minute, first in (("10", 10), ("20", 20)):
+            path.rename(tmp_path / ROTATED.format(minute))
+            write_lines(path, written[first : first + 10])
+        return rotated_files(path)
+
+    monkeypatch.setattr("clipspect.sinks.records.rotated_files", rotated_twice)
+    assert list(read_records(log)) == written[:20]
 
 
 def test_a_last_line_that_is_not_whole_is_no_record_yet_any_other_is_an_error(tmp_path: Path) -> None:
