@@ -162,7 +162,10 @@ def require_bundle(root: Path) -> None:
     if not root.exists():
         raise BundleError(f"{root}: no such bundle folder; make one with: clipspect export METHOD --out {root}")
     if not root.is_dir():
-        raise BundleError(f"{root}: is not a folder; a bundle is the folder that clipspect export writes")
+        raise BundleError(
+            f"{root}: is not a folder; a bundle is the folder that clipspect export writes, and a recipe's file goes "
+            "with it, as --recipe FILE"
+        )
     if not (root / MANIFEST).is_file() or (root / MANIFEST).is_symlink():
         raise BundleError(
             f"{root}: not a bundle, it has no {MANIFEST}; make one with: clipspect export METHOD --out FOLDER"

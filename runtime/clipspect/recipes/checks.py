@@ -139,10 +139,16 @@ def invalid_reasons(
         value = _value(name, quality, embedding, calibration)
         good = f"(good frames: {limits.smallest:.3g} to {limits.largest:.3g})"
         if limits.low is not None and not value >= limits.low:
-            reasons.append(f"{name} {value:.3g} is below {limits.low:.3g} {good}")
+            reasons.append(f"{name} {_compared(value, 'below', limits.low)} {good}")
         if limits.high is not None and not value <= limits.high:
-            reasons.append(f"{name} {value:.3g} is above {limits.high:.3g} {good}")
+            reasons.append(f"{name} {_compared(value, 'above', limits.high)} {good}")
     return tuple(reasons)
+
+
+def _compared(value: float, where: str, limit: float) -> str:
+    """With as many digits as tell them apart, three or six."""
+    digits = 3 if f"{value:.3g}" != f"{limit:.3g}" else 6
+    return f"{value:.{digits}g} is {where} {limit:.{digits}g}"
 
 
 def quantities(

@@ -79,7 +79,7 @@ def _json(document: dict[str, Any]) -> str:
 def unpack(path: Path) -> Contents:
     """Read a recipe's file and prove it. Raises RecipeError with the one thing that is wrong."""
     if path.is_symlink() or not path.is_file():
-        raise RecipeError(f"{path}: no such recipe file (a link does not count): copy the recipe into the bundle")
+        raise RecipeError(f"{path}: no such recipe file (a link does not count): check the path")
     if path.stat().st_size > MAX_BYTES:
         raise RecipeError(f"{path}: {path.stat().st_size} bytes is too large for a recipe: {AGAIN}")
     try:

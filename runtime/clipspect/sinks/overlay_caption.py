@@ -22,7 +22,7 @@ _NO_LIMITS = "no verdict: the recipe has no limits"
 def draw_caption(width: int, result: Result, scale: HeatScale) -> Image.Image:
     """A strip of that width, as high as it takes."""
     text_size = round(min(max(width / 40, 14), 24))
-    reasons = _reason_lines(result.reasons, width, text_size)
+    reasons = _reason_lines(result.reasons or _nothing_marked(result), width, text_size)
     axis = (
         score_axis(result.recipe, result.limits) if result.verdict != "invalid" else None
     )  # its score says nothing of the part
@@ -117,6 +117,13 @@ def _draw_score_bar(
     needle, reach = at(axis.share(result.score)), text_size * 0.4
     shape = [(needle - reach, top), (needle + reach, top), (needle, bar_bottom)]
     draw.polygon(shape, fill=_INK, outline=PAPER)
+
+
+def _nothing_marked(result: Result) -> tuple[str, ...]:
+    """Why a part that is not passed has no outline."""
+    if result.verdict not in {"uncertain", "fail"} or result.regions:
+        return ()
+    return (f"no region: the hottest place, {result.peak:.4g}, lies below {result.map_limit:.4g}, where regions begin",)
 
 
 def _reason_lines(reasons: tuple[str, ...], width: int, text_size: int) -> list[str]:

@@ -145,3 +145,11 @@ def test_one_part_has_no_ranges_and_two_have_wide_ones() -> None:
     assert isinstance(found, Range)
     assert found.low is not None
     assert found.low < 1
+
+
+def test_a_value_that_rounds_to_its_limit_is_told_with_more_digits() -> None:
+    found = dataclasses.replace(
+        calibration([seen(i) for i in range(3)]), checks={"brightness": Range(99.96, None, 0.01, 100, 101)}
+    )
+    (reason,) = invalid_reasons(quality(brightness=99.955), (64, 48), None, found)
+    assert reason == "brightness 99.955 is below 99.96 (good frames: 100 to 101)"

@@ -128,7 +128,9 @@ def test_the_needle_points_at_the_score_between_the_limits(score: float, share: 
     limits = Limits(0.3, 0.6)  # the axis: 0 to 1.2
     verdict = "pass" if score < 0.3 else "uncertain" if score < 0.6 else "fail"
     frame = Image.new("RGB", (500, 400))
-    drawn = np.asarray(render(frame, result_of(np.zeros((400, 500)), verdict, limits, score), SCALE))[450:]
+    marked = np.zeros((400, 500))
+    marked[100:110, 100:110] = 0.9  # what is marked needs no words
+    drawn = np.asarray(render(frame, result_of(marked, verdict, limits, score), SCALE))[450:]
     zones = {
         name: np.nonzero((drawn == VERDICT_STYLES[name].colour).all(axis=-1))[1]
         for name in ("pass", "uncertain", "fail")
@@ -153,6 +155,15 @@ def test_an_invalid_frame_shows_its_reasons_and_no_score_bar() -> None:
     assert ((written > 150).all(axis=-1)).sum() > 50
     for picture in (bare, one):
         assert not (np.asarray(picture) == VERDICT_STYLES["fail"].colour).all(axis=-1).any()
+
+
+def test_a_part_that_fails_with_nothing_marked_says_why() -> None:
+    frame, limits = Image.new("RGB", (500, 400)), Limits(0.3, 0.6)
+    nothing, marked = np.zeros((400, 500)), np.zeros((400, 500))
+    marked[100:110, 100:110] = 0.9
+    heights = [render(frame, result_of(values, "fail", limits, 0.8), SCALE).height for values in (nothing, marked)]
+    assert heights[0] > heights[1]
+    assert render(frame, result_of(nothing, "pass", limits, 0.1), SCALE).height == heights[1]
 
 
 def test_the_limit_of_the_map_lies_in_the_middle_of_the_heat() -> None:

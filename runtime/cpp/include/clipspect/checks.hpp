@@ -18,10 +18,16 @@ namespace clipspect {
 
 namespace detail {
 
-inline std::string three_digits(double value) {
+inline std::string in_digits(double value, int digits = 3) {
     char text[40];
-    std::snprintf(text, sizeof text, "%.3g", std::isnan(value) ? std::fabs(value) : value);
+    std::snprintf(text, sizeof text, "%.*g", digits, std::isnan(value) ? std::fabs(value) : value);
     return text;
+}
+
+// With as many digits as tell them apart, three or six.
+inline std::string compared(double value, const char* where, double limit) {
+    const int digits = in_digits(value) != in_digits(limit) ? 3 : 6;
+    return " " + in_digits(value, digits) + " is " + where + " " + in_digits(limit, digits);
 }
 
 inline std::string size_text(FrameSize size) {
@@ -49,8 +55,8 @@ inline std::string blank_reason(const Quality& quality, bool has_checks) {
                         : !has_checks && !(quality.contrast >= constant)     ? "of one colour"
                                                                              : nullptr;
     if (found == nullptr) return {};
-    return std::string("the frame is ") + found + " (brightness " + three_digits(quality.brightness) + ", contrast " +
-           three_digits(quality.contrast) + ")";
+    return std::string("the frame is ") + found + " (brightness " + in_digits(quality.brightness) + ", contrast " +
+           in_digits(quality.contrast) + ")";
 }
 
 // The root mean square of the differences, in grey levels.
@@ -100,13 +106,12 @@ inline std::vector<std::string> invalid_reasons(const Quality& quality, FrameSiz
                           detail::sizes_text(calibration->frame_sizes));
     for (const auto& [name, range] : calibration->checks) {
         const double value = detail::value_of(name, quality, embedding, *calibration);
-        const std::string good = " (good frames: " + detail::three_digits(range.smallest) + " to " +
-                                 detail::three_digits(range.largest) + ")";
-        const std::string said = name + " " + detail::three_digits(value);
+        const std::string good = " (good frames: " + detail::in_digits(range.smallest) + " to " +
+                                 detail::in_digits(range.largest) + ")";
         if (range.low && !(value >= *range.low))
-            reasons.push_back(said + " is below " + detail::three_digits(*range.low) + good);
+            reasons.push_back(name + detail::compared(value, "below", *range.low) + good);
         if (range.high && !(value <= *range.high))
-            reasons.push_back(said + " is above " + detail::three_digits(*range.high) + good);
+            reasons.push_back(name + detail::compared(value, "above", *range.high) + good);
     }
     return reasons;
 }
