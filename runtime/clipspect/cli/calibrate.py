@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """Set the limits of a recipe by photographs of good parts that are not in its gallery: of good parts to
 come at most --false-reject-rate fail, at most --uncertain are not passed, with --confidence. Nothing is written where
 that cannot be promised, unless --anyway. The parts with the highest scores are listed: look at them, and --strike one
-that is not good. Without --good the limits are found again from the scores that the recipe keeps. docs/limits.md says
-what a promise is worth."""
+that is not good, with --good again. With other rates and without --good the limits are found again from the scores that
+the recipe keeps. docs/limits.md says what a promise is worth."""
 
 _FEWEST_LISTED, _MOST_LISTED = 5, 20  # of the highest scores; in between, those that make the limit
 WIDTH = 16
@@ -40,7 +40,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs="+",
         action="extend",
         default=[],
-        help="parts that a person found not to be good, as they were listed: they count no more, and stay on record",
+        help="parts of --good that a person found not to be good, as they were listed: they count no more, and stay on "
+        "record",
     )
     parser.add_argument(
         "--anyway", action="store_true", help="with too few parts: take the largest score, and say what it is worth"
@@ -107,10 +108,12 @@ def run(args: argparse.Namespace) -> int:
     path = changed_place(bundle, recipe_path(bundle, args.recipe), args.out)
     old = dataclasses.replace(open_recipe(bundle, args.recipe), name=name_at(path))
     if by_hand:
-        recipe = with_limits(old, Limits(args.review, args.reject, args.map), None, why=args.why or "given by hand")
+        limits = Limits(args.review, args.reject, args.map)
+        kept = None if old.calibration is None else dataclasses.replace(old.calibration, by_hand=True)
+        recipe = with_limits(old, limits, kept, why=args.why or "given by hand")
         write_recipe(path, recipe)
     elif not args.good:
-        recipe = recalibrated(old, strike=args.strike, **rates_of(args), anyway=args.anyway, why=args.why)
+        recipe = recalibrated(old, **rates_of(args), anyway=args.anyway, why=args.why)
         write_recipe(path, recipe)
     else:
         recipe = _calibrated(args, bundle, old, path)
@@ -121,12 +124,17 @@ def run(args: argparse.Namespace) -> int:
 def _asked_by_hand(args: argparse.Namespace) -> bool:
     """Whether the limits are given. Raises RecipeError where it is unclear."""
     given = [value is not None for value in (args.review, args.reject, args.map)]
-    found = args.good or args.defective or args.strike or args.estimate or args.anyway or args.report or rates_of(args)
-    if any(given) and found:
+    of_photographs = ("strike", "defective", "estimate", "group", "report", "backend")
+    ignored = [name for name in of_photographs if getattr(args, name)] + list(engine_options(args))
+    if ignored and not args.good:
+        option = f"--{ignored[0].replace('_', '-')}"
+        raise RecipeError(f"{option} goes with photographs of good parts: give them with --good PATH, or leave it out")
+    of_scores = args.anyway or bool(rates_of(args))
+    if any(given) and (args.good or of_scores):
         raise RecipeError("limits are given by hand (--review, --reject, --map) or found from --good: leave one out")
     if any(given) and not all(given[:2]):
         raise RecipeError("limits by hand: give both --review and --reject, --map besides if wanted")
-    if not (any(given) or args.good) and (args.defective or args.estimate or args.report or not found):
+    if not (any(given) or args.good or of_scores):
         raise RecipeError(
             "give photographs of good parts with --good PATH, or limits by hand with --review and --reject"
         )
@@ -184,7 +192,9 @@ def defect_rows(recipe: Recipe) -> Rows:
     return [("escape rate", "unknown: the recipe has no limits")] if found is None else found.rows()
 
 
-def highest_lines(recipe: Recipe) -> list[str]:
+def highest_lines(
+    recipe: Recipe, remedy: str = "take one out that is not with --good again and --strike FILE"
+) -> list[str]:
     """The good parts with the highest scores, by which the limits stand or fall."""
     if recipe.calibration is None:
         return []
@@ -192,7 +202,7 @@ def highest_lines(recipe: Recipe) -> list[str]:
     promise = None if recipe.limits is None else recipe.limits.reject_promise
     rank = promise.rank if promise is not None else 1
     listed = sorted(counting, key=lambda part: -part.score)[: min(max(rank, _FEWEST_LISTED), _MOST_LISTED)]
-    lines = ["", "the highest scores: are these parts good? take one out that is not with --strike FILE"]
+    lines = ["", f"the highest scores: are these parts good? {remedy}"]
     for part in listed:
         group = f"  (part {part.name})" if part.name != part.worst_frame else ""
         lines.append(f"  {part.score:<{WIDTH - 2}.6g}{part.worst_frame}{group}")

@@ -27,7 +27,7 @@ def limit_rows(recipe: Recipe) -> Rows:
     ]
     if limits.map is not None:
         rows.append(("regions over", f"{limits.map:.6g}{_promised(limits.map_promise, 'show any region')}"))
-    if calibration is None:
+    if calibration is None or calibration.by_hand:
         return [*rows, ("worth", "nothing is promised: these limits were given by hand")]
     if calibration.estimate:
         parts = f"{len(calibration.parts)} references, each scored without its own rows of the gallery"
@@ -56,17 +56,20 @@ def scorer_rows(recipe: Recipe) -> Rows:
         rows.append(("calibrated", f"{calibration.time}, {counted}, {len(calibration.defects)} defective parts beside"))
         where = f"{scorer.backend} on {scorer.device} in {scorer.precision}, clipspect {scorer.version}"
         rows.append(("scored by", f"{where}, bundle {scorer.bundle[:12]}, tensors {scorer.tensors[:12]}"))
-        rows.append(("frames", checks_words(calibration)))
+    rows.append(("frames", checks_words(calibration)))
     if recipe.history:
         last = recipe.history[-1]
         rows.append(("last change", f"{last.time}, {last.who}: {last.why} ({len(recipe.history)} in all)"))
     return rows
 
 
-def checks_words(calibration: Calibration) -> str:
+def checks_words(calibration: Calibration | None) -> str:
     """What makes frames invalid."""
+    few = "only black and white ones, and those of one colour, are invalid"
+    if calibration is None:
+        return f"{few}: nothing was calibrated"
     if not calibration.checks:
-        return "only black and white ones, and those of one colour, are invalid: one part says nothing of others"
+        return f"{few}: one part says nothing of others"
     missing = ""
     if not calibration.embedding:
         missing = "; not the image's embedding, which this bundle's graphs do not have"

@@ -124,8 +124,9 @@ def _page(args: argparse.Namespace, taught: Taught, path: Path, report: Path) ->
     ]
     lines = [f"{name:{WIDTH}}{value}" for name, value in rows]
     named = recipe.name if args.out is None and args.bundle != "demo" else str(path)
+    remedy = "move the file of one that is not away, and teach again with --force"
     inspect = f"clipspect run {shlex.quote(args.bundle)} SOURCE --recipe {shlex.quote(named)}"
-    return "\n".join([*lines, *highest_lines(recipe), "", f"inspect with: {inspect}"])
+    return "\n".join([*lines, *highest_lines(recipe, remedy), "", f"inspect with: {inspect}"])
 
 
 def _judged_by(taught: Taught) -> str:

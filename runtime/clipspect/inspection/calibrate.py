@@ -120,17 +120,17 @@ class Collected:
     """What calibration keeps of the frames that it scores; `take` sees each of them once, in their order."""
 
     def __init__(self, struck: frozenset[str] = frozenset()) -> None:
-        self.frame_sizes: dict[tuple[int, int], None] = {}  # each once
-        self.seen: list[SeenFrame] = []  # of parts that are not struck
+        self.frame_sizes: dict[tuple[int, int], None] = {}  # each once, and as `seen` of parts that are not struck
+        self.seen: list[SeenFrame] = []
         self._struck = struck
         self._parts: dict[str, PartScore] = {}
 
     def take(self, photograph: Photograph, result: Result) -> None:
         """A frame of a part, and what was found on it."""
-        self.frame_sizes[photograph.size] = None
         name, frame = photograph.part, photograph.name
         struck, score, peak = name in self._struck, result.score, result.peak
         if not struck:
+            self.frame_sizes[photograph.size] = None
             self.seen.append(SeenFrame(name, frame, result.quality, result.embedding))
         known = self._parts.get(name)
         if known is None:

@@ -70,6 +70,7 @@ class Calibration:
     scorer: Scorer
     parts: tuple[PartScore, ...]  # good ones, in the order that they were given in
     group: str | None = None  # the pattern by which frames became parts
+    by_hand: bool = False  # the limits are others, given by hand since: what frames must be like still holds
     estimate: bool = False  # the parts are the references themselves, each scored without its own rows
     checks: dict[str, Range] = field(default_factory=dict)  # of what frames must be like; else they are invalid
     layout: tuple[float, ...] = ()  # mean of the frames' layouts; checks["layout"] is of the distance from it

@@ -25,8 +25,9 @@ def limits_in_use(
     Limits that were given by hand, and those that this engine calibrated, are as they are. Others are widened by the
     band, the sum of what both engines may differ from the reference: `review` is lowered by it, `reject` and `map` are
     raised. So what passes or fails here was passed or failed there, what lies between is uncertain, and `reject` and
-    `map` keep their promise; `review` has none then. Raises RecipeError where the limits were calibrated with another
-    bundle or other tensors, or where nothing is known of one of the two engines.
+    `map` keep their promise; `review` has none then. Raises RecipeError where the recipe was calibrated with another
+    bundle or other tensors, which its checks of frames belong to as well, or where nothing is known of one of the two
+    engines.
     """
     limits, calibration = recipe.limits, recipe.calibration
     if limits is None or calibration is None:
@@ -39,7 +40,7 @@ def limits_in_use(
             f"clipspect calibrate {bundle.path} {recipe.name!r} --good FOLDER"
         )
     there, here = (scorer.backend, scorer.device, scorer.precision), (backend, device, precision)
-    if there == here:
+    if calibration.by_hand or there == here:
         return limits
     band = 0.0
     for engine in (there, here):

@@ -40,7 +40,7 @@ class Recipe:
     tensors: Tensors = field(repr=False)
     prompts: dict[str, Any] = field(default_factory=dict, repr=False)  # states, templates or prompts, fusion
     limits: Limits | None = None
-    calibration: Calibration | None = None  # what the limits were made of; None: they were given by hand
+    calibration: Calibration | None = None  # what limits were made of; None: nothing was calibrated
     history: tuple[LimitsChange, ...] = ()  # of the limits, the oldest first
     references: dict[str, Any] | None = field(default=None, repr=False)  # the photos, and how their rows were thinned
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)  # of the bundle's method: its manifest's

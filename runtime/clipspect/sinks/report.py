@@ -162,6 +162,8 @@ def _scorer(recipe: Recipe, bundle: str) -> Html:
         "The limits speak of the scores of this engine in this precision. With another they are widened by what is "
         "known of the difference, or refused."
     )
+    if calibration.by_hand:
+        words = "The limits were given by hand, and belong to no engine."
     return section("What scored", facts(rows), words)
 
 

@@ -37,7 +37,7 @@ def lead_words(recipe: Recipe) -> tuple[str, list[str]]:
         return "", ["Nothing is promised: this recipe has no limits, so it gives no verdict."]
     promise = limits.reject_promise
     if promise is None:
-        if calibration is not None and calibration.estimate:
+        if calibration is not None and calibration.estimate and not calibration.by_hand:
             return "uncertain", [
                 f"Nothing is promised: the limits are an estimate from {len(calibration.parts)} references, each "
                 "scored without its own part of the gallery. Calibrate with good parts that are no references."

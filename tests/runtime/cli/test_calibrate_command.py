@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -13,9 +14,11 @@ from PIL import Image
 
 import clipspect
 import clipspect_models
+from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.limits import Limits
+from clipspect.recipes.recalibrate import recalibrated
 from clipspect.recipes.recipe import Recipe, read_recipe, write_recipe
 from clipspect.recipes.shelf import open_recipe
 from support import handmade
@@ -40,6 +43,11 @@ def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def grey(path: Path, value: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", (9, 6), value).save(path)
+
+
+def grain(path: Path, value: int) -> None:
+    pixels = np.random.default_rng(value).integers(value - 20, value + 20, (6, 9, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
 
 
 def recipe_of(bundle: Path) -> Recipe:
@@ -96,27 +104,60 @@ def test_without_photographs_limits_are_found_again_from_the_scores_that_are_kep
     strike = ["--strike", "good/lot 14/39.png"]
     assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES, *strike) == 0
     at_once = recipe_of(tiny_bundle)
-    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES) == 0
+    by_hand = ["--review", 0.4, "--reject", 0.5]
+    assert run("calibrate", tiny_bundle, "object", *by_hand) == 0
     capsys.readouterr()
-    assert run("calibrate", tiny_bundle, "object", *strike) == 0
+    assert run("calibrate", tiny_bundle, "object", *RATES[:6]) == 0
     assert "39 good parts, 40 photographs, 1 struck" in capsys.readouterr().out
     later = recipe_of(tiny_bundle)
-    assert later.limits == at_once.limits
-    assert later.calibration is not None
-    assert at_once.calibration is not None
-    assert later.calibration.parts == at_once.calibration.parts
-    assert later.history[-1].why.startswith("again from 39 kept scores, 1 more struck; asked: at most 10 % rejected")
+    assert (later.limits, later.calibration) == (at_once.limits, at_once.calibration)
+    assert later.history[-1].why.startswith("again from 39 kept scores; asked: at most 10 % rejected")
+    with pytest.raises(RecipeError, match="false reject rate: expected more than 0"):
+        recalibrated(later, false_reject_rate=0)
     assert run("calibrate", tiny_bundle, "object", "--false-reject-rate", "1%") == 1
     assert "with 39 good parts the best that can be promised is 5.7 % (90 %)" in error_of(capsys)
     assert run("calibrate", tiny_bundle, "object", "--false-reject-rate", "1%", "--anyway") == 0
     assert recipe_of(tiny_bundle).limits.reject_promise.asked == 0.01
     capsys.readouterr()
-    assert run("calibrate", tiny_bundle, "object", "--strike", "other.png") == 1
-    assert "strike other.png: recipe 'object' keeps no good part of this name" in error_of(capsys)
-    assert run("calibrate", tiny_bundle, "object", "--review", 0.4, "--reject", 0.5) == 0
-    capsys.readouterr()
-    assert run("calibrate", tiny_bundle, "object", *strike) == 1
+    for option in (*([*strike, *given] for given in ((), by_hand)), ["--group", "lot"], ["--device", "cpu"]):
+        before = recipe_of(tiny_bundle).digest
+        assert run("calibrate", tiny_bundle, "object", "--uncertain", "30%", *option) == 1
+        assert f"{option[0]} goes with photographs of good parts: give them with --good PATH" in error_of(capsys)
+        assert recipe_of(tiny_bundle).digest == before
+    write_recipe(tiny_bundle / RECIPES / "object.safetensors", dataclasses.replace(later, calibration=None))
+    assert run("calibrate", tiny_bundle, "object", "--uncertain", "30%") == 1
     assert "keeps no scores of good parts: give their photographs with --good PATH" in error_of(capsys)
+
+
+def test_a_struck_dark_frame_is_invalid_afterwards_also_with_limits_by_hand(
+    tiny_bundle: Path, good: Path, capsys: Capture
+) -> None:
+    """It widens the checks that it is part of, and cannot be struck without making them again."""
+    grey(good / "dark.png", 11)
+    Image.new("L", (6, 9), 40).save(good / "upright.png")
+    for number in range(40):  # of grains: what is black is refused by itself
+        grain(good / f"lot {number % 25}/{number:02}.png", 100 + number)
+    grain(good / "dark.png", 30)
+    judge = ("run", tiny_bundle, good / "dark.png", good / "upright.png", "--json", "--backend", "onnxruntime")
+
+    def verdicts() -> list[str]:
+        capsys.readouterr()
+        assert run(*judge) == 0
+        return [json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines()]
+
+    strike = ["--strike", good / "dark.png", "--strike", good / "upright.png"]
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES) == 0
+    assert "invalid" not in verdicts()
+    assert run("calibrate", tiny_bundle, "object", *strike) == 1
+    assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES, *strike) == 0
+    assert verdicts() == ["invalid"] * 2
+    assert run("calibrate", tiny_bundle, "object", "--review", 0.9, "--reject", 0.95) == 0
+    assert "checked by brightness, " in capsys.readouterr().out
+    assert verdicts() == ["invalid"] * 2
+    assert run("run", tiny_bundle, good / "lot 0/00.png", "--json", "--backend", "openvino") == 0
+    out, err = capsys.readouterr()
+    assert (json.loads(out)["verdict"], json.loads(out)["limits"]["reject"]) == ("pass", 0.95)
+    assert "widened" not in err
 
 
 def test_too_few_parts_write_nothing_unless_anyway(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
@@ -147,11 +188,14 @@ def test_the_record_of_a_run_says_what_the_limits_are_worth(tiny_bundle: Path, g
 
 def test_limits_by_hand_promise_nothing_and_keep_the_history(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
     assert run("calibrate", tiny_bundle, "object", "--good", good, *RATES) == 0
+    calibrated = recipe_of(tiny_bundle)
+    assert calibrated.calibration is not None
     by_hand = ["--review", 0.3, "--reject", 0.6, "--map", 0.4, "--why", "as the customer wants"]
     assert run("calibrate", tiny_bundle, "object", *by_hand) == 0
     assert "nothing is promised: these limits were given by hand" in capsys.readouterr().out
     recipe = recipe_of(tiny_bundle)
-    assert (recipe.limits, recipe.calibration) == (Limits(0.3, 0.6, 0.4), None)
+    assert recipe.limits == Limits(0.3, 0.6, 0.4)
+    assert recipe.calibration == dataclasses.replace(calibrated.calibration, by_hand=True)
     assert [change.why for change in recipe.history][1:] == ["as the customer wants"]
     assert recipe.history[1].old == recipe.history[0].new
 
@@ -182,11 +226,13 @@ def test_what_defective_parts_show_is_in_the_document_and_unknown_without_any(
     assert defects["escape_rate"]["confidence"] == 0.9
     assert defects["escape_rate"]["at_most"] == pytest.approx(1 - 0.1 ** (1 / 2))
     assert "promises nothing" in defects["words"][-1]
-    for limits in (("--good", good, *RATES), ("--review", "0.4", "--reject", "0.6")):
-        assert run(*command, *limits) == 0
-        defects = json.loads(capsys.readouterr().out)["defects"]
-        assert (defects["defective_parts"], defects["escape_rate"]) == (0, None)
-        assert defects["words"][0].startswith("escape rate: unknown")
+    assert run(*command, "--review", "0.25", "--reject", "0.5") == 0
+    defects = json.loads(capsys.readouterr().out)["defects"]
+    assert (defects["escape_rate"]["count"], defects["escape_rate"]["of"]) == (1, 2)
+    assert run(*command, "--good", good, *RATES) == 0
+    defects = json.loads(capsys.readouterr().out)["defects"]
+    assert (defects["defective_parts"], defects["escape_rate"]) == (0, None)
+    assert defects["words"][0].startswith("escape rate: unknown")
 
 
 def test_references_are_refused_and_estimated(full_bundle: Path, good: Path, capsys: Capture) -> None:

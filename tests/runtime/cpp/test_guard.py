@@ -102,6 +102,11 @@ def test_limits_given_by_hand_and_no_limits_are_as_they_are(built: Path, bundle:
     recipe = handmade.make_recipe(limits=Limits(0.4, 0.6))
     write_recipe(bundle.path / RECIPES / "object.safetensors", recipe)
     assert found(built, bundle, *ENGINES) == [expected(bundle, recipe, engine) for engine in ENGINES]
+    calibrated = calibrate(bundle, recipe, ENGINES[0])
+    by_hand = dataclasses.replace(calibrated, calibration=dataclasses.replace(calibrated.calibration, by_hand=True))
+    write_recipe(bundle.path / RECIPES / "object.safetensors", by_hand)
+    as_they_are = {"limits": msgspec.to_builtins(recipe.limits), "said": ""}
+    assert found(built, bundle, *ENGINES) == [as_they_are] * len(ENGINES)
 
 
 def test_the_digest_of_tensors_is_that_of_several_of_any_shape(built: Path, tmp_path: Path) -> None:

@@ -106,6 +106,10 @@ def test_limits_that_were_given_by_hand_are_used_as_they_are(bundle: Bundle) -> 
     by_hand = handmade.make_recipe("nut", limits=Limits(0.4, 0.6))
     assert in_use(bundle, by_hand, "tensorrt", "gpu", "tf32") == by_hand.limits
     assert guard_words(by_hand, by_hand.limits) == ""
+    recipe = calibrated(bundle)
+    assert recipe.calibration is not None
+    by_hand = dataclasses.replace(recipe, calibration=dataclasses.replace(recipe.calibration, by_hand=True))
+    assert in_use(bundle, by_hand, "tensorrt", "gpu", "tf32") == LIMITS
     assert in_use(bundle, handmade.make_recipe("nut"), *CPU) is None
 
 

@@ -32,6 +32,7 @@ struct Calibration {
     std::vector<double> layout;           // mean of the frames' layouts
     std::vector<double> embedding;        // unit mean of the whole images' embeddings
     std::vector<FrameSize> frame_sizes;   // of the calibration's frames, each once
+    bool by_hand;                         // the limits are others, given by hand since
 };
 
 namespace detail {
@@ -109,11 +110,13 @@ inline std::optional<Calibration> read_calibration(const Json& document) {
     if (const Json& group = member(document, "group"); !group.is_null()) as_string(group, where + ": group");
     if (const Json& estimate = member(document, "estimate"); !estimate.is_null())
         as_boolean(estimate, where + ": estimate");
+    const Json& by_hand = member(document, "by_hand");
     Calibration calibration{read_scorer(member(document, "scorer")),
                             read_checks(member(document, "checks"), where + ": checks"),
                             read_row(member(document, "layout"), where + ": layout"),
                             read_row(member(document, "embedding"), where + ": embedding"),
-                            read_sizes(member(document, "frame_sizes"), where + ": frame_sizes")};
+                            read_sizes(member(document, "frame_sizes"), where + ": frame_sizes"),
+                            !by_hand.is_null() && as_boolean(by_hand, where + ": by_hand")};
     check_layout(calibration.checks, calibration.layout);
     return calibration;
 }

@@ -52,7 +52,7 @@ inline std::optional<Limits> limits_in_use(const Recipe& recipe, const Bundle& b
                           " than this: calibrate it again: clipspect calibrate " + bundle.path.string() + " '" +
                           recipe.name + "' --good FOLDER");
     const Scoring there{scorer.backend, scorer.device, scorer.precision};
-    if (there == here) return recipe.limits;
+    if (recipe.calibration->by_hand || there == here) return recipe.limits;
     double band = 0;
     for (const Scoring& engine : {there, here}) {
         const std::optional<double> allowed =

@@ -46,7 +46,7 @@ struct Recipe {
     std::string name, method, encoder_sha256;
     std::map<std::string, Tensor> tensors;  // the graph's inputs besides the image
     std::optional<Limits> limits;
-    std::optional<Calibration> calibration;  // what the limits were made of; none: they were given by hand
+    std::optional<Calibration> calibration;  // what limits were made of; none: nothing was calibrated
     std::vector<FrameSize> reference_sizes;  // of the photographs that it was made of, each once
     Json parameters = Json::object();        // of the bundle's method when the recipe was made
 
