@@ -43,20 +43,20 @@ class KeptDrift:
     def __init__(self, path: Path, log: Log, recipe: Recipe, health: Health) -> None:
         """Raises ClipspectError for a line of the log that is no record."""
         self._path, self._log, self._health, self._lock = path, log, health, threading.Lock()
-        self._drift, place = self._restored(recipe)
+        self._drift, self._reached = self._restored(recipe)
         self._since_kept = 0
         self._recipe = recipe.name
-        for line, reached in log.lines(place):
+        for line, reached in log.lines(self._reached):
             try:
                 record = parse_record(line, f"{log.path}: line {reached.line} of the log")
             except MismatchError as error:
                 raise ClipspectError(f"{error}: see what is wrong with: clipspect audit {log.path}") from error
-            self._take(record)
+            self._take(record, reached)
 
     def take(self, record: Record, recipe: Recipe) -> None:
         """The log's last record, and the recipe that judged it."""
         self._drift.recipe = recipe
-        for event in events(self._take(record)):
+        for event in events(self._take(record, self._log.end)):
             say(f"drift {event.words}" + (f"; with it, {event.also}" if event.also else ""))
         self._since_kept += 1
         if self._since_kept >= _EVERY:
@@ -64,7 +64,7 @@ class KeptDrift:
 
     def keep(self) -> None:
         """On the disk; where that cannot be, health says it, and the log has all that is needed."""
-        kept = _Kept(self._log.name, self._log.end, self._drift.state().decode())
+        kept = _Kept(self._log.name, self._reached, self._drift.state().decode())
         try:
             with atomic_file(self._path) as file:
                 file.write(msgspec.json.encode(kept))
@@ -87,9 +87,9 @@ class KeptDrift:
             "changes": [{"words": change.words, **dataclasses.asdict(change)} for change in changes],
         }
 
-    def _take(self, record: Record) -> list[Change]:
+    def _take(self, record: Record, reached: Position) -> list[Change]:
         with self._lock:
-            self._recipe = record.recipe.name
+            self._recipe, self._reached = record.recipe.name, reached
             return self._drift.take(record)
 
     def _restored(self, recipe: Recipe) -> tuple[Drift, Position]:

@@ -71,8 +71,8 @@ class Log(Sink):
         return self._chain.linked(record)
 
     def take(self, record: Record, outcome: Outcome | None = None) -> None:
-        """Append a record that is linked. Raises OSError while the disk is full: it can be called again. Raises
-        ClipspectError when it cannot be written for another reason.
+        """Append a record that is linked. Raises OSError while the disk is full: it can be called again with the same
+        record. Raises ClipspectError when it cannot be written for another reason.
         """
         link = record.chain
         assert link is not None, "the record is not linked"
@@ -165,7 +165,7 @@ class Log(Sink):
     def _append(self, record: Record) -> None:
         data = record.to_json().encode() + b"\n"
         if self._rotation.due(self._files[-1].size, len(data), self._last_time, record.time):
-            self._rotate(record.chain.line if record.chain else 0)
+            self._rotate()
         file = self._files[-1]
         written = 0
         while written < len(data):
@@ -174,11 +174,10 @@ class Log(Sink):
         with self._lock:
             file.size += len(data)
 
-    def _rotate(self, first: int) -> None:
+    def _rotate(self) -> None:
         """End the file, begin the next. Killed or failed in between, there is none of the log's name: it is made."""
         ended = self._files[-1]
         if ended.path == self.path:
-            os.ftruncate(self._file, ended.size)  # of what did not fit on a full disk
             if not os.path.samestat(os.stat(self.path), os.fstat(self._file)):
                 raise ClipspectError(f"{self.path}: was replaced while it was in use: start the command again")
             with self._lock:
@@ -195,7 +194,7 @@ class Log(Sink):
             raise
         with self._lock:
             self._file, opened = opened, self._file
-            self._files.append(LogFile(self.path, first, 0))
+            self._files.append(LogFile(self.path, self._chain.next_line, 0))
         os.close(opened)
 
     def _lines_of(self, file: LogFile, start: int) -> Iterator[tuple[bytes, int]]:

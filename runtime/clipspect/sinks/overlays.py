@@ -14,7 +14,7 @@ from clipspect.inspection.record import Record
 from clipspect.sinks.overlay import render
 from clipspect.sinks.overlay_colours import HeatScale, heat_scale
 from clipspect.sinks.sink import Sink
-from clipspect.sinks.sorting import UNJUDGED, verdict_folder, with_id
+from clipspect.sinks.sorting import UNJUDGED, fitting_stem, verdict_folder, with_id
 from clipspect.sinks.verdict_style import VERDICT_STYLES
 
 OVERLAY, OVERLAYS = "overlay", "overlays"  # the kind of the file in a record, and its folder
@@ -78,7 +78,7 @@ def parse_verdicts(text: str) -> frozenset[str]:
 
 
 class OverlayNames:
-    """A name for each frame: its own, with as many of its folders in front as it takes to be unique."""
+    """A name for each frame: its own, with as many of its folders in front as it takes to be unique, else a number."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -86,7 +86,9 @@ class OverlayNames:
     def next(self, path: str) -> str:
         """For the frame of that path, without a suffix."""
         parts = [part for part in PurePath(path).parts if part not in (PurePath(path).anchor, "..")] or ["frame"]
-        ways = ("__".join(parts[start:]) for start in range(len(parts) - 1, -1, -1))
+        parts[-1] = fitting_stem(parts[-1])
+        joined = ("__".join(parts[start:]) for start in range(len(parts) - 1, -1, -1))
+        ways = (name for name in joined if fitting_stem(name) == name)
         counted = (f"{parts[-1]}-{count}" for count in itertools.count(2))
         for candidate in itertools.chain(ways, counted):
             key = candidate.casefold()

@@ -33,8 +33,14 @@ def verdict_folder(record: Record) -> str:
 
 def with_id(path: Path, id: str) -> Path:
     """The path with the start of an id in its name, which no other file of that name then has."""
-    stem = os.fsdecode(os.fsencode(path.stem)[:_LONGEST_STEM])
-    return path.with_name(f"{stem}~{id[:16]}{path.suffix}")
+    return path.with_name(f"{fitting_stem(path.stem)}~{id[:16]}{path.suffix}")
+
+
+def fitting_stem(stem: str) -> str:
+    """The stem of a file's name, cut where it is too long for something to be added."""
+    while len(os.fsencode(stem)) > _LONGEST_STEM:
+        stem = stem[:-1]
+    return stem
 
 
 class Sorter(Sink):
@@ -95,7 +101,7 @@ class Sorter(Sink):
 def _put_back(part: Part, source: Path, goal: Path) -> None:
     """Another part took the name just before it was moved: it is to be inspected in its turn."""
     if source.exists():
-        source = source.with_name(f"{source.stem}~{part.id[:16]}{source.suffix}")
+        source = with_id(source, part.id)
     os.link(goal, source)
     goal.unlink()
 

@@ -88,6 +88,23 @@ def test_a_restart_goes_on_where_it_was(
     assert capsys.readouterr().err.count("clipspect: drift since") == 2
 
 
+def test_a_line_that_was_written_last_and_not_taken_is_taken_after_the_restart(place: Path) -> None:
+    """As when the disk is full behind it and somebody ends the command."""
+    records = list(drawn_records(_scores()))
+    for name in ("whole", "cut"):
+        (place / name).mkdir()
+    whole, line = _Line(place / "whole"), _Line(place / "cut")
+    whole.take(records)
+    line.take(records[:299])
+    line.log.take(line.log.linked(records[299]))
+    line.stop()
+    again = _Line(place / "cut")
+    again.take(records[300:])
+    assert again.drift.report() == whole.drift.report()
+    whole.kill()
+    again.kill()
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\0\0\0"])
 def test_what_was_kept_and_is_lost_is_made_again_from_the_log(place: Path, content: bytes | None) -> None:
     line = _Line(place)

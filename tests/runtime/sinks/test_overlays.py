@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 from pathlib import Path
@@ -32,6 +33,21 @@ def test_overlays_never_share_a_name(names: list[str]) -> None:
     found = [overlays.next(str(path)) for path in paths]
     assert len({name.casefold() for name in found}) == len(paths)
     assert all(name and "/" not in name for name in found)
+
+
+@pytest.mark.parametrize("letter", ["x", "\N{HIRAGANA LETTER A}", "\udce9"])
+def test_the_longest_legal_names_have_overlays_too(letter: str, tmp_path: Path) -> None:
+    longest = letter * (251 // len(os.fsencode(letter)))
+    files = ["a.png", f"{longest}/a.png", f"{longest}.png", f"b/{longest}.png", f"{longest}/{longest}.png"]
+    record, outcome = outcome_of("fail")
+    with Overlays(tmp_path) as overlays:
+        for name in files:
+            written(overlays, dataclasses.replace(record, item=dataclasses.replace(record.item, name=name)), outcome)
+        written(overlays, *outcome_of("fail", f"{longest}.png"))  # of clipspect watch
+    found = {os.fsencode(path.stem) for path in (tmp_path / "overlays").iterdir()}
+    assert len(found) == len(files) + 1
+    assert all(letter in os.fsdecode(name) or name in {b"a", b"a-2"} for name in found)
+    assert letter == "\udce9" or all(name.decode() for name in found), "a character is cut in two"
 
 
 def outcome_of(verdict: str | None, file: str | None = None) -> tuple[Record, Outcome]:
