@@ -110,7 +110,10 @@ def _pictures(args: argparse.Namespace, inspector: Inspector) -> Iterable[Sink]:
 
     scale = _heat_scale(args, inspector)
     if args.out is not None:
-        yield Overlays(args.out, scale)
+        overlays = Overlays(args.out, scale)
+        if count := overlays.left_over:
+            print(f"clipspect: {args.out}: {count} overlays of an earlier run stay among the new ones", file=sys.stderr)
+        yield overlays
     if args.report is not None:
         yield RunReport(args.report, inspector, scale)
 

@@ -92,10 +92,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.base.errors import ClipspectError
+    from clipspect.bundle.bundle import Bundle
     from clipspect.inspection.load import load
     from clipspect.line.stop import Stop
     from clipspect.line.watcher import Plan, Watcher
-    from clipspect.recipes.shelf import recipe_path
+    from clipspect.recipes.shelf import recipe_for, recipe_path
     from clipspect.sinks.broker import parse_broker
     from clipspect.sinks.json_lines import JsonPrinter
     from clipspect.sinks.overlays import Overlays
@@ -112,14 +113,14 @@ def run(args: argparse.Namespace) -> int:
         broker=broker, rotation=args.rotate, sinks=sinks,
     )  # fmt: skip
     shown = (Remarks(_say), JsonPrinter(_print) if args.json else Table(_print))
+    bundle = Bundle.open(args.bundle)
+    recipe = recipe_for(bundle, args.recipe)  # what is wrong with it is told before --out is made
     with Stop() as stop, Watcher(plan, stop, shown) as watcher:
-        with load(
-            args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args)
-        ) as inspector:
+        with load(bundle, recipe, args.backend, map_limit=args.map_limit, **engine_options(args)) as inspector:
             if overlays is not None:
                 overlays.map_range = lambda: inspector.map_range
             _say_start(args, inspector)
-            watcher.run(inspector, recipe_path(inspector.bundle, args.recipe or inspector.recipe.name))
+            watcher.run(inspector, recipe_path(bundle, args.recipe))
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
     return 0

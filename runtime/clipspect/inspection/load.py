@@ -20,7 +20,7 @@ _MOST_WORKERS = 8  # threads that prepare frames; each can hold a frame in full 
 
 
 def load(
-    bundle: str | os.PathLike[str],
+    bundle: str | os.PathLike[str] | Bundle,
     recipe: str | os.PathLike[str] | Recipe | None = None,
     backend: str | None = None,
     *,
@@ -29,7 +29,7 @@ def load(
     extras: Sequence[str] = (),
     **options: Any,
 ) -> Inspector:
-    """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle.
+    """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle. One that is open is not read again.
 
     `recipe` is a name, the path of a file anywhere (it ends in .safetensors), or a recipe in memory as
     `make_recipe` returns it; without one: the bundle's only one. Without a backend, device and precision: those
@@ -45,7 +45,7 @@ def load(
     """
     if map_limit is not None and not math.isfinite(map_limit):
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
-    opened = Bundle.open(bundle)
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     chosen = recipe_for(opened, recipe)
     if backend is None and verdicts and not options.keys() & {"device", "precision"}:
         backend, own_options = calibrating_engine(chosen, opened)

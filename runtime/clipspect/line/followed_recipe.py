@@ -27,7 +27,8 @@ class FollowedRecipe:
     """Looks at a recipe's file before each frame, and every second. A context manager.
 
     A file that is no recipe of this bundle, or gone, is a problem that health tells; the recipe in use goes on. Each
-    file is read once, and a frame is scored and judged by one recipe: see `Inspector.use_recipe`.
+    file is read once, one that the system does not give until it does; a frame is scored and judged by one recipe: see
+    `Inspector.use_recipe`.
     """
 
     def __init__(self, path: Path, inspector: Inspector, health: Health) -> None:
@@ -59,7 +60,9 @@ class FollowedRecipe:
             self._seen = None if 0 <= changed_ago < _SETTLED_NS else state
             try:
                 self._take_over()
-            except ClipspectError as error:
+            except (ClipspectError, OSError) as error:
+                if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+                    self._seen = None  # nothing is known of the file yet
                 self._refused(str(error))
             else:
                 self._health.problem("recipe", None)

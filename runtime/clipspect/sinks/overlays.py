@@ -57,6 +57,11 @@ class Overlays(Sink):
                 raise error.__cause__ from None
             raise
 
+    @property
+    def left_over(self) -> int:
+        """How many pictures are in the folder already."""
+        return sum(1 for _ in (self._folder / OVERLAYS).rglob("*.jpg"))
+
     def __enter__(self) -> Overlays:
         try:
             (self._folder / OVERLAYS).mkdir(parents=True, exist_ok=True)

@@ -89,7 +89,9 @@ def test_a_bad_file_is_reported_and_the_others_are_inspected(
     assert "1 could not be inspected" in err
 
 
-def test_run_out_writes_json_lines_a_csv_and_overlays(tiny_bundle: Path, spoiled: Path, tmp_path: Path) -> None:
+def test_run_out_writes_json_lines_a_csv_and_overlays(
+    tiny_bundle: Path, spoiled: Path, tmp_path: Path, capsys: Capture
+) -> None:
     import csv
 
     out = tmp_path / "results"
@@ -107,6 +109,9 @@ def test_run_out_writes_json_lines_a_csv_and_overlays(tiny_bundle: Path, spoiled
         with Image.open(out / overlay) as image:
             image.load()
     assert sorted(path.name for path in out.iterdir()) == ["overlays", "results.csv", "results.jsonl"]
+    assert "earlier run" not in capsys.readouterr().err
+    assert run("run", tiny_bundle, spoiled, "--out", out) == 1
+    assert f"{out}: 3 overlays of an earlier run stay among the new ones" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_leaves_no_results_that_look_whole(

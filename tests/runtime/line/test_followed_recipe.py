@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,14 @@ import numpy as np
 import pytest
 
 import clipspect
+from clipspect.base.errors import RecipeError
 from clipspect.bundle.manifest import RECIPES
 from clipspect.frame.item import Item
 from clipspect.inspection.record import record_of
 from clipspect.line.followed_recipe import FollowedRecipe
 from clipspect.line.health import Health
 from clipspect.recipes.limits import Limits
-from clipspect.recipes.recipe import Recipe, write_recipe
+from clipspect.recipes.recipe import Recipe, read_recipe, write_recipe
 from support import handmade
 from support.command_line import run
 from support.watched import Watching, grey_png
@@ -118,6 +121,33 @@ def test_each_frame_is_scored_and_judged_by_one_recipe_however_often_it_is_repla
     assert [record.recipe.digest for record in records[-1:]] == [BRIGHT.digest]
     assert capsys.readouterr().err.count("was replaced") == 8
     assert followed.report()["digest"] == BRIGHT.digest
+
+
+def test_a_recipe_that_the_system_does_not_give_at_first_is_read_again(
+    tiny_bundle: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [RecipeError("no"), OSError(errno.EIO, "Input/output error")]
+    failures[0].__cause__ = OSError(errno.ESTALE, "Stale file handle")
+
+    def read(path: Path) -> Recipe:
+        if failures:
+            raise failures.pop()
+        return read_recipe(path)
+
+    with clipspect.load(tiny_bundle, backend="onnxruntime") as inspector:
+        write_recipe(recipe, DARK)
+        os.utime(recipe, (1, 1))
+        time.sleep(1.1)  # it has settled: it is read once
+        monkeypatch.setattr("clipspect.line.followed_recipe.read_recipe", read)
+        health = Health()
+        followed = FollowedRecipe(recipe, inspector, health)
+        for _ in range(2):
+            followed.look()
+            assert inspector.recipe.digest == BRIGHT.digest
+            assert health.document("online", 0, None)["problems"]
+        followed.look()
+        assert inspector.recipe.digest == DARK.digest
+        assert health.document("online", 0, None)["problems"] == []
 
 
 def test_a_recipe_outside_the_bundle_is_followed_also_while_no_image_comes(

@@ -32,6 +32,15 @@ def test_a_folder_that_is_not_there_or_is_the_results_own_is_refused(
     assert "is where results go" in error_of(capsys)
 
 
+def test_what_is_wrong_with_bundle_or_recipe_is_told_before_anything_is_made(
+    tiny_bundle: Path, folder: Path, out: Path, capsys: Capture
+) -> None:
+    for bundle, recipe, said in ((tiny_bundle, "nut", "no recipe 'nut'"), (folder / "none", "nut", "none")):
+        assert run("watch", folder, "--bundle", bundle, "--recipe", recipe, "--out", out) == 1
+        assert said in error_of(capsys)
+        assert not out.exists()
+
+
 def test_an_out_that_cannot_be_written_or_has_another_log_is_refused(
     tiny_bundle: Path, folder: Path, out: Path, capsys: Capture
 ) -> None:
