@@ -18,7 +18,7 @@ from clipspect.frame.eight_bits import Stored, eight_bits
 from clipspect.frame.raster_file import open_image, whole_images_only
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
-FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels"
+FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels | ImageError"  # the error is one of its source
 Picture: TypeAlias = "Image.Image | Pixels"  # checked and decoded: RGB or grey, uint8, the caller's own where it was so
 
 MAX_PIXELS = 80_000_000  # below the size at which Pillow warns of a decompression bomb; 8000 x 6000 is 48 million
@@ -37,8 +37,11 @@ def read(frame: FrameLike) -> Picture:
     """A path or PIL image as a PIL image of mode RGB or L; a uint8 array (H, W, 3) RGB or (H, W) grey as it is.
 
     Nothing is copied that need not be: the picture can share its pixels with the caller's image or array. OpenCV's
-    frames are BGR: pass `frame[..., ::-1]`, a view. Raises ImageError that names the file.
+    frames are BGR: pass `frame[..., ::-1]`, a view. Raises ImageError that names the file; an ImageError, which a
+    source gives for a frame that it could not read, is raised as it is.
     """
+    if isinstance(frame, ImageError):
+        raise frame
     if isinstance(frame, np.ndarray):
         return _checked(frame)
     if isinstance(frame, Image.Image):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from time import monotonic
 
 from clipspect.frame.decode import FrameLike, source_name
 
@@ -19,6 +20,9 @@ class Item:
     number: int  # of the frame in its source, from 0
     captured_at: datetime | None  # with its time zone; None where the source does not know
     frame: FrameLike = field(repr=False)
+    dropped: int = 0  # frames that the source let go since the item before
+    seconds: float | None = None  # on the source's own clock, since its first frame; None where it has none
+    captured_monotonic: float | None = None  # `time.monotonic()` at the capture; None where nobody here saw it
 
     @property
     def name(self) -> str:
@@ -29,4 +33,7 @@ class Item:
 def items_of(frames: Iterable[Item | FrameLike], source: str = CALLER) -> Iterator[Item]:
     """Items as they are; plain frames, numbered, as items of the source that were captured when they were taken."""
     for number, frame in enumerate(frames):
-        yield frame if isinstance(frame, Item) else Item(source, number, datetime.now(timezone.utc), frame)
+        if isinstance(frame, Item):
+            yield frame
+        else:
+            yield Item(source, number, datetime.now(timezone.utc), frame, captured_monotonic=monotonic())

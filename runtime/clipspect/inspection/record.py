@@ -6,6 +6,7 @@ import dataclasses
 import json
 import uuid
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -42,6 +43,8 @@ class ItemRecord:
     width: int | None = None  # of the frame in pixels; None where it could not be read
     height: int | None = None
     file: FileRecord | None = None
+    dropped: int = 0  # frames that the source let go since the item before
+    seconds: float | None = None  # on the source's own clock, such as a place in a video; None where it has none
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class Record:
     regions: tuple[Region, ...] = ()
     explanation: dict[str, Any] | None = None
     timings_ms: Timings | None = None
+    latency_ms: float | None = None  # from the capture to the verdict; None where this machine did not see the capture
     files: dict[str, str] = field(default_factory=dict)  # that sinks wrote of it, by kind, relative to their folder
     error: str | None = None  # why the frame could not be inspected
     chain: Link | None = None  # the last member of the line; None where the record is of no log
@@ -125,11 +129,14 @@ def record_of(
         schema=1,
         id=id or uuid.uuid4().hex,
         time=clock.now(),
-        item=ItemRecord(item.source, item.number, item.name, captured_at, width, height, file),
+        item=ItemRecord(
+            item.source, item.number, item.name, captured_at, width, height, file, item.dropped, item.seconds
+        ),
         bundle=BundleRecord(bundle.path.resolve().name, bundle.manifest.method, bundle.digest),
         recipe=RecipeRecord(recipe.name, recipe.digest),
         engine=EngineRecord(inspector.backend, inspector.device, inspector.precision),
         version=__version__,
+        latency_ms=None if item.captured_monotonic is None else (monotonic() - item.captured_monotonic) * 1e3,
         error=None if outcome.error is None else str(outcome.error),
     )
     if result is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -37,6 +38,21 @@ def test_a_record_names_what_was_inspected_what_decided_and_what_was_found(inspe
     assert (record.item.source, record.item.number, record.item.width, record.item.height) == ("caller", 0, 64, 48)
     assert record.error is None
     assert datetime.fromisoformat(record.time).utcoffset() is not None
+
+
+def test_a_record_says_what_its_source_dropped_and_how_long_the_verdict_took_where_the_capture_was_seen(
+    inspector: clipspect.Inspector, tmp_path: Path
+) -> None:
+    frame = handmade.spotted()
+    seen = clipspect.Item("camera", 7, None, frame, dropped=2, seconds=0.5, captured_monotonic=time.monotonic() - 9)
+    first, plain, unseen = (
+        record_of(outcome, inspector)
+        for outcome in inspector.stream([seen, frame, clipspect.Item("disk", 0, None, frame)])
+    )
+    assert (first.item.number, first.item.dropped, first.item.seconds) == (7, 2, 0.5)
+    assert 9_000 <= (first.latency_ms or 0) < 19_000
+    assert 0 < (plain.latency_ms or 0) < 10_000  # captured when it was taken
+    assert (unseen.item.dropped, unseen.item.seconds, unseen.latency_ms) == (0, None, None)
 
 
 def test_the_record_of_a_damaged_frame_has_its_error_and_still_what_would_have_decided(

@@ -257,6 +257,13 @@ def test_items_keep_their_identity_and_plain_frames_become_the_callers(inspector
     assert before <= first.captured_at <= datetime.now(timezone.utc)
 
 
+def test_a_frame_that_its_source_could_not_read_is_an_outcome_among_the_others(inspector: Inspector) -> None:
+    lost = Item("rtsp://1", 1, None, ImageError("rtsp://1: damaged"), dropped=3)
+    outcomes = list(inspector.stream([grey(1), lost, grey(2)]))
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert (str(outcomes[1].error), outcomes[1].item.name) == ("rtsp://1: damaged", "rtsp://1#1")
+
+
 @pytest.mark.parametrize("batch", [0, -1, True, 1.5])
 def test_a_batch_that_is_no_number_of_frames_is_refused_at_once(inspector: Inspector, batch: Any) -> None:
     with pytest.raises(ClipspectError, match="batch: expected a number from 1"):

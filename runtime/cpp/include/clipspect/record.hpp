@@ -120,7 +120,9 @@ std::string record_line(const Inspector<Engine>& inspector, const Item& item, co
                             {"captured_at", or_null(item.captured_at)},
                             {"width", of_result([](const Result& it) { return it.width; })},
                             {"height", of_result([](const Result& it) { return it.height; })},
-                            {"file", nullptr}}},
+                            {"file", nullptr},
+                            {"dropped", 0},
+                            {"seconds", nullptr}}},
                           {"bundle",
                            {{"name", std::filesystem::canonical(bundle.path).filename().string()},
                             {"method", bundle.manifest.method},
@@ -142,6 +144,7 @@ std::string record_line(const Inspector<Engine>& inspector, const Item& item, co
                           {"regions", result == nullptr ? Document::array() : regions_of(*result)},
                           {"explanation", nullptr},
                           {"timings_ms", timings},
+                          {"latency_ms", nullptr},  // files: nobody saw their capture
                           {"files", Document::object()},
                           {"error", or_null(error)},
                           {"chain", nullptr}};  // lines on standard output are of no log
