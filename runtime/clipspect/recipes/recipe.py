@@ -19,9 +19,10 @@ from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import RecipeError
 from clipspect.base.files import atomic_file
 from clipspect.engines.graph import BOTH, MEAN, PHOTOS, REFERENCE, TEXT_FEATURES, WORDS
+from clipspect.frame.region_of_interest import RegionOfInterest
 from clipspect.recipes.calibration import Calibration, LimitsChange
 from clipspect.recipes.limits import Limits
-from clipspect.recipes.recipe_file import AGAIN, Tensors, pack, unpack
+from clipspect.recipes.recipe_file import AGAIN, NEWER, Tensors, pack, unpack
 
 RECIPE_SUFFIX = ".safetensors"
 _MAX_NAME_BYTES = 200  # leaves room for suffixes in the 255 of a file system
@@ -44,6 +45,7 @@ class Recipe:
     history: tuple[LimitsChange, ...] = ()  # of the limits, the oldest first
     references: dict[str, Any] | None = field(default=None, repr=False)  # the photos, and how their rows were thinned
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)  # of the bundle's method: its manifest's
+    region_of_interest: RegionOfInterest | None = field(default=None, repr=False)  # None: all of a frame is judged
 
     def __post_init__(self) -> None:
         """Freeze the tensors: a read-only array is a constant to an engine, and need not travel with every frame."""
@@ -81,11 +83,11 @@ class Recipe:
         return digest.hexdigest()
 
     def document(self) -> dict[str, Any]:
-        """What its file says of it in JSON: everything but the tensors."""
+        """What its file says of it in JSON: everything but the tensors, and of NEWER what it has."""
         return {
-            item.name: msgspec.to_builtins(getattr(self, item.name))
+            item.name: msgspec.to_builtins(value)
             for item in dataclasses.fields(self)
-            if item.name != "tensors"
+            if item.name != "tensors" and not ((value := getattr(self, item.name)) is None and item.name in NEWER)
         }
 
     def require(self, *, method: str, encoder_sha256: str, dim: int | None, parameters: dict[str, Any]) -> None:
@@ -206,6 +208,7 @@ class _Document:
     history: tuple[LimitsChange, ...] = ()
     references: dict[str, Any] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    region_of_interest: RegionOfInterest | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from clipspect.base.document import MismatchError, build, parse_json
 from clipspect.base.errors import RecipeError
 
 SCHEMA_VERSION = 2
+NEWER_VERSION = 3  # of a recipe with a key of NEWER, which a reader of 2 must not score without
+NEWER = ("region_of_interest",)  # keys that are there only where they say something
 MAX_BYTES = 1 << 30
 AGAIN = "make the recipe again, or copy it again"
 _METADATA, _KEY, _TABLE, _VERSION = "__metadata__", "clipspect", "tensors", "schema_version"
@@ -62,7 +64,8 @@ def pack(document: dict[str, Any], tensors: Tensors) -> tuple[str, bytes]:
         table[name] = asdict(TensorEntry(_FLOAT32, array.shape, (end, end + array.nbytes)))
         end += array.nbytes
     try:
-        proved = _json({_VERSION: SCHEMA_VERSION, **document, _TABLE: table})
+        version = NEWER_VERSION if any(key in document for key in NEWER) else SCHEMA_VERSION
+        proved = _json({_VERSION: version, **document, _TABLE: table})
         buffer = b"".join(array.tobytes() for array in arrays.values())
         digest = hashlib.sha256(proved.encode() + buffer).hexdigest()
         header = _json({_METADATA: {_KEY: f"{digest}\n{proved}"}, **table}).encode()
@@ -129,8 +132,8 @@ def _prove(path: Path, header: dict[str, Any], buffer: bytes) -> tuple[str, byte
 
 def _require_version(path: Path, version: object) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise MismatchError(f"schema_version is {version!r:.80}, expected {SCHEMA_VERSION}")
-    if version > SCHEMA_VERSION:
+        raise MismatchError(f"schema_version is {version!r:.80}, expected {SCHEMA_VERSION} or {NEWER_VERSION}")
+    if version > NEWER_VERSION:
         raise RecipeError(f"{path}: recipe version {version} is newer than this clipspect reads: upgrade clipspect")
     if version < SCHEMA_VERSION:
         raise MismatchError(f"schema_version is {version}, which no recipe of this form has")

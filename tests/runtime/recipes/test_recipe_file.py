@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from clipspect.base.errors import RecipeError
+from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import read_recipe, write_recipe
 from clipspect.recipes.recipe_file import pack
@@ -215,7 +216,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: bytes) -> 
         ({"schema_version": "2"}, "schema_version is '2'"),
         ({"schema_version": True}, "schema_version is True"),
         ({"schema_version": 1}, "schema_version is 1"),
-        ({"schema_version": 3}, "recipe version 3 is newer than this clipspect reads"),
+        ({"schema_version": 4}, "recipe version 4 is newer than this clipspect reads"),
         ({"method": 3}, "method: expected str, found int"),
         ({"prompts": []}, "prompts: expected object, found array"),
         ({"limits": {"review": 0.1}}, "limits.reject is missing"),
@@ -261,3 +262,25 @@ def test_a_link_is_no_recipe(tmp_path: Path) -> None:
     write_recipe(tmp_path / "a.safetensors", handmade.make_recipe("a"))
     (tmp_path / "b.safetensors").symlink_to(tmp_path / "a.safetensors")
     assert "a link does not count" in refusal(tmp_path / "b.safetensors")
+
+
+def test_a_recipe_with_a_region_of_interest_is_of_a_schema_that_older_readers_refuse(tmp_path: Path) -> None:
+    path, region = tmp_path / "nut.safetensors", RegionOfInterest((40, 30), Area((((1, 1), (39, 1), (20, 29)),)))
+    plain = handmade.make_recipe("nut")
+    write_recipe(path, dataclasses.replace(plain, region_of_interest=region))
+    assert json.loads(in_parts(path)[1])["schema_version"] == 3
+    assert read_recipe(path).region_of_interest == region
+    with_region = read_recipe(path).digest
+    write_recipe(path, plain)
+    assert json.loads(in_parts(path)[1])["schema_version"] == 2
+    assert "region_of_interest" not in json.loads(in_parts(path)[1])
+    assert read_recipe(path).region_of_interest is None
+    assert read_recipe(path).digest != with_region
+
+
+def test_a_region_of_interest_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nut.safetensors"
+    hostile(path, region_of_interest={"frame_size": [10, 10], "judged": {"runs": [3]}})
+    assert "its mask has not the 100 pixels" in refusal(path)
+    hostile(path, region_of_interest={"frame_size": [10, 10], "mode": "blur"})
+    assert "region_of_interest.mode" in refusal(path)
