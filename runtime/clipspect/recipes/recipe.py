@@ -20,6 +20,8 @@ from clipspect.base.errors import RecipeError
 from clipspect.base.files import atomic_file
 from clipspect.engines.graph import BOTH, MEAN, PHOTOS, REFERENCE, TEXT_FEATURES, WORDS
 from clipspect.frame.region_of_interest import RegionOfInterest
+from clipspect.frame.tiling import Tiling
+from clipspect.frame.viewing import Viewing
 from clipspect.recipes.calibration import Calibration, LimitsChange
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe_file import AGAIN, NEWER, Tensors, pack, unpack
@@ -46,6 +48,7 @@ class Recipe:
     references: dict[str, Any] | None = field(default=None, repr=False)  # the photos, and how their rows were thinned
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)  # of the bundle's method: its manifest's
     region_of_interest: RegionOfInterest | None = field(default=None, repr=False)  # None: all of a frame is judged
+    tiling: Tiling | None = None  # None: a frame is seen as a whole
 
     def __post_init__(self) -> None:
         """Freeze the tensors: a read-only array is a constant to an engine, and need not travel with every frame."""
@@ -67,6 +70,11 @@ class Recipe:
         if TEXT_FEATURES not in self.tensors:
             return PHOTOS
         return BOTH if self.has_references else WORDS
+
+    @property
+    def viewing(self) -> Viewing:
+        """What of a frame it looks at, and in which views."""
+        return Viewing(self.region_of_interest, self.tiling)
 
     @cached_property
     def digest(self) -> str:
@@ -209,6 +217,7 @@ class _Document:
     references: dict[str, Any] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     region_of_interest: RegionOfInterest | None = None
+    tiling: Tiling | None = None
 
 
 @dataclass(frozen=True)
