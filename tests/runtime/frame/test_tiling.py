@@ -16,7 +16,7 @@ from clipspect.frame.views import Box, whole_frame
 SIDES = st.integers(60, 6000)
 
 
-@given(SIDES, SIDES, st.integers(200, 3000), st.integers(200, 3000), st.integers(0, 75))
+@given(SIDES, SIDES, st.integers(400, 3000), st.integers(400, 3000), st.integers(0, 50))
 def test_tiles_of_a_size_cover_the_frame_and_share_at_least_what_was_asked_for(
     width: int, height: int, across: int, down: int, overlap: int
 ) -> None:
