@@ -94,6 +94,11 @@ class Inspector:
         """Why this engine was taken, with the times of the others; empty where it was named."""
         return self._engine.first.reason
 
+    @property
+    def running_since(self) -> float | None:
+        """Since when the engine runs, for whichever of its inspectors, in monotonic seconds; None between two runs."""
+        return self._engine.running_since
+
     def use_recipe(self, recipe: str | os.PathLike[str] | Recipe) -> None:
         """Switch to another recipe of the bundle, or one in memory; the engine stays as it is.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import BackendError
+from clipspect.base.fair_lock import FairLock
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import open_graph
@@ -46,7 +48,8 @@ class SharedEngine:
     def __init__(self, bundle: Bundle, recipe: Recipe, backend: str | None, options: dict[str, Any]) -> None:
         """Raises RecipeError for a recipe that no graph of the bundle takes, BackendError."""
         self.bundle = bundle
-        self.free = threading.Lock()  # whoever runs a graph holds it: an engine runs one batch at a time
+        self.free = FairLock()  # whoever runs a graph holds it: an engine runs one batch at a time
+        self.running_since: float | None = None  # monotonic seconds; None between two runs
         self._name, self._options = backend, options
         self._backends: dict[str, Backend] = {}  # by the graph's file
         self._changing = threading.Lock()  # of what is open, and of who holds it
@@ -81,6 +84,13 @@ class SharedEngine:
         """These outputs for images (N, H, W, 3), any number of them, not yet known to be finite; the caller holds
         `free`. Raises BackendError.
         """
+        self.running_since = monotonic()
+        try:
+            return self._answered(serving, pixels, outputs)
+        finally:
+            self.running_since = None
+
+    def _answered(self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
         backend = self._backends.get(serving.graph.file)
         if backend is not None:
             return _in_batches(backend, pixels, serving.recipe.tensors, outputs)

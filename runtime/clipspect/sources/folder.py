@@ -74,6 +74,7 @@ class Folder:
         self._next_scan = 0.0
         self._unreadable: str | None = None  # why the folder, or one below it, could not be listed
         self._closed = False
+        self.looking_since: float | None = None  # monotonic seconds, of a scan; it can hang on a share
 
     @property
     def backlog(self) -> int:
@@ -118,7 +119,9 @@ class Folder:
     def _next(self) -> Candidate | None:
         with self._lock:
             if monotonic() >= self._next_scan:
+                self.looking_since = monotonic()
                 self._scan()
+                self.looking_since = None
             while self._ready:
                 candidate = self._ready.popleft()
                 if self._candidates.get(candidate.part.name) is candidate:
