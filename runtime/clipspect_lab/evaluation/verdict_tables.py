@@ -16,7 +16,7 @@ _SURE = f"{percent(CONFIDENCE)} sure"
 _NOTES = {
     _PASSING: f"Escapes: defective images that pass. At most: of defective parts like these, {_SURE}. Good to come: of "
     "good parts like these at most so many would fail there. The best F1 is chosen on these very images and promises "
-    "nothing.",
+    "nothing. Invalid images count by their scores here, too.",
     _OWN: "False rejects: good images that fail. Escapes: defective ones that pass. In brackets the "
     f"{percent(CONFIDENCE)} interval. Invalid images are not judged and count in neither.",
 }

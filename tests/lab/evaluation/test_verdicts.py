@@ -58,6 +58,16 @@ def test_invalid_images_are_counted_apart() -> None:
     assert (own["escape_rate"]["count"], own["escape_rate"]["of"]) == (0, 1)
 
 
+def test_at_the_limit_that_passes_all_good_images_invalid_ones_count_and_that_is_said() -> None:
+    found = class_verdicts([False, False, True], [0.1, 1.0, 0.5], ["pass", "invalid", "invalid"], LIMITS)
+    assert found.all_good_pass is not None
+    assert (found.all_good_pass.good.passed, found.all_good_pass.defective.passed) == (2, 1)
+    (said,) = (
+        line for line in verdict_lines({"classes": [{"name": "parts", **verdicts_document(found)}]}) if "F1 is" in line
+    )
+    assert said.endswith("Invalid images count by their scores here, too.")
+
+
 def test_both_limits_are_in_the_document_the_terminal_and_the_markdown(
     limited_bundle: Path, mvtec: Path, tmp_path: Path, capsys: Capture
 ) -> None:
