@@ -70,10 +70,12 @@ def advise(
         run.try_all(candidates)
         if not run.trials:
             raise ClipspectError("; ".join(dict.fromkeys(left_out.values())) or "nothing can be tried")
-        best = recommend(run.trials, seed).trial
-        if best is not None and "precision" not in options:
-            run.try_all(in_other_precisions(best.candidate, best.device))
-    return Advice(drawn, tuple(run.trials), left_out, recommend(run.trials, seed), false_reject_rate)
+        best, tried = recommend(run.trials, seed), len(run.trials)
+        if best.trial is not None and "precision" not in options:
+            run.try_all(in_other_precisions(best.trial.candidate, best.trial.device))
+        if len(run.trials) > tried:
+            best = recommend(run.trials, seed)
+    return Advice(drawn, tuple(run.trials), left_out, best, false_reject_rate)
 
 
 class _Run:

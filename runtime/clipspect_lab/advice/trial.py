@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from clipspect.base.errors import DatasetError
 from clipspect.base.progress import Progress
 from clipspect.inspection.load import load
+from clipspect.recipes.checks import blank_reason
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.recipe import RECIPE_SUFFIX, write_recipe
 from clipspect_lab.advice.candidates import NAME, Candidate
@@ -64,7 +66,8 @@ def try_candidate(
 ) -> Trial:
     """Make its recipe, score every part by its highest frame; `folder` is for a file of the recipe.
 
-    `progress` is told the runs of its graph. Raises RecipeError, ImageError, BackendError.
+    `progress` is told the runs of its graph. Raises RecipeError, ImageError, BackendError, and DatasetError for a frame
+    that is black or white.
     """
     bundle, runs = candidate.bundle, runs_of(candidate, drawn)
     chosen = {**options, **({"precision": candidate.precision} if candidate.precision else {})}
@@ -81,6 +84,9 @@ def try_candidate(
             found = []
             for photograph in part:
                 result = inspector.inspect(photograph.item.frame)
+                assert result.quality is not None  # an inspector's results have one
+                if reason := blank_reason(result.quality):
+                    raise DatasetError(f"{photograph.name}: {reason}: this is no photograph of a part, take it out")
                 found.append(result.score)
                 times.append(result.timings.total)
                 progress(candidate.label, 2 * candidate.shots + 1 + len(times), runs)

@@ -80,7 +80,10 @@ def _teach_command(args: argparse.Namespace, found: Advice) -> str | None:
     words += ["--references", str(candidate.shots)] if candidate.shots else []
     words += ["--object", candidate.words["object"]] if "object" in candidate.words else []
     words += [] if args.group is None else ["--group", args.group]
-    words += ["--backend", trial.backend, "--precision", trial.precision]
+    words += [] if args.false_reject_rate is None else ["--false-reject-rate", str(args.false_reject_rate)]
+    words += ["--backend", trial.backend, "--device", trial.device, "--precision", trial.precision]
+    words += [] if args.threads is None else ["--threads", str(args.threads)]
+    words += ["--force-precision"] if args.force_precision else []
     return shlex.join(words)
 
 

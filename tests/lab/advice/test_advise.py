@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ from sklearn.metrics import roc_auc_score
 
 import clipspect
 from clipspect.bundle.bundle import Bundle
+from clipspect.cli import build_parser
 from clipspect.sources.registry import files
 from clipspect_lab.advice import advise as advising
 from clipspect_lab.advice.advise import advise
 from clipspect_lab.advice.drawn import draw
+from clipspect_lab.advice.recommend import Recommendation, recommend
+from clipspect_lab.advice.trial import Trial
 from support import handmade
 from support.command_line import error_of, run
 
@@ -73,6 +78,45 @@ def test_every_judge_is_tried_with_every_number_of_references_and_photographs_wi
     assert found["parts"] == {"good": 8, "defective": 3, "not_scored": 0}
     assert found["false_reject_rate"]["promised"] == pytest.approx(1 - 0.05 ** (1 / 8))
     assert found["next"].startswith("clipspect teach small.bundle NAME --good good --defective bad --judge ")
+
+
+def test_the_next_command_is_one_that_teach_takes_with_all_that_was_given_and_tried(capsys: Capture) -> None:
+    given = ["--false-reject-rate", "5%", "--threads", "2", "--force-precision", "--group", "[0-9]+"]
+    found = advised(capsys, "bad", "--bundle", "small.bundle", "--shots", "1", "--precision", "fp32", *given)
+    args = build_parser().parse_args(shlex.split(found["next"])[1:])
+    row = found["candidates"][found["recommended"]]
+    assert (args.command, args.bundle, args.judge, args.references) == (
+        "teach",
+        "small.bundle",
+        row["judge"],
+        row["shots"],
+    )
+    assert (args.good, args.defective, args.group) == (["good"], ["bad"], "[0-9]+")
+    assert (args.backend, args.device, args.precision) == (row["backend"], row["device"], row["precision"])
+    assert (args.false_reject_rate, args.threads, args.force_precision) == (0.05, 2, True)
+
+
+@pytest.mark.parametrize(("folder", "grey"), [("good", 0), ("bad", 255)])
+def test_a_black_or_white_frame_is_no_part(folder: str, grey: int, capsys: Capture) -> None:
+    Image.new("RGB", (32, 32), (grey, grey, grey)).save(f"{folder}/blank.png")
+    assert run("advise", "good", "bad", "--bundle", "small.bundle", "--shots", "1", "--seed", "3", *ENGINE) == 1
+    said = error_of(capsys)
+    assert f"{folder}/blank.png: the frame is {'white' if grey else 'black'} (" in said
+    assert "this is no photograph of a part, take it out" in said
+
+
+def test_what_is_recommended_is_worked_out_once_where_no_other_precision_could_be_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: list[int] = []
+
+    def counting(trials: Sequence[Trial], seed: int = 0) -> Recommendation:
+        counted.append(len(trials))
+        return recommend(trials, seed)
+
+    monkeypatch.setattr(advising, "recommend", counting)
+    advise(files("good"), files("bad"), bundles=["small.bundle"], shots=[1], backend="onnxruntime")
+    assert counted == [1]
 
 
 def test_references_are_never_scored_and_all_candidates_have_the_same_parts() -> None:
