@@ -100,7 +100,11 @@ def references_of(recipe: Recipe) -> dict[str, int]:
     return {file["content"]: number for number, file in enumerate(files)}
 
 
-def refuse_references(recipe: Recipe, photographs: Sequence[Photograph]) -> None:
+def refuse_references(
+    recipe: Recipe,
+    photographs: Sequence[Photograph],
+    instead: str = "calibrate on others, or have an estimate of the references alone with --estimate",
+) -> None:
     """Raises RecipeError for a photograph of the gallery: it scores lower than any part to come."""
     known = references_of(recipe)
     found = [photograph for photograph in photographs if photograph.content in known]
@@ -108,7 +112,7 @@ def refuse_references(recipe: Recipe, photographs: Sequence[Photograph]) -> None
         others = f" and {len(found) - 1} others are" if len(found) > 1 else " is"
         raise RecipeError(
             f"{found[0].name}{others} in the gallery of recipe {recipe.name!r}: its score says nothing of parts to "
-            "come; calibrate on others, or have an estimate of the references alone with --estimate"
+            f"come; {instead}"
         )
 
 

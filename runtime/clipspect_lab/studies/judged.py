@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clipspect.base.errors import RecipeError
 from clipspect.base.progress import Progress, quiet
 from clipspect.frame.item import Item
 from clipspect.inspection.inspector import Inspector
-from clipspect.inspection.photographs import read_photographs, references_of, refuse_equal
+from clipspect.inspection.photographs import read_photographs, refuse_equal, refuse_references
 from clipspect.inspection.result import Verdict
 from clipspect_lab.studies.parts import Label, StudyPart
 
@@ -68,10 +67,4 @@ def _require_fit(inspector: Inspector, items: Sequence[Item], progress: Progress
     spec = inspector.bundle.manifest.image
     photographs = read_photographs(items, spec, workers=inspector.workers, progress=progress)
     refuse_equal(photographs)
-    references = references_of(inspector.recipe)
-    for photograph in photographs:
-        if photograph.content in references:
-            raise RecipeError(
-                f"{photograph.name}: is in the gallery of recipe {inspector.recipe.name!r}: its score says nothing of "
-                "parts to come, study others"
-            )
+    refuse_references(inspector.recipe, photographs, instead="study others")
