@@ -57,6 +57,7 @@ class Proportion:
             "share": self.value,
             "ppm": None if self.value is None else self.value * 1e6,
             "interval": list(self.interval),
+            "at_least": self.at_least,
             "at_most": self.at_most,
             "at_most_ppm": self.at_most * 1e6,
             "confidence": self.confidence,

@@ -1,8 +1,9 @@
 """Attribute agreement: the machine's verdicts beside an expert's labels, and beside its own over repeats.
 
 Photographs of one part are not independent, parts are. So each rate is counted twice: of photographs, which is the
-usual figure, and of parts, one wrong photograph making the part wrong, which is never below it. The interval is of
-parts, so it holds for the usual figure, too, on the side that matters.
+usual figure, and of parts, one wrong photograph making the part wrong. Bounds are of parts. Where parts have equally
+many photographs, the rate of parts is never below that of photographs, so its upper bound holds for both; where they
+have not, it can be below, and a bar that the photographs miss is not met whatever the parts show.
 An uncertain verdict sends the part to a person: it is neither a miss nor a false alarm, and no agreement either.
 """
 
@@ -74,7 +75,7 @@ class Agreement:
         return _rest(self.wrong.photographs), _rest(self.wrong.parts)
 
 
-def agreement_of(parts: Sequence[JudgedPart], confidence: float = CONFIDENCE) -> Agreement | None:
+def agreement_of(parts: Sequence[JudgedPart]) -> Agreement | None:
     """The machine beside the expert; None where there are no labels, or no verdicts."""
     labelled = [part for part in parts if part.label is not None and part.verdicts]
     if not labelled:
@@ -85,8 +86,8 @@ def agreement_of(parts: Sequence[JudgedPart], confidence: float = CONFIDENCE) ->
     def rate(among: Sequence[JudgedPart], wrong: Callable[[JudgedPart, Verdict], bool]) -> Rate:
         counts = [[wrong(part, verdict) for verdict in part.verdicts] for part in among]
         return Rate(
-            Proportion(sum(map(sum, counts)), sum(map(len, counts)), confidence),
-            Proportion(sum(map(any, counts)), len(counts), confidence),
+            Proportion(sum(map(sum, counts)), sum(map(len, counts))),
+            Proportion(sum(map(any, counts)), len(counts)),
         )
 
     return Agreement(
@@ -95,16 +96,16 @@ def agreement_of(parts: Sequence[JudgedPart], confidence: float = CONFIDENCE) ->
         false_alarms=rate(good, lambda _, verdict: verdict == "fail"),
         good_uncertain=rate(good, lambda _, verdict: verdict == "uncertain"),
         defects_uncertain=rate(defective, lambda _, verdict: verdict == "uncertain"),
-        kappa=_kappa(labelled, confidence) if good and defective else None,
+        kappa=_kappa(labelled) if good and defective else None,
     )
 
 
-def same_verdict_of(parts: Sequence[JudgedPart], confidence: float = CONFIDENCE) -> Proportion | None:
+def same_verdict_of(parts: Sequence[JudgedPart]) -> Proportion | None:
     """Within-appraiser agreement: parts whose photographs, two or more, all have one verdict; None without any."""
     repeated = [part.verdicts for part in parts if len(part.verdicts) > 1]
     if not repeated:
         return None
-    return Proportion(sum(len(set(verdicts)) == 1 for verdicts in repeated), len(repeated), confidence)
+    return Proportion(sum(len(set(verdicts)) == 1 for verdicts in repeated), len(repeated))
 
 
 def kappas(tables: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -117,7 +118,7 @@ def kappas(tables: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return found
 
 
-def _kappa(parts: Sequence[JudgedPart], confidence: float) -> Kappa:
+def _kappa(parts: Sequence[JudgedPart]) -> Kappa:
     tables = np.zeros((len(parts), len(_VERDICTS), len(_VERDICTS)))  # the expert's class, the machine's
     for table, part in zip(tables, parts):
         for verdict in part.verdicts:
@@ -133,7 +134,7 @@ def _kappa(parts: Sequence[JudgedPart], confidence: float) -> Kappa:
         own = tables[[i for i, given in enumerate(labels) if given == label]]
         times = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), _RESAMPLES)
         drawn += np.tensordot(times, own, 1)
-    low, high = np.quantile(kappas(drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(kappas(drawn), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Kappa(value, (float(low), float(high)))
 
 

@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from clipspect.recipes.promise import CONFIDENCE
 from clipspect_lab.studies.agreement import FALSE_ALARMS, MISSES, WRONG, Agreement, Rate
 from clipspect_lab.studies.judged import JudgedPart
 from clipspect_lab.studies.study import Study
@@ -30,7 +31,7 @@ def study_document(study: Study, command: str) -> dict[str, Any]:
         "bundle": study.bundle,
         "recipe": {"name": study.recipe, "digest": study.recipe_digest},
         "engine": study.engine,
-        "confidence": study.confidence,
+        "confidence": CONFIDENCE,
         "limits": None if study.limits is None else {"review": study.limits.review, "reject": study.limits.reject},
         "repeatability": {
             "parts": found.parts,

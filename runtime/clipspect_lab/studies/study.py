@@ -10,7 +10,6 @@ from clipspect.base.progress import Progress, quiet
 from clipspect.inspection.inspector import Inspector
 from clipspect.recipes.guard import guard_words
 from clipspect.recipes.limits import Limits
-from clipspect.recipes.promise import CONFIDENCE
 from clipspect.recipes.proportion import Proportion
 from clipspect_lab.studies.agreement import Agreement, agreement_of, same_verdict_of
 from clipspect_lab.studies.judged import JudgedPart, judge
@@ -28,7 +27,6 @@ class Study:
     recipe: str
     recipe_digest: str
     engine: str  # backend, device and precision
-    confidence: float
     limits: Limits | None  # in use; None: the recipe has none, so there are no verdicts
     guard: str  # what is to be said of limits in use that are not the recipe's own
     parts: tuple[JudgedPart, ...]
@@ -69,7 +67,6 @@ def study(
     labels: Path | None = None,
     *,
     skip: Path | None = None,
-    confidence: float = CONFIDENCE,
     progress: Progress = quiet,
 ) -> Study:
     """Photograph by photograph through the inspector, and what follows. `skip` is a folder in there that is no part.
@@ -87,11 +84,10 @@ def study(
         recipe=recipe.name,
         recipe_digest=recipe.digest,
         engine=f"{inspector.backend} on {inspector.device} in {inspector.precision}",
-        confidence=confidence,
         limits=inspector.limits,
         guard=guard_words(recipe, inspector.limits),
         parts=tuple(parts),
-        repeatability=repeatability_of(scores, confidence),
-        same_verdict=same_verdict_of(parts, confidence),
-        agreement=agreement_of(parts, confidence),
+        repeatability=repeatability_of(scores),
+        same_verdict=same_verdict_of(parts),
+        agreement=agreement_of(parts),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 
@@ -16,10 +17,11 @@ Row = tuple[str, str]
 
 TREATMENT = (
     "A rate of photographs is the usual figure; of parts, one such photograph is enough. Photographs of one part are "
-    "not independent, so the intervals are of parts, and the bar is met where parts show it. An uncertain verdict "
-    "sends the part to a person: it is neither a miss nor a false alarm, and it counts against effectiveness."
+    "not independent, so intervals and bounds are of parts, and the bar is met where the bound is within it. An "
+    "uncertain verdict sends the part to a person: it is neither a miss nor a false alarm, and it counts against "
+    "effectiveness."
 )
-AGREEMENT_COLUMNS = ("", "of photographs", f"of parts ({percent(CONFIDENCE)} interval)", "usual bar", "")
+AGREEMENT_COLUMNS = ("", "of photographs", f"of parts ({percent(CONFIDENCE)} sure)", "usual bar", "")
 
 
 def repeatability_rows(study: Study) -> list[Row]:
@@ -27,7 +29,7 @@ def repeatability_rows(study: Study) -> list[Row]:
     found = study.repeatability
     low, high = found.interval
     rows = [
-        ("within a part", f"sigma {found.sigma:.3g} ({low:.3g} to {high:.3g}, {percent(study.confidence)} sure)"),
+        ("within a part", f"sigma {found.sigma:.3g} ({low:.3g} to {high:.3g}, {percent(CONFIDENCE)} sure)"),
         ("between parts", f"sigma {found.between_sigma:.3g}"),
     ]
     if found.share is not None and found.variance_share is not None:
@@ -63,7 +65,7 @@ def agreement_cells(agreement: Agreement) -> list[tuple[str, ...]]:
         (
             "effectiveness",
             _share(by_photographs),
-            by_parts.words(),
+            f"{_share(by_parts)} (at least {math.floor(by_parts.at_least * 1000) / 10:.1f} %)",
             f"at least {percent(1 - WRONG)}",
             _met(agreement.wrong, WRONG, "parts"),
         ),
@@ -91,9 +93,11 @@ def note_words(study: Study, command: str) -> list[str]:
         )
     elif unlabelled := [part.name for part in study.parts if part.label is None]:
         found.append(f"parts without a label count for repeatability alone{_listed(unlabelled)}")
-    elif missing := [kind for kind in (GOOD, DEFECT) if all(part.label != kind for part in study.parts)]:
+    elif missing := [kind for kind in (GOOD, DEFECT) if all(part.label != kind for part in study.parts if part.valid)]:
         other = "miss rate" if missing[0] == DEFECT else "false alarm rate"
-        found.append(f"no part is labelled {missing[0]}, so the {other} and kappa are unknown")
+        found.append(f"no part with a valid photograph is labelled {missing[0]}, so the {other} and kappa are unknown")
+    if lost := [part.name for part in study.parts if not part.valid]:
+        found.append(f"parts whose photographs are all invalid are in no figure{_listed(lost)}")
     if study.invalid:
         reasons = Counter(
             reason for part in study.parts for photograph in part.photographs for reason in photograph.reasons
@@ -124,8 +128,11 @@ PART_COLUMNS = ("part", "label", "photos", "mean", "sigma", "to review", "to rej
 def _rate_cells(name: str, rate: Rate, bar: float | None = None, kind: str = "") -> tuple[str, ...]:
     if not rate.parts.parts:
         return name, "unknown", "", "" if bar is None else f"at most {percent(bar)}", ""
-    bars = ("", "") if bar is None else (f"at most {percent(bar)}", _met(rate, bar, kind))
-    return name, _share(rate.photographs), rate.parts.words(), *bars
+    if bar is None:
+        return name, _share(rate.photographs), rate.parts.words(), "", ""
+    # the bound that decides, rounded away from the bar, lest it seem to lie within
+    bound = f"{_share(rate.parts)} (at most {math.ceil(rate.parts.at_most * 1000) / 10:.1f} %)"
+    return name, _share(rate.photographs), bound, f"at most {percent(bar)}", _met(rate, bar, kind)
 
 
 def _met(rate: Rate, bar: float, kind: str) -> str:

@@ -15,6 +15,7 @@ from clipspect.inspection.result import Verdict
 from clipspect_lab.studies.agreement import FALSE_ALARMS, MISSES, WRONG, agreement_of, kappas, same_verdict_of
 from clipspect_lab.studies.judged import JudgedPart, JudgedPhotograph
 from clipspect_lab.studies.parts import DEFECT, GOOD, Label
+from clipspect_lab.studies.words import agreement_cells
 
 RIGHT = {GOOD: "pass", DEFECT: "fail"}
 VERDICTS: st.SearchStrategy[Verdict] = st.sampled_from(["pass", "uncertain", "fail"])
@@ -76,6 +77,41 @@ def test_rates_are_counted_of_photographs_and_of_parts(drawn: list[tuple[Label, 
     right = [set(verdicts) == {RIGHT[label]} for label, verdicts in drawn]
     assert found.effectiveness[1].count == sum(right)
     assert found.effectiveness[0].count <= found.effectiveness[0].parts
+
+
+@given(st.integers(1, 3), st.lists(st.lists(VERDICTS, min_size=3, max_size=3), min_size=1))
+def test_of_equally_many_photographs_the_rate_of_parts_is_never_below(count: int, drawn: list[list[Verdict]]) -> None:
+    found = agreement_of([part(GOOD, *verdicts[:count]) for verdicts in drawn])
+    assert found is not None
+    assert (found.wrong.photographs.value or 0) <= (found.wrong.parts.value or 0)
+
+
+def test_a_part_of_many_wrong_photographs_misses_a_bar_that_the_parts_meet() -> None:
+    found = agreement_of([part(GOOD, *["fail"] * 30), *parts(99, GOOD, "pass")])
+    assert found is not None
+    assert found.false_alarms.parts.at_most <= FALSE_ALARMS < (found.false_alarms.photographs.value or 0)
+    assert found.false_alarms.at_most(FALSE_ALARMS) == "not met"
+
+
+@given(st.integers(1, 300), st.integers(0, 20), st.integers(1, 300), st.integers(0, 20))
+def test_the_bound_that_is_shown_lies_within_the_bar_where_it_is_met_and_else_not(
+    good: int, failed: int, defective: int, missed: int
+) -> None:
+    found = agreement_of(
+        parts(good, GOOD, "pass")
+        + parts(failed, GOOD, "fail")
+        + parts(defective, DEFECT, "fail")
+        + parts(missed, DEFECT, "pass")
+    )
+    assert found is not None
+    effective, misses, false_alarms = (cells[2] for cells in agreement_cells(found)[:3])
+    for cell, rate, bar in ((misses, found.misses, MISSES), (false_alarms, found.false_alarms, FALSE_ALARMS)):
+        shown = float(cell.partition("(at most ")[2].removesuffix(" %)"))
+        assert (shown <= bar * 100) == (rate.parts.at_most <= bar)
+        exact = binomtest(rate.parts.count, rate.parts.parts).proportion_ci(0.9, "exact").high  # each side 95 %
+        assert exact * 100 - 1e-9 <= shown <= exact * 100 + 0.1
+    shown = float(effective.partition("(at least ")[2].removesuffix(" %)"))
+    assert (shown >= 100 - WRONG * 100) == (found.wrong.parts.at_most <= WRONG)
 
 
 def test_an_uncertain_verdict_is_no_miss_and_no_false_alarm_but_no_agreement_either() -> None:

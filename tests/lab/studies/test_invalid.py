@@ -6,7 +6,7 @@ from clipspect import Limits
 from clipspect_lab.studies.agreement import agreement_of, same_verdict_of
 from clipspect_lab.studies.judged import JudgedPart, JudgedPhotograph
 from clipspect_lab.studies.page import study_page
-from clipspect_lab.studies.parts import GOOD
+from clipspect_lab.studies.parts import DEFECT, GOOD
 from clipspect_lab.studies.repeatability import repeatability_of
 from clipspect_lab.studies.report import photographs_csv, study_document, study_text
 from clipspect_lab.studies.study import Study
@@ -25,7 +25,6 @@ def made_of(parts: tuple[JudgedPart, ...]) -> Study:
         recipe="nut",
         recipe_digest="d" * 64,
         engine="onnxruntime on cpu in fp32",
-        confidence=0.95,
         limits=Limits(0.4, 0.6),
         guard="",
         parts=parts,
@@ -47,9 +46,16 @@ def test_invalid_photographs_change_no_figure_and_are_counted_with_their_reasons
     assert document["parts"][2]["sigmas_over_review"] is None
 
 
+def test_parts_whose_photographs_are_all_invalid_are_named_and_do_not_count_as_labelled() -> None:
+    notes = study_document(made_of((*PARTS, JudgedPart("e", DEFECT, (DARK, DARK)))), "calibrate")["notes"]
+    assert "parts whose photographs are all invalid are in no figure: c & d, e" in notes
+    assert "no part with a valid photograph is labelled defect, so the miss rate and kappa are unknown" in notes
+    assert not any("in no figure" in note for note in study_document(made_of(PARTS[:2]), "calibrate")["notes"])
+
+
 def test_a_part_of_invalid_photographs_alone_has_its_row_everywhere() -> None:
     found = made_of(PARTS)
-    assert study_text(found, "calibrate").count("c & d") == 1
+    assert study_text(found, "calibrate").count("\nc & d ") == 1
     page = study_page(found, "calibrate")
     assert "<th>c &amp; d</th>" in page
     assert page.count('<i class="good"') == 4

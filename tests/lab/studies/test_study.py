@@ -73,7 +73,9 @@ def test_the_terminal_says_the_same_in_words(limited_bundle: Path, folder: Path,
         "limits          review 0.4, reject 0.6",
         "near a limit    1 of 5 parts within 3 sigmas: good/p10",
         "same verdict    4 of 5, 80 % (28 to 99 %) of the repeated parts, not: good/p10",
-        "at most 2 %  not met",
+        "3 of 5, 60 % (at least 18.9 %)  at least 90 %  not met",
+        "1 of 2, 50 % (at most 97.5 %)    at most 2 %  not met",
+        "1 of 3, 33 % (0.84 to 91 %)",
         "not shown by so few parts: 56 more good parts, none wrong, would",
         "2 pass, 1 uncertain",
         "An uncertain verdict sends the part to a person",
@@ -114,7 +116,7 @@ def test_parts_of_one_kind_or_without_label_are_told(limited_bundle: Path, tmp_p
     assert note == "parts without a label count for repeatability alone: b"
     labels.write_text("part,label\na,good\nb,good\n")
     (note,) = studied(capsys, limited_bundle, "object", folder, "--labels", labels)["notes"]
-    assert note == "no part is labelled defect, so the miss rate and kappa are unknown"
+    assert note == "no part with a valid photograph is labelled defect, so the miss rate and kappa are unknown"
 
 
 def test_equal_scores_are_told_and_no_distance_is_made_up(
@@ -247,7 +249,8 @@ def test_a_photograph_of_the_gallery_is_refused(full_bundle: Path, folder: Path,
     recipe = make_recipe(full_bundle, "few", object="object", references=[photo])
     write_recipe(full_bundle / "recipes/few.safetensors", recipe)
     assert run("study", full_bundle, "few", folder) == 1
-    assert f"{photo}: is in the gallery of recipe 'few'" in error_of(capsys)
+    said = error_of(capsys)
+    assert f"{photo} is in the gallery of recipe 'few': its score says nothing of parts to come; study others" in said
 
 
 @pytest.mark.parametrize(
