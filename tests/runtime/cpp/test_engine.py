@@ -12,7 +12,11 @@ from PIL import Image
 
 import clipspect
 from clipspect.base.errors import BackendError
-from clipspect.bundle.manifest import write_manifest
+from clipspect.bundle.manifest import RECIPES, write_manifest
+from clipspect.bundle.precision_record import PrecisionRecord
+from clipspect.engines.openvino import backend as openvino_backend
+from clipspect.recipes.limits import Limits
+from clipspect.recipes.recipe import write_recipe
 from support import handmade
 from support.cpp_programs import call
 
@@ -101,3 +105,33 @@ def test_a_graph_in_fp16_is_refused_on_the_cpu(built: Path, tiny_bundle: Path, i
     handmade.rewritten(tiny_bundle, precision="fp16")
     said = call(built / "inspect", image, "--bundle", tiny_bundle, status=1)[1]
     assert "does not run a fp16 graph" in said
+
+
+@pytest.mark.parametrize(
+    ("records", "taken"),
+    [
+        ([PrecisionRecord("bf16", "openvino", passed=True, tolerance=0.05)], True),
+        ([PrecisionRecord("bf16", "openvino", passed=False, forced=True, detail="the score differs")], True),
+        ([PrecisionRecord("bf16", "openvino", passed=False, detail="the score differs")], False),
+        ([PrecisionRecord("bf16", "openvino", passed=None, detail="no processor with it")], False),
+        ([PrecisionRecord("bf16", "onnxruntime", passed=True, tolerance=0.05)], False),
+        ([], False),
+    ],
+)
+def test_a_precision_without_a_record_that_passed_judges_nothing_as_in_python(
+    built: Path, tiny_bundle: Path, image: Path, records: list[PrecisionRecord], taken: bool
+) -> None:
+    if "bf16" not in openvino_backend._precisions("cpu"):
+        pytest.skip("needs a processor with bf16")
+    handmade.rewritten(tiny_bundle, precisions=tuple(records))
+    write_recipe(tiny_bundle / RECIPES / "object.safetensors", handmade.make_recipe(limits=Limits(0.4, 0.6)))
+    command = built / "inspect", image, "--bundle", tiny_bundle, "--precision", "bf16"
+    said = call(*command, status=0 if taken else 1)[1]
+    if taken:
+        clipspect.load(tiny_bundle, backend="openvino", precision="bf16").close()
+        return
+    with pytest.raises(BackendError) as refused:
+        clipspect.load(tiny_bundle, backend="openvino", precision="bf16")
+    assert said.startswith("inspect: error: precision bf16 in openvino ")
+    assert str(refused.value).startswith(said[len("inspect: error: ") :].partition("): ")[0])
+    assert said.endswith("): take fp32\n")

@@ -25,15 +25,31 @@ struct Scoring {  // an engine as records name it
 
 namespace detail {
 
-// How far a score or a map's pixel of an engine may lie from the reference's; none where nothing is known of it. What
-// was measured on a box, in precisions/, is not looked at.
+// What the bundle says of a precision in an engine; null where it says nothing. What was measured on a box, in
+// precisions/, is not looked at.
+inline const PrecisionRecord* record_of(const Manifest& manifest, const Scoring& engine) {
+    for (const PrecisionRecord& record : manifest.precisions)
+        if (record.engine == engine.backend && record.name == engine.precision) return &record;
+    return nullptr;
+}
+
+// Another precision than the bundle's needs its record: it passed, or was forced at export. Raises BackendError.
+inline void require_record(const Manifest& manifest, const Scoring& engine) {
+    if (engine.precision == manifest.precision || engine.precision == "fp32") return;
+    const PrecisionRecord* record = record_of(manifest, engine);
+    if (record != nullptr && (record->passed.value_or(false) || record->forced)) return;
+    throw BackendError(
+        "precision " + engine.precision + " in " + engine.backend +
+        (record != nullptr && record->passed ? " did not pass (" : " was not measured for this bundle (") +
+        (record != nullptr ? record->detail : "the bundle has no record of it") + "): take " + manifest.precision);
+}
+
+// How far a score or a map's pixel of an engine may lie from the reference's; none where nothing is known of it.
 inline std::optional<double> allowed_difference(const Manifest& manifest, const Graph& graph, const Scoring& engine) {
     constexpr double allowance = 10;  // times the export's tolerance, which is for one engine
     if (engine.precision == manifest.precision) return allowance * graph.tolerance;
-    for (const PrecisionRecord& record : manifest.precisions)
-        if (record.engine == engine.backend && record.name == engine.precision)
-            return record.passed.value_or(false) ? record.tolerance : std::nullopt;
-    return std::nullopt;
+    const PrecisionRecord* record = record_of(manifest, engine);
+    return record != nullptr && record->passed.value_or(false) ? record->tolerance : std::nullopt;
 }
 
 }  // namespace detail

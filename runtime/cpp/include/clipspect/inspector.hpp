@@ -178,7 +178,12 @@ class Inspector {
         return other;
     }
 
-    Scoring scoring() const { return {Engine::name, engine_.device(), engine_.precision()}; }
+    // What scores. Raises BackendError for a precision that the bundle does not say to cost little.
+    Scoring scoring() const {
+        const Scoring here{Engine::name, engine_.device(), engine_.precision()};
+        detail::require_record(bundle_->manifest, here);
+        return here;
+    }
 
     void set_tensors() {
         for (const auto& [name, tensor] : recipe_.tensors) engine_.set(name, tensor);

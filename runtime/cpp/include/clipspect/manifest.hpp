@@ -27,6 +27,8 @@ struct PrecisionRecord {  // what another precision was found to cost in one eng
     std::string engine, name;
     std::optional<bool> passed;       // none: it was not measured
     std::optional<double> tolerance;  // of the score's and the map's difference
+    bool forced = false;              // exported although it did not pass
+    std::string detail = {};          // what did not pass, or why it was not measured
 };
 
 struct Manifest {
@@ -95,6 +97,10 @@ inline void read_precisions(const Json& document, Manifest& manifest) {
                                number_or_none(entry, "tolerance", where + ": tolerance")};
         if (const Json& passed = member(entry, "passed"); !passed.is_null())
             record.passed = as_boolean(passed, where + ": passed");
+        if (const Json& forced = member(entry, "forced"); !forced.is_null())
+            record.forced = as_boolean(forced, where + ": forced");
+        if (const Json& detail = member(entry, "detail"); !detail.is_null())
+            record.detail = as_string(detail, where + ": detail");
         manifest.precisions.push_back(std::move(record));
     }
 }
