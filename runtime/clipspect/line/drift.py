@@ -21,6 +21,7 @@ from clipspect.inspection.record import Record
 from clipspect.line.drift_detector import Detector, Found
 from clipspect.line.drift_ranks import Ranks, tie_of
 from clipspect.recipes.calibration import Calibration
+from clipspect.recipes.promise import percent
 from clipspect.recipes.recipe import Recipe
 
 FALSE_ALARM = 0.01
@@ -61,7 +62,14 @@ class Change:
             by = f" by {share:.2g} %" if share < 10 else f" by {share:.0f} %"
         else:
             by = ""
-        return f"{self.quantity} {verb}{by} ({self.before:.3g} to {self.after:.3g})"
+        before, after = self.values
+        return f"{self.quantity} {verb}{by} ({before} to {after})"
+
+    @property
+    def values(self) -> tuple[str, str]:
+        """Before and after; a share of parts is told in per cent."""
+        before, after = (percent(v) if self.quantity == NOT_PASSED else f"{v:.4g}" for v in (self.before, self.after))
+        return before, after
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipspect.line.drift import SCORE, Change, Drift, Span
-from clipspect.line.drift_charts import FIRST, FIRST_JUDGED, Charts, Ewma, Shares
+from clipspect.line.drift_charts import FIRST, FIRST_JUDGED, Block, Charts, Ewma, Shares
 from clipspect.line.drift_words import minute, promise, verdict
+from clipspect.recipes.promise import percent
 from clipspect.sinks.report_charts import label_row, nice_ticks, number
 from clipspect.sinks.report_page import Html, escape, lead, panel, section, table, write_page
 
 _WIDTH, _HEIGHT = 1000, 140  # of the drawing's own units; it is stretched to the page's width
+_APART = 0.2  # of the width: parts nearer to an end of the chart are not labelled beside it
 _ROOM = 0.06  # of the height, above and below what is drawn
 
 
@@ -41,7 +43,7 @@ def _span(span: Span, charts: Charts) -> Iterable[Html]:
     yield lead("uncertain" if span.found else "pass", _sentence(first), *map(_sentence, others))
     if span.changes:
         rows = [
-            (change.quantity, change.points_to, f"{change.before:.4g}", f"{change.after:.4g}",
+            (change.quantity, change.points_to, *change.values,
              f"{change.part:,}, {minute(change.time)}", f"{change.found_part:,}, {minute(change.found_time)}")
             for change in span.changes
         ]  # fmt: skip
@@ -79,22 +81,36 @@ def _average_words(quantity: str, calibrated: int) -> str:
 def _average_chart(average: Ewma, changes: Sequence[Change]) -> Html:
     middle, reach = average.centre, average.reach
     points = [_Point((row.first + row.last) / 2, row.low, row.end, row.high) for row in average.blocks.rows]
-    return _chart(points, (middle - reach, middle, middle + reach), changes)
+    return _chart(points, _parts(average.blocks.rows), (middle - reach, middle, middle + reach), changes)
 
 
 def _share_chart(shares: Shares) -> Html:
     middle, reach = shares.centre, shares.reach
     rows = [row for row in shares.blocks.rows if row.count == shares.blocks.size] or shares.blocks.rows
     points = [_Point((row.first + row.last) / 2, *(row.total / row.count,) * 3) for row in rows]
-    return _chart(points, (max(0.0, middle - reach), middle, min(1.0, middle + reach)), ())
+    limits = max(0.0, middle - reach), middle, min(1.0, middle + reach)
+    return _chart(points, _parts(rows), limits, (), percent)
 
 
-def _chart(points: Sequence[_Point], limits: tuple[float, float, float], changes: Sequence[Change]) -> Html:
-    """The line through the points, the band that their values lie in, and the middle and both limits."""
+def _parts(rows: Sequence[Block]) -> tuple[int, int]:
+    return rows[0].first, rows[-1].last
+
+
+def _chart(
+    points: Sequence[_Point],
+    parts: tuple[int, int],
+    limits: tuple[float, float, float],
+    changes: Sequence[Change],
+    said: Callable[[float], str] = "{:.4g}".format,
+) -> Html:
+    """The line through the points, the band that their values lie in, and the middle and both limits as they are said.
+
+    `parts` are the first and the last of all, which a point in the middle of its block is not.
+    """
     low = min(*limits, *(point.low for point in points))
     high = max(*limits, *(point.high for point in points))
     room = (high - low) * _ROOM or abs(high) * _ROOM or 1.0
-    first, last = points[0].part, max(points[-1].part, points[0].part + 1)
+    first, last = parts[0], max(parts[1], parts[0] + 1)
 
     def share(part: float) -> float:
         return min(max((part - first) / (last - first), 0), 1)
@@ -111,8 +127,9 @@ def _chart(points: Sequence[_Point], limits: tuple[float, float, float], changes
         x = number(share(change.part) * _WIDTH)
         shapes.append(f'<path class="limit review" d="M{x} 0V{_HEIGHT}"/>')
     lowest, middle, highest = limits
-    above = label_row([(0, f"middle {middle:.4g}, limits {lowest:.4g} and {highest:.4g}")])
-    ticks = [(share(tick), f"{tick:,.0f}") for tick in nice_ticks(first, last) if tick == round(tick)]
+    above = label_row([(0, f"middle {said(middle)}, limits {said(lowest)} and {said(highest)}")])
+    inner = [tick for tick in nice_ticks(first, last) if tick == round(tick) and _APART < share(tick) < 1 - _APART]
+    ticks = [(share(tick), f"{tick:,.0f}") for tick in (first, *inner, last)]
     words = f"{len(points)} points from part {first:,.0f} to {last:,.0f}"
     return Html(
         f'<div class="chart">{above}<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" '

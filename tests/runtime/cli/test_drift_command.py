@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,8 @@ def test_the_page_has_a_chart_of_the_score_and_one_of_what_is_not_passed(
     assert read.headings == ["Drift", "Changes", "Score: moving average", "Share of parts that are not passed"]
     assert len(read.charts) == 2
     assert "Drift since about part 40" in read.words
-    assert "share not passed rose" in read.words
+    assert re.search(r"share not passed rose \(\S+ % to \S+ %\)", read.words)
+    assert re.search(r"middle \S+ %, limits \S+ % and \S+ %", read.words)
 
 
 def test_a_recipe_that_did_not_judge_the_log_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,7 +98,7 @@ def test_parts_that_no_longer_pass_are_found_although_none_is_left_to_compare_sc
     scores[500:] = 13
     (change,) = _changes(Drift(), list(drawn_records(scores, limits=limits)))
     assert (change.quantity, change.part) == (NOT_PASSED, 501)
-    assert change.words == "share not passed rose (0 to 1)"
+    assert change.words == "share not passed rose (0 % to 100 %)"
 
 
 def test_a_change_is_told_in_words_with_its_part_and_its_time() -> None:
