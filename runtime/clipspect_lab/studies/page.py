@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from string import Template
 
 from clipspect.base.version import __version__
+from clipspect.sinks.report_page import lead
 from clipspect.sinks.report_style import STYLE
 from clipspect.sinks.verdict_style import VERDICT_STYLES
 from clipspect_lab.studies.judged import JudgedPart
@@ -20,6 +21,7 @@ from clipspect_lab.studies.words import (
     note_words,
     part_cells,
     repeatability_rows,
+    verdict_words,
 )
 
 _GOOD, _BAD = VERDICT_STYLES["pass"].colour, VERDICT_STYLES["fail"].colour
@@ -38,7 +40,8 @@ tbody th { white-space: nowrap; } .panel + p { margin-top: 12px; }
 .strip b.reject { border-color: var(--bad); }
 tr.near th::after { content: " \\2022"; color: #e0a000; }
 @media (max-width: 700px) {
-  main { padding: 24px 12px; } .wide { display: none; } .plot { min-width: 70px; } td, th { padding: 5px 6px; }
+  main { padding: 24px 12px; } .wide { display: none; } .plot { min-width: 60px; }
+  td, th { padding: 5px 6px 5px 0; font-size: 13px; } tbody th { min-width: 6.5em; white-space: normal; }
   .stack thead { display: none; } .stack th, .stack td { display: block; border: 0; padding: 2px 0; }
   .stack th { font-weight: 600; padding-top: 12px; } .stack td:empty { display: none; }
   .stack td[title]:not([title=""])::before { content: attr(title) ": "; color: var(--soft); }
@@ -51,6 +54,7 @@ _PAGE = """<!doctype html>
 <title>$title</title><style>$style</style></head><body><main>
 <h1>$title</h1>
 <p>$parts parts, $photographs photographs; $bundle; $engine.</p>
+$lead
 <h2>Repeatability</h2>
 <div class="panel"><table><tbody>$repeatability</tbody></table></div>
 $agreement
@@ -80,6 +84,7 @@ def study_page(study: Study, command: str) -> str:
         photographs=sum(len(part.photographs) for part in study.parts),
         bundle=html.escape(study.bundle),
         engine=html.escape(study.engine),
+        lead=lead(*verdict_words(study)),
         repeatability="".join(_row(row) for row in repeatability_rows(study) + limit_rows(study)),
         agreement=_agreement(study),
         notes=f"<h2>Notes</h2><ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>" if notes else "",

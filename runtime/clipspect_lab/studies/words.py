@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections import Counter
 
@@ -22,6 +23,26 @@ TREATMENT = (
     "effectiveness."
 )
 AGREEMENT_COLUMNS = ("", "of photographs", f"of parts ({percent(CONFIDENCE)} sure)", "usual bar", "")
+
+
+def verdict_words(study: Study) -> tuple[str, ...]:
+    """What the study comes to: a verdict ("" where nothing was compared with labels), and sentences."""
+    share, agreement = study.repeatability.share, study.agreement
+    repeats = () if share is None else (f"Repeatability is {percent(share)} of these parts' total sigma.",)
+    if agreement is None:
+        return "", "Verdicts were not compared with labels.", *repeats
+    rates = {
+        "effectiveness": agreement.wrong.at_most(WRONG),
+        "miss rate": agreement.misses.at_most(MISSES),
+        "false alarm rate": agreement.false_alarms.at_most(FALSE_ALARMS),
+    }
+    missed = [name for name, met in rates.items() if met == "not met"]
+    unknown = [name for name, met in rates.items() if met not in ("met", "not met")]
+    if missed:
+        return "fail", f"The usual bar is not met: {', '.join(missed)}.", *repeats
+    if unknown:
+        return "uncertain", f"So few parts do not show that the usual bar is met: {', '.join(unknown)}.", *repeats
+    return "pass", "The usual bar is met: effectiveness, misses and false alarms.", *repeats
 
 
 def repeatability_rows(study: Study) -> list[Row]:
@@ -100,7 +121,10 @@ def note_words(study: Study, command: str) -> list[str]:
         found.append(f"parts whose photographs are all invalid are in no figure{_listed(lost)}")
     if study.invalid:
         reasons = Counter(
-            reason for part in study.parts for photograph in part.photographs for reason in photograph.reasons
+            _without_value(reason)
+            for part in study.parts
+            for photograph in part.photographs
+            for reason in photograph.reasons
         )
         told = f" ({', '.join(f'{reason}: {times}' for reason, times in reasons.most_common())})" if reasons else ""
         found.append(f"invalid photographs, left out of every figure: {study.invalid}{told}")
@@ -123,6 +147,12 @@ def part_cells(study: Study, part: JudgedPart) -> tuple[str, ...]:
 
 
 PART_COLUMNS = ("part", "label", "photos", "mean", "sigma", "to review", "to reject", "verdicts")
+
+
+def _without_value(reason: str) -> str:
+    """What a photograph of another value shares: "contrast below 0.1", "the frame is black", "aspect"."""
+    check = re.match(r"(\w+) \S+ is (below|above) (\S+)", reason)
+    return " ".join(check.groups()) if check else re.split(r"[:(]", reason)[0].strip()
 
 
 def _rate_cells(name: str, rate: Rate, bar: float | None = None, kind: str = "") -> tuple[str, ...]:
