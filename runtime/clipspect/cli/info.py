@@ -144,8 +144,9 @@ def _reference_words(recipe: Recipe) -> str:
         return ""
     from clipspect.engines.graph import REFERENCE
 
+    count = (recipe.references or {}).get("count", "unknown")
+    photos = "1 reference" if count == 1 else f"{count} references"
     if subspace := (recipe.references or {}).get("subspace"):
-        return f"{(recipe.references or {})['count']} references (a subspace of {subspace['rank']} dimensions)"
+        return f"{photos} (a subspace of {subspace['rank']} dimensions)"
     rows = [len(tensor) for name, tensor in recipe.tensors.items() if name.startswith(REFERENCE)]
-    photos = (recipe.references or {}).get("count", "unknown")
-    return f"{photos} references ({sum(rows)} rows in {len(rows)} galleries)"
+    return f"{photos} ({sum(rows)} rows in {len(rows)} galleries)"

@@ -133,8 +133,9 @@ def _judged_by(taught: Taught) -> str:
     words = f"the words of {taught.recipe.object!r}"
     if not taught.references:
         return f"{words} alone"
-    aside = f"; {taught.left_aside} more of their parts are left aside" if taught.left_aside else ""
-    photos = f"{len(taught.references)} references"
+    left, count = taught.left_aside, len(taught.references)
+    aside = f"; {left} more of their parts {'is' if left == 1 else 'are'} left aside" if left else ""
+    photos = "1 reference" if count == 1 else f"{count} references"
     return f"{photos} alone{aside}" if taught.recipe.judge == PHOTOS else f"{words} and {photos}{aside}"
 
 

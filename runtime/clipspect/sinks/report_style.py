@@ -34,7 +34,7 @@ th:last-child, td:last-child {{ padding-right: 0; }}
 thead th, tbody th {{ color: var(--soft); }} thead th {{ font-size: 14px; }}
 tbody tr:last-child > * {{ border-bottom: 0; }}
 tbody th {{ min-width: 7em; overflow-wrap: anywhere; }} .facts th {{ min-width: 9em; }}
-.panel + p, .panel + .gallery {{ margin-top: 12px; }}
+.panel + p, .panel + .panel, .panel + .gallery {{ margin-top: 12px; }}
 code {{ font-size: 13px; overflow-wrap: anywhere; }}
 .chart {{ position: relative; margin: 4px 0; font-size: 13px; color: var(--soft); }}
 .chart svg, .scorebar svg {{ display: block; width: 100%; }}
