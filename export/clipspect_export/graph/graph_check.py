@@ -12,10 +12,9 @@ import onnx
 
 from clipspect.base.errors import ExportError
 from clipspect.engines.graph import TensorSpec
+from clipspect.engines.onnx_operators import RULES
 from clipspect_export.graph.write import OPSET
 
-# Not every engine parses these, or parses them to the same numbers.
-FORBIDDEN = frozenset({"If", "Loop", "Scan", "NonZero", "Resize", "Upsample", "Pad", "Einsum"})
 CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 
 Shapes = dict[str, list[int]]
@@ -70,8 +69,8 @@ def _require_plain(model: onnx.ModelProto, operators: Counter[str], patch_embedd
     domains = {node.domain for node in model.graph.node}
     if domains - {"", "ai.onnx"} or opsets.get("") != OPSET or model.functions:
         raise ExportError(f"the exported graph is not plain ONNX of opset {OPSET}: opsets {opsets}, domains {domains}")
-    if found := sorted(FORBIDDEN & operators.keys()):
-        raise ExportError(f"the exported graph holds {', '.join(found)}, which not every engine runs")
+    if found := sorted(operators.keys() - RULES.keys()):
+        raise ExportError(f"the exported graph holds {', '.join(found)}, which the runtime gives no engine")
     convolutions = sum(operators[name] for name in CONVOLUTIONS)
     if convolutions != patch_embedding:
         expected = "the patch embedding alone" if patch_embedding else "none"

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from clipspect.base.errors import BundleError
 from clipspect.base.files import FileEntry, sha256_of
 from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, read_manifest
+from clipspect.engines.onnx_check import check_onnx
 from clipspect.engines.onnx_file import external_locations
 
 DEMO = "demo"  # the word that stands for the embedded bundle
@@ -42,6 +43,7 @@ class Bundle:
             for name, entry in manifest.files.items():
                 verify_file(root, name, entry)
             require_known_weights(root, manifest)
+            require_plain_graphs(root, manifest)
         except OSError as error:
             raise BundleError(
                 f"{root}: cannot be read ({error.strerror or error}): check the path and its rights"
@@ -89,6 +91,15 @@ def require_known_weights(root: Path, manifest: Manifest) -> None:
     """Refuse a graph that reads a file for which the manifest has no hash, or could. Raises BundleError."""
     for file in manifest.graph_files:
         _check_locations(root, PurePosixPath(file), manifest)
+
+
+def require_plain_graphs(root: Path, manifest: Manifest) -> None:
+    """Refuse a graph that the exporter does not write so, before an engine opens it. Raises BundleError."""
+    for file, graph in manifest.known_graphs.items():
+        try:
+            check_onnx(root / file, graph)
+        except ValueError as error:
+            raise BundleError(f"{root / file}: no graph for an engine ({error}): export the bundle again") from error
 
 
 def _check_locations(root: Path, graph: PurePosixPath, manifest: Manifest) -> None:

@@ -101,6 +101,14 @@ class Manifest:
         files += self.int8.graphs.values() if self.int8 is not None else []
         return list(dict.fromkeys(files))
 
+    @property
+    def known_graphs(self) -> dict[str, Graph]:
+        """The same by file, with what the manifest says of their tensors; without roles that this version knows not."""
+        graphs: dict[str, Graph] = {graph.file: graph for graph in self.graphs.values()}
+        if self.text_encoder is not None:
+            graphs[self.text_encoder.graph.file] = self.text_encoder.graph
+        return graphs | {copy: graphs[file] for file, copy in (self.int8.graphs if self.int8 else {}).items()}
+
     def document(self) -> dict[str, Any]:
         """What `bundle.json` says."""
         document = dataclasses.asdict(self)

@@ -1,4 +1,4 @@
-"""What must be known of an ONNX file before an engine opens it: which other files it reads.
+"""How an ONNX file is read before an engine opens it, and which other files it reads.
 
 ONNX is protobuf; a message is a run of fields, each a key (number, wire type) and a value. Protobuf's readers are
 lenient, each in its own way: two of them can see two models in the same bytes. So what no exporter writes is refused
@@ -46,13 +46,15 @@ class _Field:
         return wire == self.wire or packed
 
 
-_FIELDS = {
-    message: {
-        int(number): _Field(_WIRES[wire], bool(repeats), inside or None)
-        for number, wire, repeats, inside in _ROW.findall(rows)
-    }
-    for message, rows in TABLE.items()
-}
+def _fields(rows: str) -> dict[int, _Field]:
+    found = _ROW.findall(rows)
+    return {int(number): _Field(_WIRES[wire], bool(repeats), inside or None) for number, wire, repeats, inside in found}
+
+
+_FIELDS = {message: _fields(rows) for message, rows in TABLE.items()}
+_FIELDS["opset"] = _fields("1B 2V")  # read by `onnx_model` alone
+
+Message = list[tuple[int, "int | bytes"]]  # its fields in their order: the number, the value
 
 
 def external_locations(model: bytes) -> set[str]:
@@ -60,21 +62,23 @@ def external_locations(model: bytes) -> set[str]:
 
     Raises ValueError for what is no model, and for one in which parsers can differ or that can read other files.
     """
-    fields = _read(model, "model", 1)
+    fields = read_message(model, "model", 1)
     if not any(number == 7 for number, _ in fields):
         raise ValueError("it has no graph")
     return set(_locations(fields, "model", 1))
 
 
-def _locations(fields: list[tuple[int, bytes]], message: str, depth: int) -> Iterator[str]:
+def _locations(fields: Message, message: str, depth: int) -> Iterator[str]:
     entries = []
     for number, value in fields:
         inside = _FIELDS[message][number].inside
+        if isinstance(value, int):
+            continue
         if inside == "domain":
             if value not in _STANDARD:
                 raise ValueError(f"an operator of {_shown(value)}, only standard ones are in use")
         elif inside is not None:
-            contents = _read(value, inside, depth + 1)
+            contents = read_message(value, inside, depth + 1)
             if inside == "external":
                 entries.append(contents)
             else:
@@ -83,29 +87,37 @@ def _locations(fields: list[tuple[int, bytes]], message: str, depth: int) -> Ite
         yield _location(entries)
 
 
-def _location(entries: list[list[tuple[int, bytes]]]) -> str:
+def _location(entries: list[Message]) -> str:
     """Where a tensor's values lie, of its `external_data`."""
-    pairs = [dict(entry) for entry in entries]
+    location = external_data(entries).get(b"location", b"")
+    if not _LOCATION.fullmatch(location):
+        raise ValueError(f"reads its weights from {_shown(location)}, which is no plain file name beside it")
+    return location.decode("ascii")
+
+
+def external_data(entries: list[Message]) -> dict[bytes, bytes]:
+    """What a tensor's `external_data` says, by its keys. Raises ValueError where that is not said once and clearly."""
+    pairs: list[dict[int, bytes]] = [
+        {number: value for number, value in entry if isinstance(value, bytes)} for entry in entries
+    ]
     keys = [pair.get(1, b"") for pair in pairs]
     for key, pair in zip(keys, pairs):
         if key not in _EXTERNAL_KEYS or 2 not in pair:
             raise ValueError(f"external data with the key {_shown(key)}, or without a value")
     if len(set(keys)) != len(keys):
         raise ValueError("external data that says one thing twice")
-    location = {key: pair[2] for key, pair in zip(keys, pairs)}.get(b"location", b"")
-    if not _LOCATION.fullmatch(location):
-        raise ValueError(f"reads its weights from {_shown(location)}, which is no plain file name beside it")
-    return location.decode("ascii")
+    return {key: pair[2] for key, pair in zip(keys, pairs)}
 
 
-def _read(data: bytes, message: str, depth: int) -> list[tuple[int, bytes]]:
-    """A message's fields, numbers as empty values: none is needed. Raises ValueError for what no exporter writes."""
+def read_message(data: bytes, message: str, depth: int = 1) -> Message:
+    """A message's fields; what is packed, or no number, as bytes. Raises ValueError for what no exporter writes."""
     if depth > _DEEPEST:
         raise ValueError("messages are nested too deeply")
-    known, fields, at = _FIELDS[message], [], 0
+    known, at = _FIELDS[message], 0
+    fields: Message = []
     once: set[int] = set()
     while at < len(data):
-        key, at = _varint(data, at)
+        key, at = varint(data, at)
         number, wire = key >> 3, key & 7
         field = known.get(number)
         if key >= _LARGEST_KEY or field is None or not field.takes(wire):
@@ -114,20 +126,20 @@ def _read(data: bytes, message: str, depth: int) -> list[tuple[int, bytes]]:
             raise ValueError(f"{message}: field {number} is there twice")
         once.add(number)
         if wire == _VARINT:
-            _, at = _varint(data, at)
+            value, at = varint(data, at)
+            fields.append((number, value))
             continue
         size = 4 if wire == _FIXED32 else 8
         if wire == _BYTES:
-            size, at = _varint(data, at)
+            size, at = varint(data, at)
         if size > len(data) - at:
             raise ValueError("a field is cut short")
-        if wire == _BYTES:
-            fields.append((number, data[at : at + size]))
+        fields.append((number, data[at : at + size]))
         at += size
     return fields
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
     """A number and where it ends."""
     value = 0
     for shift in range(0, 70, 7):

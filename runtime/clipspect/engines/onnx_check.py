@@ -1,0 +1,102 @@
+"""Whether a graph may be given to an engine: the operators that the exporter writes, and bounded work and memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipspect.engines.graph import Graph, TensorSpec
+from clipspect.engines.onnx_model import BOOL, BYTES, FLOAT, FLOAT16, INT8, INT32, INT64, UINT8, Node, read_model
+from clipspect.engines.onnx_operators import Known, answers
+
+# Of one image, one prompt a state, one row a gallery. The dearest published setting, SubspaceAD's L/14 at 672, is
+# 2e12 and 0.6 GB; a graph that is over these would hold up the box, or end for want of memory.
+MOST_WORK = 10**14  # two an element of each product's sum
+MOST_BYTES = 8 << 30  # of the tensors that are alive at once
+MOST_ROWS = 1 << 40  # elements of one tensor, so that no product of sides is beyond 64 bits
+_DTYPES = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL}
+_DTYPES["float16"] = FLOAT16
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a graph takes for one image, one prompt a state and one row a gallery."""
+
+    work: int  # two an element of each product's sum, convolutions among them
+    bytes: int  # of the tensors that are alive at once, without constants
+
+
+def check_onnx(path: Path, graph: Graph) -> Cost:
+    """Refuse a graph that the exporter does not write so. Raises ValueError with what is wrong, OSError."""
+    model = read_model(path)
+    if model.opset != graph.opset:
+        raise ValueError(f"it is of opset {model.opset}, the manifest says {graph.opset}")
+    known = {name: Known(item.dtype, item.shape, item.integers) for name, item in model.constants.items()}
+    for name, spec in graph.inputs.items():
+        if name in known:
+            raise ValueError(f"its input {name!r} is a constant as well")
+        known[name] = _input(spec)
+    last_use = {name: at for at, node in enumerate(model.nodes) for name in node.inputs}
+    work = alive = most = 0
+    for at, node in enumerate(model.nodes):
+        inputs = [None if not name else _of(known, name, node) for name in node.inputs]
+        outputs = answers(node, inputs)
+        work += _work(node, inputs, outputs)
+        for name, item in zip(node.outputs, outputs):
+            if name in known or not name:
+                raise ValueError(f"two tensors have the name {name!r:.80}")
+            known[name] = item
+            alive += _bytes(item)
+        most = max(most, alive)
+        if work > MOST_WORK or most > MOST_BYTES:
+            raise ValueError(f"it takes more than {MOST_WORK:.0e} operations or {MOST_BYTES >> 30} GB for one image")
+        for name in {name for name in node.inputs if name and last_use[name] == at} - graph.outputs.keys():
+            if name not in model.constants and name not in graph.inputs:
+                alive -= _bytes(known[name])
+    for name, spec in graph.outputs.items():
+        _require_output(name, spec, known)
+    return Cost(work, most)
+
+
+def _of(known: Mapping[str, Known], name: str, node: Node) -> Known:
+    if name not in known:
+        raise ValueError(
+            f"{node.operator}: nothing before it answers {name!r:.80}, and the manifest names no such input"
+        )
+    return known[name]
+
+
+def _input(spec: TensorSpec) -> Known:
+    if spec.dtype not in _DTYPES:
+        raise ValueError(f"a tensor of the type {spec.dtype!r:.40} is not in use")
+    return Known(_DTYPES[spec.dtype], tuple(side if isinstance(side, int) else 1 for side in spec.shape))
+
+
+def _bytes(item: Known) -> int:
+    if item.dtype not in BYTES:
+        raise ValueError(f"a tensor is of the type {item.dtype}, which is not in use")
+    if item.size > MOST_ROWS:
+        raise ValueError(f"a tensor has the shape {item.shape}")
+    return item.size * BYTES[item.dtype]
+
+
+def _work(node: Node, inputs: list[Known | None], outputs: list[Known]) -> int:
+    first, second = (*inputs, None, None)[:2]
+    if node.operator in ("MatMul", "MatMulInteger") and first is not None:
+        return 2 * outputs[0].size * first.shape[-1]
+    if node.operator == "Conv" and second is not None:
+        return 2 * outputs[0].size * math.prod(second.shape[1:])
+    return 0
+
+
+def _require_output(name: str, spec: TensorSpec, known: Mapping[str, Known]) -> None:
+    if name not in known:
+        raise ValueError(f"it has no output {name!r:.80}")
+    item, expected = known[name], _input(spec)
+    sides = [
+        (side, wanted) for side, wanted, said in zip(item.shape, expected.shape, spec.shape) if isinstance(said, int)
+    ]
+    if len(item.shape) != len(expected.shape) or item.dtype != expected.dtype or any(a != b for a, b in sides):
+        raise ValueError(f"its output {name!r:.80} has the shape {item.shape}, the manifest says {spec.shape}")
