@@ -155,7 +155,7 @@ def _calibrated(args: argparse.Namespace, bundle: Bundle, old: Recipe, path: Pat
     worst, nearest = WorstPictures(), WorstPictures(lowest=True)
     with (
         ProgressBar("image") as bar,
-        load(args.bundle, old, args.backend, verdicts=False, **engine_options(args)) as inspector,
+        load(bundle, old, args.backend, verdicts=False, **engine_options(args)) as inspector,
     ):
         recipe = calibrate(
             inspector,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipspect.cli.arguments import number
+from clipspect.cli.arguments import rate
 
 if TYPE_CHECKING:
     from clipspect.line.drift import Drift
@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--false-alarm",
         metavar="RATE",
-        type=_rate,
+        type=rate,
         default=0.01,
         help="of runs of 10,000 parts without a change, at most this share may have an alarm (default: 1%%)",
     )
@@ -105,11 +105,3 @@ def _page(drift: Drift) -> str:
         for sentence in verdict(span)
     ]
     return "\n".join([*lines, promise(drift.false_alarm)])
-
-
-def _rate(text: str) -> float:
-    """1% or 0.01."""
-    value = number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"expected more than 0% and less than 100%, found {text!r}")
-    return value

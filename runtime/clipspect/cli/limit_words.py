@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clipspect.recipes.checks import rate_words
 from clipspect.recipes.promise import parts_needed, percent
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ def checks_words(calibration: Calibration | None) -> str:
     missing = ""
     if not calibration.embedding:
         missing = "; not the image's embedding, which this bundle's graphs do not have"
-    share = percent(sum(found.rate for found in calibration.checks.values()))
-    return f"checked by {', '.join(calibration.checks)}: at most {share} of good parts are invalid{missing}"
+    return f"checked by {', '.join(calibration.checks)}: {rate_words(calibration)}{missing}"
 
 
 def _promised(promise: Promise | None, what: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipspect.base.errors import RecipeError
 from clipspect.cli.arguments import add_engine, count, engine_options
-from clipspect.cli.recipe_place import add_out, name_at, new_place
+from clipspect.cli.recipe_place import add_out, name_at, new_place, old_recipe, replaces
 from clipspect.engines.graph import PHOTOS
+from clipspect.recipes.judge import JUDGES
 
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
@@ -46,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--judge",
-        choices=("words", "photos", "both"),
+        choices=JUDGES,
         help="judge by words, by photos alone, or by both (default: words; with references both, where the bundle can, "
         "else photos)",
     )
@@ -68,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     bundle = Bundle.open(args.bundle)
     path = new_place(bundle, args.name, args.out)
     args.name = name_at(path)
-    replaces = _replaces(args, path)
-    old = old_recipe(path) if replaces else None
+    replaced = replaces(path, force=args.force)
+    old = old_recipe(path) if replaced else None
     paths = find_images(args.references)
     taken_from = _words_taken_from(args, bundle)
     with ProgressBar() as bar:
@@ -93,26 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if old is not None:
         recipe = made_again(recipe, old, why="the recipe was made again, with --force")
     write_recipe(path, recipe)
-    print(_page(recipe, path, taken_from, replaces))
+    print(_page(recipe, path, taken_from, replaced))
     return 0
-
-
-def _replaces(args: argparse.Namespace, path: Path) -> bool:
-    """Whether a recipe is replaced. Raises RecipeError where none may be."""
-    exists = os.path.lexists(path)
-    if exists and not args.force:
-        raise RecipeError(f"{path} exists: choose another name, or replace it with --force")
-    return exists
-
-
-def old_recipe(path: Path) -> Recipe | None:
-    """The recipe that is replaced, for its history; None where it is damaged, and has none that could be told."""
-    from clipspect.recipes.recipe import read_recipe
-
-    try:
-        return read_recipe(path)
-    except RecipeError:
-        return None
 
 
 def _words_taken_from(args: argparse.Namespace, bundle: Bundle) -> str | None:
@@ -142,11 +123,11 @@ def _page(recipe: Recipe, path: Path, taken_from: str | None, replaces: bool) ->
 
 def _reference_rows(recipe: Recipe, references: dict[str, Any]) -> list[tuple[str, str]]:
     from clipspect.engines.graph import REFERENCE
-    from clipspect.recipes.references import reference_sizes
+    from clipspect.recipes.references import reference_sizes, size_words
 
     sizes = reference_sizes(references)
     turned = f", each in {references['rotations']} turns" if "rotations" in references else ""
-    pixels = ", ".join(f"{width} x {height}" for width, height in sizes)
+    pixels = ", ".join(map(size_words, sizes))
     squashed = "; all are squashed to the model's" if len(sizes) > 1 else ""
     rows = [("references", f"{references['count']} of {pixels} pixels{squashed}{turned}")]
     if subspace := references.get("subspace"):

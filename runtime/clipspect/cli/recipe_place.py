@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipspect.base.errors import RecipeError
-from clipspect.recipes.recipe import RECIPE_SUFFIX, check_recipe_name
+from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, read_recipe
 from clipspect.recipes.shelf import is_recipe_path
 
 if TYPE_CHECKING:
@@ -57,3 +57,19 @@ def changed_place(bundle: Bundle, recipe: Path, out: Path | None) -> Path:
 def name_at(path: Path) -> str:
     """The name of the recipe in that file."""
     return path.name[: -len(RECIPE_SUFFIX)]
+
+
+def replaces(path: Path, *, force: bool) -> bool:
+    """Whether a recipe is replaced. Raises RecipeError where none may be."""
+    exists = os.path.lexists(path)
+    if exists and not force:
+        raise RecipeError(f"{path} exists: choose another name, or replace it with --force")
+    return exists
+
+
+def old_recipe(path: Path) -> Recipe | None:
+    """The recipe that is replaced, for its history; None where it is damaged, and has none that could be told."""
+    try:
+        return read_recipe(path)
+    except RecipeError:
+        return None

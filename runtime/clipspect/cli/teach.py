@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.base.errors import RecipeError
 from clipspect.cli.arguments import add_engine, engine_options, whole_number
 from clipspect.cli.calibrate import WIDTH, add_parts, calibration_document, defect_rows, highest_lines, rates_of
 from clipspect.cli.limit_words import limit_rows, scorer_rows, too_few_words
-from clipspect.cli.recipe_place import add_out, name_at, new_place
+from clipspect.cli.recipe_place import add_out, name_at, new_place, old_recipe, replaces
 from clipspect.engines.graph import PHOTOS
 from clipspect.recipes.judge import JUDGES
 
@@ -41,7 +39,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--judge",
         choices=JUDGES,
-        help="words, photos, or both (default: photos where the bundle can; with --defective what catches most)",
+        help="words, photos, or both (default: both where the bundle has a few-shot graph, else photos where it has a "
+        "memory, else words; with --defective the one that fails most of them)",
     )
     parser.add_argument(
         "--references",
@@ -59,7 +58,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from clipspect.bundle.bundle import Bundle
     from clipspect.cli.progress import ProgressBar
-    from clipspect.cli.recipe import old_recipe
     from clipspect.inspection.teach import teach
     from clipspect.recipes.history import made_again, with_limits
     from clipspect.recipes.recipe import RECIPE_SUFFIX, write_recipe
@@ -70,15 +68,12 @@ def run(args: argparse.Namespace) -> int:
     bundle = Bundle.open(args.bundle)
     here = Path(f"{args.name}{RECIPE_SUFFIX}") if bundle.is_embedded and args.out is None else args.out
     path = new_place(bundle, args.name, here)
-    replaces = os.path.lexists(path)
-    if replaces and not args.force:
-        raise RecipeError(f"{path} exists: choose another name, or replace it with --force")
-    old = old_recipe(path) if replaces else None
+    old = old_recipe(path) if replaces(path, force=args.force) else None
     good, defective = files(*args.good), files(*args.defective)
-    worst, nearest = WorstPictures(), WorstPictures(lowest=True)
+    pictures = {judge: (WorstPictures(), WorstPictures(lowest=True)) for judge in JUDGES}
     with ProgressBar("image") as bar:
         taught = teach(
-            args.bundle,
+            bundle,
             name_at(path),
             good,
             object=args.object,
@@ -88,11 +83,12 @@ def run(args: argparse.Namespace) -> int:
             **rates_of(args),
             group=args.group,
             backend=args.backend,
-            pictures=(worst, nearest),
+            pictures=pictures,
             progress=bar,
             **engine_options(args),
         )
     recipe = taught.recipe
+    worst, nearest = pictures[recipe.judge]
     if old is not None:
         bare = dataclasses.replace(recipe, limits=None, calibration=None)
         gone = made_again(bare, old, why="taught again, with --force")
@@ -103,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
     write_report(report, recipe, worst.pictures, defects=nearest.pictures, bundle=named, map_range=taught.map_range)
     if args.json:
         document = calibration_document(recipe, path)
-        print(json.dumps({**document, "references": taught.references, "report": str(report)}, indent=2))
+        compared = {"references": taught.references, "failed_by": taught.caught, "not_tried": taught.not_tried}
+        print(json.dumps({**document, **compared, "report": str(report)}, indent=2))
     else:
         print(_page(args, taught, path, report))
     for line in _warnings(taught):
@@ -152,7 +149,7 @@ def _caught_rows(taught: Taught) -> list[tuple[str, str]]:
 
 def _warnings(taught: Taught) -> list[str]:
     """What a person must know of these limits, loudly."""
-    lines = []
+    lines = [f"judged by {judge} it could not be compared: {why}" for judge, why in taught.not_tried.items()]
     limits = taught.recipe.limits
     promise = None if limits is None else limits.reject_promise
     if promise is not None and not promise.kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from clipspect.base import clock
@@ -63,32 +64,73 @@ def calibrate(
     Raises RecipeError, ImageError for a photograph that cannot be read, before anything is scored; BackendError.
     """
     require_rates(false_reject_rate, uncertain, confidence)
-    recipe, spec = inspector.recipe, inspector.bundle.manifest.image
+    spec = inspector.bundle.manifest.image
     photographs, defects = (
         read_photographs(frames, spec, group=group, workers=inspector.workers, progress=progress)
         for frames in (good, defective)
     )
-    refuse_equal([*photographs, *defects])
+    refuse_equal(photographs, defects)
+    return calibrated(
+        inspector,
+        photographs,
+        defects,
+        rates=Rates(false_reject_rate, uncertain, confidence),
+        group=group,
+        strike=strike,
+        anyway=anyway,
+        estimate=estimate,
+        why=why,
+        pictures=pictures,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What is asked of limits."""
+
+    false_reject_rate: float = FALSE_REJECT_RATE
+    uncertain: float = UNCERTAIN
+    confidence: float = CONFIDENCE
+
+
+def calibrated(
+    inspector: Inspector,
+    photographs: Sequence[Photograph],
+    defects: Sequence[Photograph] = (),
+    *,
+    others: Sequence[Photograph] = (),
+    rates: Rates = Rates(),
+    group: str | None = None,
+    strike: Sequence[str] = (),
+    anyway: bool = False,
+    estimate: bool = False,
+    why: str | None = None,
+    pictures: tuple[Pictures, Pictures] | None = None,
+    progress: Progress = quiet,
+) -> Recipe:
+    """`calibrate` on photographs that were read, of which no two are equal.
+
+    `others` are of good parts that must not set limits, as references and those that they were chosen from: with the
+    photographs they say what frames must be like. Raises RecipeError, ImageError, BackendError.
+    """
+    recipe = inspector.recipe
     struck = _struck(photographs, strike)
     count = len({photograph.part for photograph in photographs} - struck)
     if count == 0:
         raise RecipeError("there is no good part to calibrate on: give photographs of some, and strike not all of them")
     if not (anyway or estimate):
-        require_enough(count, false_reject_rate, confidence)
+        require_enough(count, rates.false_reject_rate, rates.confidence)
     refuse_references(recipe, defects if estimate else [*photographs, *defects])
-    collected, beside = Collected(struck), Collected()
+    collected, keep = Collected(struck), pictures is not None
     with inspector.with_recipe(recipe, verdicts=False) as plain:
-        keep = pictures is not None
         outcomes = (estimated if estimate else _outcomes)(plain, photographs, keep_pictures=keep)
         for photograph, outcome in _told(outcomes, photographs, "good parts", progress):
             collected.take(photograph, outcome.require())
             if pictures is not None:
                 pictures[0].take(outcome, photograph.part)
-        outcomes = _outcomes(plain, defects, keep_pictures=keep)
-        for photograph, outcome in _told(outcomes, defects, "defective parts", progress):
-            beside.take(photograph, outcome.require())
-            if pictures is not None:
-                pictures[1].take(outcome, photograph.part)
+        for photograph, outcome in _told(_outcomes(plain, others), others, "frames of other good parts", progress):
+            collected.look_at(photograph, outcome.require())
         scorer = Scorer(
             plain.bundle.digest, recipe.tensors_digest, plain.backend, plain.device, plain.precision, __version__
         )
@@ -99,15 +141,26 @@ def calibrate(
         group=group,
         estimate=estimate,
         frame_sizes=tuple(collected.frame_sizes),
+        checked_parts=len({frame.part for frame in collected.seen}),
         **vars(checks_of(collected.seen)),
-        defects=beside.parts,
     )
-    limits = limits_of_parts(calibration.parts, false_reject_rate, uncertain, confidence, anyway=anyway or estimate)
+    limits = limits_of_parts(collected.parts, **vars(rates), anyway=anyway or estimate)
     if estimate:
         limits = dataclasses.replace(limits, review_promise=None, reject_promise=None, map_promise=None)
-    asked = f"at most {percent(false_reject_rate)} rejected, {percent(uncertain)} not passed ({percent(confidence)})"
+    asked = f"at most {percent(rates.false_reject_rate)} rejected, {percent(rates.uncertain)} not passed"
     how = f"{'estimated' if estimate else 'calibrated'} on {count} good parts, {len(struck)} struck"
-    return with_limits(recipe, limits, calibration, why=why or f"{how}; asked: {asked}")
+    why = why or f"{how}; asked: {asked} ({percent(rates.confidence)})"
+    changed = with_limits(recipe, limits, calibration, why=why)
+    if not defects:
+        return changed
+    beside = Collected()
+    with inspector.with_recipe(changed, verdicts=True) as judging:  # as `run` will judge them, their frames included
+        outcomes = _outcomes(judging, defects, keep_pictures=keep)
+        for photograph, outcome in _told(outcomes, defects, "defective parts", progress):
+            beside.take(photograph, outcome.require())
+            if pictures is not None:
+                pictures[1].take(outcome, photograph.part)
+    return dataclasses.replace(changed, calibration=dataclasses.replace(calibration, defects=beside.parts))
 
 
 class Pictures(Protocol):
@@ -127,27 +180,32 @@ class Collected:
 
     def take(self, photograph: Photograph, result: Result) -> None:
         """A frame of a part, and what was found on it."""
-        name, frame = photograph.part, photograph.name
-        struck, score, peak = name in self._struck, result.score, result.peak
+        name, struck = photograph.part, photograph.part in self._struck
         if not struck:
-            self.frame_sizes[photograph.size] = None
-            self.seen.append(SeenFrame(name, frame, result.quality, result.embedding))
+            self.look_at(photograph, result)
+        invalid = result.verdict == "invalid"
+        found = PartScore(name, result.score, result.peak, struck=struck, worst_frame=photograph.name, invalid=invalid)
         known = self._parts.get(name)
-        if known is None:
-            self._parts[name] = PartScore(name, score, peak, struck=struck, worst_frame=frame)
-            return
-        self._parts[name] = dataclasses.replace(
-            known,
-            score=max(known.score, score),
-            map_maximum=max(known.map_maximum, peak),
-            frames=known.frames + 1,
-            worst_frame=frame if score > known.score else known.worst_frame,
-        )
+        self._parts[name] = found if known is None else _together(known, found)
+
+    def look_at(self, photograph: Photograph, result: Result) -> None:
+        """A frame that says what frames must be like, and nothing of limits."""
+        self.frame_sizes[photograph.size] = None
+        self.seen.append(SeenFrame(photograph.part, photograph.name, result.quality, result.embedding))
 
     @property
     def parts(self) -> tuple[PartScore, ...]:
         """In the order of their first frames."""
         return tuple(self._parts.values())
+
+
+def _together(one: PartScore, other: PartScore) -> PartScore:
+    """Of frames of one part. Invalid ones count only where all are."""
+    frames = one.frames + other.frames
+    if one.invalid != other.invalid:
+        return dataclasses.replace(other if one.invalid else one, frames=frames)
+    worst = other if other.score > one.score else one
+    return dataclasses.replace(worst, map_maximum=max(one.map_maximum, other.map_maximum), frames=frames)
 
 
 def _struck(photographs: Sequence[Photograph], strike: Sequence[str]) -> frozenset[str]:
@@ -161,7 +219,9 @@ def _struck(photographs: Sequence[Photograph], strike: Sequence[str]) -> frozens
     return frozenset(parts[str(name)] for name in strike)
 
 
-def _outcomes(inspector: Inspector, photographs: Sequence[Photograph], *, keep_pictures: bool) -> Iterator[Outcome]:
+def _outcomes(
+    inspector: Inspector, photographs: Sequence[Photograph], *, keep_pictures: bool = False
+) -> Iterator[Outcome]:
     items = (photograph.item for photograph in photographs)
     with contextlib.closing(inspector.stream(items, keep_pictures=keep_pictures)) as outcomes:
         yield from outcomes

@@ -28,28 +28,41 @@ def estimated(inspector: Inspector, photographs: Sequence[Photograph], *, keep_p
     if missing:
         name = (recipe.references or {})["files"][min(missing)]["name"]
         raise RecipeError(f"the reference {name} is missing: an estimate needs all of them")
-    others = [without_reference(recipe, known[photograph.content]) for photograph in photographs]
-    for photograph, other in zip(photographs, others):
-        with inspector.with_recipe(other) as alone:
+    for number in known.values():
+        _require_others(recipe, number)
+    for photograph in photographs:  # one gallery more at a time: all of them would be the square of one
+        with inspector.with_recipe(without_reference(recipe, known[photograph.content])) as alone:
             yield from alone.stream([photograph.item], keep_pictures=keep_pictures)
 
 
 def without_reference(recipe: Recipe, number: int) -> Recipe:
     """The recipe less the rows of one reference. Raises RecipeError where that cannot be."""
-    galleries = (recipe.references or {}).get("galleries", {})
+    _require_others(recipe, number)
     tensors = dict(recipe.tensors)
-    names = [name for name in tensors if name.startswith(REFERENCE)]
-    if not names or not all("kept" in galleries.get(name.removeprefix(REFERENCE), {}) for name in names):
-        raise RecipeError(
-            f"recipe {recipe.name!r} does not say which rows are of which reference: there is no estimate for it"
-        )
-    for name in names:
-        kept = galleries[name.removeprefix(REFERENCE)]["kept"]
+    for name, kept in _kept(recipe).items():
         start = sum(kept[:number])
-        tensors[name] = np.delete(tensors[name], slice(start, start + kept[number]), axis=0)
-        if not len(tensors[name]):
+        rows = np.delete(tensors[name], slice(start, start + kept[number]), axis=0)
+        rows.flags.writeable = False  # nobody else has it: a recipe need not copy it
+        tensors[name] = rows
+    return dataclasses.replace(recipe, tensors=tensors)
+
+
+def _require_others(recipe: Recipe, number: int) -> None:
+    """Raises RecipeError where nothing is left of a gallery without that reference."""
+    for kept in _kept(recipe).values():
+        if sum(kept) == kept[number]:
             raise RecipeError(
                 f"recipe {recipe.name!r}: without reference {number + 1} nothing is left of a gallery: an estimate "
                 "needs two references at least, and rows of both"
             )
-    return dataclasses.replace(recipe, tensors=tensors)
+
+
+def _kept(recipe: Recipe) -> dict[str, list[int]]:
+    """By gallery, how many rows each reference has in it. Raises RecipeError where the recipe does not say."""
+    galleries = (recipe.references or {}).get("galleries", {})
+    names = [name for name in recipe.tensors if name.startswith(REFERENCE)]
+    if not names or not all("kept" in galleries.get(name.removeprefix(REFERENCE), {}) for name in names):
+        raise RecipeError(
+            f"recipe {recipe.name!r} does not say which rows are of which reference: there is no estimate for it"
+        )
+    return {name: galleries[name.removeprefix(REFERENCE)]["kept"] for name in names}

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from clipspect.base.errors import ClipspectError
+from clipspect.base.errors import BackendError, ClipspectError
 from clipspect.bundle.bundle import Bundle
 from clipspect.host.system import usable_cores
 from clipspect.inspection.inspector import Inspector
@@ -33,7 +33,7 @@ def load(
 
     `recipe` is a name, the path of a file anywhere (it ends in .safetensors), or a recipe in memory as
     `make_recipe` returns it; without one: the bundle's only one. Without a backend, device and precision: those
-    that calibrated the recipe's limits, if installed, else the fastest engine by real runs; `.backend` and
+    that calibrated the recipe's limits, if they open here, else the fastest engine by real runs; `.backend` and
     `.reason` say which and why, and to name one saves their time. `map_limit` is the anomaly map's value over which
     a pixel belongs to a region; its default is the recipe's limit on the map, else the middle of the range of the
     method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). In another engine or precision than
@@ -47,13 +47,25 @@ def load(
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     chosen = recipe_for(opened, recipe)
-    if backend is None and verdicts and not options.keys() & {"device", "precision"}:
-        backend, own_options = calibrating_engine(chosen, opened)
-        options = {**options, **own_options}
-    engine = SharedEngine(opened, chosen, backend, options)
+    free = backend is None and verdicts and not options.keys() & {"device", "precision"}
+    engine = _open_free(opened, chosen, options) if free else SharedEngine(opened, chosen, backend, options)
     workers = min(options.get("threads") or usable_cores(), _MOST_WORKERS)
     engine.hold()  # until an inspector does: where none comes about, it closes
     try:
         return Inspector(engine, chosen, map_limit=map_limit, verdicts=verdicts, extras=extras, workers=workers)
     finally:
         engine.release()
+
+
+def _open_free(bundle: Bundle, recipe: Recipe, options: dict[str, Any]) -> SharedEngine:
+    """In the engine that the recipe's limits belong to, if it opens here, else in the fastest, which says why."""
+    backend, own_options = calibrating_engine(recipe, bundle)
+    try:
+        return SharedEngine(bundle, recipe, backend, {**options, **own_options})
+    except BackendError as error:
+        if backend is None:
+            raise
+        engine = SharedEngine(bundle, recipe, None, options)
+        reason = f"the limits are of {backend} on {own_options['device']}, which does not open here ({error})"
+        engine.first.reason = "; ".join(filter(None, [reason, engine.first.reason]))
+        return engine

@@ -23,6 +23,8 @@ from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.references import content_digest
 
 _THUMBNAIL = 16  # pixels a side
+_COMPARED = 2000  # photographs
+_ALIKE = 0.15  # of the median difference between two photographs
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +78,27 @@ def read_photographs(
     return photographs
 
 
-def refuse_equal(photographs: Sequence[Photograph]) -> None:
-    """Raises RecipeError where two show the same: a part that counts twice promises too much."""
-    seen: dict[str, str] = {}
-    for photograph in photographs:
-        if photograph.content in seen:
+def refuse_equal(good: Sequence[Photograph], defective: Sequence[Photograph] = ()) -> None:
+    """Raises RecipeError where two show the same: a part that counts twice promises too much, and none is both."""
+    passing: dict[str, str] = {}
+    for photograph in good:
+        _refuse_known(photograph, passing)
+    failing: dict[str, str] = {}
+    for photograph in defective:
+        if photograph.content in passing:
             raise RecipeError(
-                f"the same photograph twice: {seen[photograph.content]} and {photograph.name}: leave one of them out"
+                f"{photograph.name} is given as defective and shows the same as {passing[photograph.content]}, which "
+                "is given as good: leave one of the two out"
             )
-        seen[photograph.content] = photograph.name
+        _refuse_known(photograph, failing)
+
+
+def _refuse_known(photograph: Photograph, seen: dict[str, str]) -> None:
+    if photograph.content in seen:
+        raise RecipeError(
+            f"the same photograph twice: {seen[photograph.content]} and {photograph.name}: leave one of them out"
+        )
+    seen[photograph.content] = photograph.name
 
 
 def references_of(recipe: Recipe) -> dict[str, int]:
@@ -114,6 +128,30 @@ def refuse_references(
             f"{found[0].name}{others} in the gallery of recipe {recipe.name!r}: its score says nothing of parts to "
             f"come; {instead}"
         )
+
+
+def alike(photographs: Sequence[Photograph]) -> tuple[str, str] | None:
+    """The two of different parts that differ least, if they differ much less than others do; None: none do.
+
+    Of the first 2,000 photographs: each is compared with each.
+    """
+    photographs = photographs[:_COMPARED]
+    if len(photographs) < 3:
+        return None
+    looks = np.stack([photograph.thumbnail.ravel() for photograph in photographs]).astype(np.float64)
+    squares = np.einsum("ij,ij->i", looks, looks)
+    apart = np.sqrt(np.maximum(squares[:, None] + squares - 2 * looks @ looks.T, 0))
+    first, second = np.triu_indices(len(photographs), 1)
+    parts = np.unique([photograph.part for photograph in photographs], return_inverse=True)[1]
+    others = parts[first] != parts[second]
+    if not others.any():
+        return None
+    first, second = first[others], second[others]
+    distances = apart[first, second]
+    nearest = int(distances.argmin())
+    if distances[nearest] >= _ALIKE * np.median(distances):
+        return None
+    return photographs[first[nearest]].name, photographs[second[nearest]].name
 
 
 def _thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -14,7 +14,9 @@ from clipspect.frame.quality import LAYOUT_LENGTH
 
 @dataclass(frozen=True)
 class PartScore:
-    """One good part: its highest score and the highest value of its anomaly maps, over all of its frames."""
+    """One part: its highest score and the highest value of its anomaly maps, over all of its frames; of a defective
+    part over those that are valid, where any is.
+    """
 
     name: str  # of the group, or of the file
     score: float
@@ -22,6 +24,7 @@ class PartScore:
     frames: int = 1
     struck: bool = False  # taken out by a person, who found that it is not good
     worst_frame: str = ""  # that has the highest score: its path as it was given
+    invalid: bool = False  # a defective part all of whose frames are invalid: no limit judges its score
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Calibration:
     layout: tuple[float, ...] = ()  # mean of the frames' layouts; checks["layout"] is of the distance from it
     embedding: tuple[float, ...] = ()  # unit mean of the whole images' embeddings; checks["embedding"] is of 1 - cosine
     frame_sizes: tuple[tuple[int, int], ...] = ()  # width, height of the frames, each once
+    checked_parts: int = 0  # good parts that checks, layout, embedding and sizes were made of; 0: those that count
     defects: tuple[PartScore, ...] = ()  # defective parts that were scored beside, where there were some
 
     def __post_init__(self) -> None:

@@ -16,6 +16,8 @@ from clipspect.base.errors import RecipeError
 from clipspect.frame.quality import Quality
 from clipspect.frame.views import same_aspect
 from clipspect.recipes.calibration import Calibration, Range
+from clipspect.recipes.promise import percent
+from clipspect.recipes.references import size_words
 
 CHECK_RATE = 0.01  # of good parts that may be invalid, in the mean, over all checks together
 LAYOUT, EMBEDDING = "layout", "embedding"  # checks of how far a frame is from the mean of calibration's
@@ -134,7 +136,7 @@ def invalid_reasons(
     if calibration is None:
         return tuple(reasons)
     if calibration.frame_sizes and not any(same_aspect(size, known) for known in calibration.frame_sizes):
-        reasons.append(f"aspect: the frame is {_size(size)}, good frames are {_sizes(calibration.frame_sizes)}")
+        reasons.append(f"aspect: the frame is {size_words(size)}, good frames are {_sizes(calibration.frame_sizes)}")
     for name, limits in sorted(calibration.checks.items()):
         value = _value(name, quality, embedding, calibration)
         good = f"(good frames: {limits.smallest:.3g} to {limits.largest:.3g})"
@@ -176,11 +178,24 @@ def one_colour_reason(quality: Quality) -> str:
     return f"the frame is of one colour (brightness {quality.brightness:.3g}, contrast {quality.contrast:.3g})"
 
 
+def rate_words(calibration: Calibration) -> str:
+    """What is known of the share of good parts that its checks find invalid."""
+    share = percent(sum(found.rate for found in calibration.checks.values()))
+    parts = calibration.checked_parts or sum(not part.struck for part in calibration.parts)
+    sides = [
+        limits.rate / (2 if None not in (limits.low, limits.high) else 1) for limits in calibration.checks.values()
+    ]
+    needed = math.ceil(1 / min(sides) - 1e-9) - 1
+    if parts >= needed:
+        return f"in the mean at most {share} of good parts are invalid"
+    return f"meant for {share} of good parts, by an estimate from {parts}: {needed} would prove it"
+
+
 def size_note(size: tuple[int, int], known: Sequence[tuple[int, int]]) -> str:
     """What is to be said of a frame of another size than those known; empty where there is nothing."""
     if not known or size in known:
         return ""
-    return f"frames of {_size(size)}: calibration and references are {_sizes(known)}"
+    return f"frames of {size_words(size)}: calibration and references are {_sizes(known)}"
 
 
 def layout_distance(layout: Array, mean: Array) -> float:
@@ -262,8 +277,4 @@ def _limit(values: Sequence[float], rate: float) -> float:
 
 
 def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
-    return ", ".join(map(_size, sizes))
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
+    return ", ".join(map(size_words, sizes))

@@ -37,27 +37,32 @@ class Defects:
     """Defective parts at limits. Without any, the escape rate is unknown, and all bounds are 1."""
 
     escaped: Proportion  # defective parts that pass
-    not_failed: Proportion  # that pass or are uncertain
-    best_f1: BestF1 | None  # None: no defective parts, or no good ones
+    not_failed: Proportion  # that pass, are uncertain or invalid
+    best_f1: BestF1 | None  # None: no defective parts that a limit judges, or no good ones
+    invalid: int = 0  # parts that are neither: no frame of them is like those of good ones, so a person has to look
 
     @property
     def parts(self) -> int:
         """How many defective parts there were."""
         return self.escaped.parts
 
+    @property
+    def failed(self) -> int:
+        """How many of them fail."""
+        return self.parts - self.not_failed.count
+
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say: each line's name and its words."""
         if not self.parts:
             return [("escape rate", f"unknown: no defective part was scored; {self._more()}")]
-        failed = self.parts - self.not_failed.count
-        uncertain = self.not_failed.count - self.escaped.count
-        caught = self.parts - self.escaped.count
-        found = [
-            ("defects caught", f"{caught} of {self.parts} ({failed} fail, {uncertain} uncertain)"),
-            ("escape rate", _rate(self.escaped, "pass")),
-        ]
-        if uncertain:
-            found.append(("not failed", _rate(self.not_failed, "pass or are uncertain")))
+        uncertain = self.not_failed.count - self.escaped.count - self.invalid
+        caught = f"{self.failed + uncertain} of {self.parts} ({self.failed} fail, {uncertain} uncertain)"
+        if self.invalid:
+            caught += f"; {self.invalid} more are invalid: their frames are unlike those of good parts"
+        found = [("defects caught", caught), ("escape rate", _rate(self.escaped, "pass"))]
+        if uncertain or self.invalid:
+            others = "pass, are uncertain or invalid" if self.invalid else "pass or are uncertain"
+            found.append(("not failed", _rate(self.not_failed, others)))
         if more := self._more():
             found.append(("more defects", more))
         if self.best_f1 is not None:
@@ -73,6 +78,7 @@ class Defects:
         best = self.best_f1
         return {
             "defective_parts": self.parts,
+            "invalid_parts": self.invalid,
             "escape_rate": self.escaped.document() if self.parts else None,
             "not_failed": self.not_failed.document() if self.parts else None,
             "best_f1": best
@@ -104,21 +110,33 @@ def defects_of(recipe: Recipe) -> Defects | None:
     if limits is None:
         return None
     good = [part.score for part in calibration.parts if not part.struck] if calibration is not None else []
-    defects = [part.score for part in calibration.defects] if calibration is not None else []
+    found = calibration.defects if calibration is not None else ()
+    defects = [part.score for part in found if not part.invalid]
     promise = limits.reject_promise
-    return escapes_of(limits, good, defects, CONFIDENCE if promise is None else promise.confidence)
+    confidence = CONFIDENCE if promise is None else promise.confidence
+    return escapes_of(limits, good, defects, confidence, invalid=len(found) - len(defects))
 
 
-def escapes_of(limits: Limits, good: npt.ArrayLike, defects: npt.ArrayLike, confidence: float = CONFIDENCE) -> Defects:
+def escapes_of(
+    limits: Limits,
+    good: npt.ArrayLike,
+    defects: npt.ArrayLike,
+    confidence: float = CONFIDENCE,
+    *,
+    invalid: int = 0,
+) -> Defects:
     """What the scores of defective parts show at limits; those of good parts are for the best F1 alone.
 
-    One finite score a part; there need be none of either. Raises RecipeError.
+    One finite score a part; there need be none of either. `invalid` are so many defective parts more, whose frames no
+    limit judges. Raises RecipeError.
     """
     kept, bad = _scores(good, "good"), _scores(defects, "defective")
+    parts = len(bad) + invalid
     return Defects(
-        escaped=Proportion(int((bad < limits.review).sum()), len(bad), confidence),
-        not_failed=Proportion(int((bad < limits.reject).sum()), len(bad), confidence),
+        escaped=Proportion(int((bad < limits.review).sum()), parts, confidence),
+        not_failed=Proportion(int((bad < limits.reject).sum()) + invalid, parts, confidence),
         best_f1=best_f1(kept, bad, confidence) if len(kept) and len(bad) else None,
+        invalid=invalid,
     )
 
 

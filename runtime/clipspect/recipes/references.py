@@ -72,8 +72,8 @@ def read_references(frames: Iterable[FrameLike], spec: ImageSpec, *, rotations: 
         first = next(iter(sizes))
         if not same_aspect(image.size, first):
             raise ImageError(
-                f"references of another aspect: {name} is {_size(image.size)}, {sizes[first]} is {_size(first)}: "
-                "take photos of one size, from the camera that will inspect"
+                f"references of another aspect: {name} is {size_words(image.size)}, {sizes[first]} is "
+                f"{size_words(first)}: take photos of one size, from the camera that will inspect"
             )
         if isinstance(frame, (str, os.PathLike)):
             digest = sha256_of(Path(frame))
@@ -101,5 +101,6 @@ def content_digest(pixels: Pixels) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def _size(size: tuple[int, int]) -> str:
+def size_words(size: tuple[int, int]) -> str:
+    """Width and height for people: "640 x 480"."""
     return f"{size[0]} x {size[1]}"

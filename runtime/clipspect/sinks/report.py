@@ -9,9 +9,11 @@ from pathlib import Path
 from clipspect.base.errors import ClipspectError
 from clipspect.inspection.result import decide
 from clipspect.recipes.calibration import Calibration, PartScore
+from clipspect.recipes.checks import rate_words
 from clipspect.recipes.defects import defects_of
 from clipspect.recipes.promise import CONFIDENCE, percent
 from clipspect.recipes.recipe import Recipe
+from clipspect.recipes.references import size_words
 from clipspect.sinks.overlay_colours import HeatScale, heat_scale
 from clipspect.sinks.report_charts import histogram, score_bar
 from clipspect.sinks.report_page import Html, chip, code, escape, facts, lead, panel, section, table, write_page
@@ -107,13 +109,15 @@ def _nearest(recipe: Recipe, pictures: Sequence[ReportPicture], scale: HeatScale
 
 
 def _cards(recipe: Recipe, pictures: Sequence[ReportPicture], scale: HeatScale) -> Html:
-    axis, scores = score_axis(recipe, recipe.limits), _scores_by_name(recipe.calibration)
+    axis, parts = score_axis(recipe, recipe.limits), _parts_by_name(recipe.calibration)
     cards = []
     for shown in pictures:
-        score = scores.get(shown.name, shown.score)
+        part = parts.get(shown.name)
+        score = shown.score if part is None else part.score
         line = f'<div class="line"><span class="score">{score:.4g}</span>'
         if recipe.limits is not None:
-            line += chip(decide(score, recipe.limits) or "pass")
+            invalid = part is not None and part.invalid
+            line += chip("invalid" if invalid else decide(score, recipe.limits) or "pass")
         line += f'<span class="name">{escape(shown.name)}</span></div>'
         cards.append(card(pair(shown, scale), [Html(line), *([score_bar(axis, score)] if axis is not None else [])]))
     return gallery(cards)
@@ -134,9 +138,10 @@ def _checks(calibration: Calibration | None) -> Html:
         (_QUANTITIES.get(name, name), _limit(check.low), _limit(check.high), percent(check.rate))
         for name, check in calibration.checks.items()
     ]
-    sizes = ", ".join(f"{width} x {height}" for width, height in calibration.frame_sizes)
+    sizes = ", ".join(map(size_words, calibration.frame_sizes))
     note = [f"Size of the measured frames: {sizes} pixels."] if sizes else []
-    return section(heading, table(["quantity", "from", "to", "good frames outside"], rows), *note)
+    worth = f"All together: {rate_words(calibration)}."
+    return section(heading, table(["quantity", "from", "to", "good parts outside"], rows), worth, *note)
 
 
 def _scorer(recipe: Recipe, bundle: str) -> Html:
@@ -194,9 +199,9 @@ def _require_finite(calibration: Calibration | None) -> None:
             raise ClipspectError(f"the score of part {part.name!r} is {part.score}: calibrate again")
 
 
-def _scores_by_name(calibration: Calibration | None) -> dict[str, float]:
+def _parts_by_name(calibration: Calibration | None) -> dict[str, PartScore]:
     parts: Iterable[PartScore] = (*calibration.parts, *calibration.defects) if calibration is not None else ()
-    return {part.name: part.score for part in parts}
+    return {part.name: part for part in parts}
 
 
 def _limit(value: float | None) -> str:

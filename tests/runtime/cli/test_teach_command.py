@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,24 @@ def test_a_folder_becomes_a_recipe_that_judges_and_a_page(full_bundle: Path, cap
     verdicts = [json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines()]
     assert set(verdicts[:30]) <= {"pass", "uncertain", "fail"}
     assert verdicts[30:] == ["invalid"] * 2
+
+
+def test_what_is_said_to_be_caught_is_what_a_run_fails(full_bundle: Path, capsys: Capture) -> None:
+    drawn = np.random.default_rng(1).integers(0, 250, (4, 4, 4, 3), np.uint8)
+    for number, picture in enumerate(drawn):  # unlike any reference; and bad/0.png and 1.png, white
+        Image.fromarray(picture.repeat(12, 0).repeat(16, 1)).save(f"bad/other {number}.png")
+    given = ["--good", "good", "--defective", "bad", "--backend", "onnxruntime"]
+    assert run("teach", full_bundle, "nut", *given, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    recipe = open_recipe(Bundle.open(full_bundle), "nut")
+    assert recipe.calibration is not None
+    assert run("run", full_bundle, "bad", "--recipe", "nut", "--json", "--backend", "onnxruntime") == 0
+    verdicts = Counter(json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines())
+    defects, not_failed = document["defects"], document["defects"]["not_failed"]
+    assert (defects["defective_parts"], defects["invalid_parts"]) == (6, verdicts["invalid"])
+    assert verdicts["invalid"] >= 2
+    assert document["failed_by"][recipe.judge] == verdicts["fail"] == not_failed["of"] - not_failed["count"]
+    assert defects["escape_rate"]["count"] == verdicts["pass"]
 
 
 def test_the_demo_is_taught_into_the_current_folder(

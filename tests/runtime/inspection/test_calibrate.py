@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import clipspect
 from clipspect.base.errors import ImageError, RecipeError
 from clipspect.frame.item import Item
 from clipspect.inspection.inspector import Inspector
+from clipspect.recipes.defects import defects_of
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.promise import limits_from_scores
 from clipspect.recipes.recipe import Recipe, write_recipe
@@ -180,7 +183,7 @@ def test_defective_parts_are_scored_beside_and_change_nothing(inspector: Inspect
     good = clipspect.sources.files(good_folder(tmp_path / "good", range(20, 60)))
     defective = clipspect.sources.files(good_folder(tmp_path / "defective", [50, 200]))
     alone = clipspect.calibrate(inspector, good, **RATES)
-    with pytest.raises(RecipeError, match=r"the same photograph twice: .*30\.png and .*00\.png"):
+    with pytest.raises(RecipeError, match=r"00\.png is given as defective and shows the same as .*30\.png, which is"):
         clipspect.calibrate(inspector, good, defective=defective, **RATES)
     defective = clipspect.sources.files(good_folder(tmp_path / "defective", [100, 200]))
     beside = clipspect.calibrate(inspector, good, defective=defective, **RATES)
@@ -277,6 +280,48 @@ def test_an_estimate_scores_each_reference_without_its_own_rows_and_promises_not
     assert any(part.score > score for part, score in zip(found.calibration.parts, own))
     assert (found.limits.reject_promise, found.limits.review_promise, found.limits.map_promise) == (None,) * 3
     assert found.history[-1].why.startswith("estimated on 6 good parts")
+
+
+def test_an_estimate_holds_one_gallery_more_at_a_time(full_bundle: Path) -> None:
+    photos, times = spots(24), 400
+    recipe = make_recipe(full_bundle, "nut", references=photos)
+    assert recipe.references is not None
+    large, galleries = {}, {}
+    for name, gallery in recipe.references["galleries"].items():
+        rows = recipe.tensors[f"reference_{name}"]
+        galleries[name] = {**gallery, "kept": [times * kept for kept in gallery["kept"]]}
+        large[f"reference_{name}"] = np.repeat(rows, times, axis=0)  # of each reference all rows, so many times
+    references = {**recipe.references, "galleries": galleries}
+    recipe = dataclasses.replace(recipe, tensors={**recipe.tensors, **large}, references=references)
+    size = sum(value.nbytes for value in recipe.tensors.values())
+    with clipspect.load(full_bundle, recipe, "onnxruntime") as inspector:
+        tracemalloc.start()
+        try:
+            clipspect.calibrate(inspector, photos, estimate=True)
+            assert tracemalloc.get_traced_memory()[1] < 4 * size
+        finally:
+            tracemalloc.stop()
+
+
+def test_defective_parts_are_judged_as_a_run_judges_them_their_frames_included(
+    inspector: Inspector, tmp_path: Path
+) -> None:
+    good = clipspect.sources.files(good_folder(tmp_path / "good", [*range(100, 128), *range(129, 140)]))
+    for name, value in (("a-1", 0), ("b-1", 250), ("b-2", 150), ("c-1", 151), ("d-1", 128)):
+        write(tmp_path / f"bad/{name}.png", value)  # 0 and 250 are black and unlike good ones
+    bad = clipspect.sources.files(tmp_path / "bad")
+    recipe = clipspect.calibrate(inspector, good, defective=bad, group=r"^(\w+)", **RATES)
+    assert recipe.calibration is not None
+    found = {part.name: part for part in recipe.calibration.defects}
+    with inspector.with_recipe(recipe) as judging:
+        verdicts = {Path(str(item.frame)).stem: judging.inspect(item.frame).verdict for item in bad}
+    assert verdicts == {"a-1": "invalid", "b-1": "invalid", "b-2": "fail", "c-1": "fail", "d-1": "pass"}
+    assert [part.invalid for part in found.values()] == [True, False, False, False]
+    assert (round(255 * found["b"].score), found["b"].frames, Path(found["b"].worst_frame).name) == (150, 2, "b-2.png")
+    defects = defects_of(recipe)
+    assert defects is not None
+    assert (defects.parts, defects.failed, defects.invalid, defects.escaped.count) == (4, 2, 1, 1)
+    assert recipe.calibration.checked_parts == 39
 
 
 def test_a_recipe_of_words_or_of_one_reference_has_no_estimate(full_bundle: Path) -> None:

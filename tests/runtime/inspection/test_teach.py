@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +14,20 @@ from PIL import Image
 from scipy import stats
 
 import clipspect
-from clipspect.base.errors import ImageError, RecipeError
+from clipspect.base.errors import BackendError, ImageError, RecipeError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import RECIPES
+from clipspect.frame.quality import measure
+from clipspect.frame.resize import to_model_size
+from clipspect.inspection.chosen_references import split
+from clipspect.inspection.photographs import read_photographs
 from clipspect.inspection.teach import teach
 from clipspect.recipes.gallery import thin
+from clipspect.recipes.judge import JUDGES
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.promise import limit_for
+from clipspect.recipes.recipe import write_recipe
+from clipspect.sinks.report_pictures import WorstPictures
 from support import handmade
 
 
@@ -155,9 +166,23 @@ def test_with_defective_parts_the_judge_is_taken_that_fails_most_of_them(tmp_pat
     rng = np.random.default_rng(0)
     good = 120 + rng.integers(-3, 4, (60, 4, 4, 3)) + np.array([60, 0, -60])
     defective = good[:8].copy()
-    defective[:, 1, 2] = defective[:, 1, 2, ::-1]
+    defective[:, 1, 2] += np.array([-40, 0, 40])
     photos, others = (list(part.repeat(8, 1).repeat(8, 2).astype(np.uint8)) for part in (good, defective))
-    taught = teach(bundle, "nut", photos, defective=others, references=4, false_reject_rate=0.05, backend="onnxruntime")
+    steps: list[tuple[str, int, int]] = []
+    pictures = {judge: (WorstPictures(), WorstPictures(lowest=True)) for judge in JUDGES}
+    taught = teach(
+        bundle,
+        "nut",
+        photos,
+        defective=others,
+        references=4,
+        false_reject_rate=0.05,
+        backend="onnxruntime",
+        pictures=pictures,
+        progress=lambda *told: steps.append(told),
+    )
+    assert steps.count(("good parts", 40, 40)) == 2  # each judge is taught once, the winner as well
+    assert [len(kept.pictures) for kept in pictures[taught.recipe.judge]] == [10, 8]
     assert set(taught.caught) == {"both", "photos"}
     assert taught.recipe.judge == max(taught.caught, key=lambda judge: taught.caught[judge])
     assert taught.caught[taught.recipe.judge] == 8
@@ -166,3 +191,75 @@ def test_with_defective_parts_the_judge_is_taken_that_fails_most_of_them(tmp_pat
     assert every.recipe.judge != "words"
     asked = teach(bundle, "nut", photos, defective=others, judge="words", backend="onnxruntime")
     assert (asked.recipe.judge, asked.caught) == ("words", {})
+
+
+def test_a_judge_that_cannot_be_made_is_said_and_the_others_are_compared(tmp_path: Path, folder: Path) -> None:
+    """Without a text encoder, and with two recipes to take words from, there are no words."""
+    bundle = handmade.rewritten(handmade.write_memory_bundle(tmp_path / "b"), text_encoder=None)
+    write_recipe(bundle / RECIPES / "other.safetensors", handmade.make_recipe("other"))
+    bad = [np.ascontiguousarray(np.asarray(Image.open(path))[::-1]) for path in sorted(folder.iterdir())[:2]]
+    taught = teach(bundle, "nut", clipspect.sources.files(folder), defective=bad, backend="onnxruntime")
+    assert (taught.recipe.judge, list(taught.caught)) == ("photos", ["photos"])
+    assert list(taught.not_tried) == ["both", "words"]
+    assert "there is several recipes to take them from" in taught.not_tried["words"]
+    with pytest.raises(RecipeError, match="several recipes to take them from"):
+        teach(bundle, "nut", clipspect.sources.files(folder), backend="onnxruntime")
+    with pytest.raises(BackendError, match="no backend 'none'"):  # where none can be made, why the usual one cannot
+        teach(bundle, "nut", clipspect.sources.files(folder), object="nut", defective=bad, backend="none")
+
+
+@pytest.mark.parametrize(
+    ("defective", "error", "words"),
+    [
+        (lambda folder: [folder / "07.png"], RecipeError, "07.png is given as defective and shows the same as"),
+        (lambda folder: [np.asarray(Image.open(folder / "07.png"))], RecipeError, "caller#0 is given as defective"),
+        (lambda _: [np.full((9, 9), 7, np.uint8)] * 2, RecipeError, "the same photograph twice: caller#0 and caller#1"),
+        (lambda _: ["no.png"], ImageError, "no.png: no such file"),
+        (lambda _: np.zeros((9, 9, 3), np.uint8), ImageError, "expected several photographs"),
+    ],
+)
+def test_defective_photographs_that_cannot_be_are_refused_before_any_engine_is_opened(
+    full_bundle: Path, folder: Path, defective: Callable[[Path], Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=re.escape(words)) as caught:
+        teach(full_bundle, "nut", clipspect.sources.files(folder), defective=defective(folder), backend="no engine")
+    assert "\n" not in str(caught.value)
+
+
+def test_references_that_nothing_would_compare_with_are_refused(
+    full_bundle: Path, tiny_bundle: Path, folder: Path
+) -> None:
+    for bundle, judge, why in (
+        (full_bundle, "words", "words alone are to judge"),
+        (tiny_bundle, None, "this bundle has no graph to compare with references"),
+    ):
+        with pytest.raises(RecipeError, match=f"4 references are asked for, and {why}"):
+            teach(bundle, "nut", clipspect.sources.files(folder), references=4, judge=judge)
+
+
+def test_what_frames_must_be_like_is_learned_from_all_good_photographs(full_bundle: Path, folder: Path) -> None:
+    """One of the candidates is the only dark one: no limit comes from it, and frames like it are valid."""
+    spec = Bundle.open(full_bundle).manifest.image
+    for path in sorted(folder.iterdir()):  # which are candidates hangs on what they show
+        light, dark = path.read_bytes(), np.asarray(Image.open(path)) // 4
+        Image.fromarray(dark).save(path)
+        candidates = split(read_photographs(clipspect.sources.files(folder), spec), None)[1]
+        if str(path) in {photograph.name for photograph in candidates}:
+            break
+        path.write_bytes(light)
+    taught = teach(full_bundle, "nut", clipspect.sources.files(folder), backend="onnxruntime")
+    calibration = taught.recipe.calibration
+    assert calibration is not None
+    assert str(path) not in {part.name for part in calibration.parts}
+    assert (len(calibration.parts), calibration.checked_parts) == (20, 30)
+    measured = [measure(to_model_size(Image.open(file), spec)[None]) for file in sorted(folder.iterdir())]
+    assert calibration.layout == pytest.approx(np.mean([found.layout for found in measured], axis=0))
+    assert calibration.checks["brightness"].smallest == min(found.brightness for found in measured)
+    with clipspect.load(full_bundle, taught.recipe, "onnxruntime") as inspector:
+        assert inspector.inspect(dark).verdict != "invalid"
+
+
+def test_a_bundle_that_is_open_is_not_hashed_again(full_bundle: Path, folder: Path) -> None:
+    opened = Bundle.open(full_bundle)
+    (full_bundle / "check.safetensors").unlink()  # whoever verifies the bundle again finds it missing
+    assert teach(opened, "nut", clipspect.sources.files(folder), backend="onnxruntime").recipe.limits is not None

@@ -13,8 +13,17 @@ from scipy import stats
 
 from clipspect.base.errors import RecipeError
 from clipspect.frame.quality import Quality, measure
-from clipspect.recipes.calibration import Calibration, Range, Scorer
-from clipspect.recipes.checks import CHECK_RATE, CHECKS, SeenFrame, checks_of, invalid_reasons, margin, size_note
+from clipspect.recipes.calibration import Calibration, PartScore, Range, Scorer
+from clipspect.recipes.checks import (
+    CHECK_RATE,
+    CHECKS,
+    SeenFrame,
+    checks_of,
+    invalid_reasons,
+    margin,
+    rate_words,
+    size_note,
+)
 
 Draw = Callable[[np.random.Generator, int], npt.NDArray[np.float64]]
 DISTRIBUTIONS: dict[str, Draw] = {
@@ -153,3 +162,19 @@ def test_a_value_that_rounds_to_its_limit_is_told_with_more_digits() -> None:
     )
     (reason,) = invalid_reasons(quality(brightness=99.955), (64, 48), None, found)
     assert reason == "brightness 99.955 is below 99.96 (good frames: 100 to 101)"
+
+
+def test_the_rate_of_invalid_good_parts_is_said_as_proven_only_where_so_many_parts_prove_it() -> None:
+    """Of seven checks, one of which has the smallest share for each of two sides: 0.01 / 7 / 2 is 1 of 1,400."""
+    ranges = {
+        name: Range(0.0 if check.below else None, 1.0 if check.above else None, 0.01 / 7, 0.2, 0.8)
+        for name, check in CHECKS.items()
+    }
+    scorer = Scorer("b" * 64, "t" * 64, "onnxruntime", "cpu", "fp32", "0")
+    calibration = Calibration(
+        "2026-11-27T12:00:00+00:00", scorer, (PartScore("0", 0.1, 0.1),), checks=ranges, layout=(0.0,) * 48
+    )
+    few, enough = (rate_words(dataclasses.replace(calibration, checked_parts=parts)) for parts in (1398, 1399))
+    assert few == "meant for 1 % of good parts, by an estimate from 1398: 1399 would prove it"
+    assert enough == "in the mean at most 1 % of good parts are invalid"
+    assert "an estimate from 1:" in rate_words(calibration)

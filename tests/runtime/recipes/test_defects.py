@@ -130,3 +130,20 @@ def test_scores_that_are_none_are_refused(bad: object) -> None:
 def test_a_proportion_of_more_than_all_is_refused() -> None:
     with pytest.raises(ValueError, match="3 of 2"):
         Proportion(3, 2)
+
+
+def test_parts_whose_frames_are_invalid_neither_fail_nor_pass_and_count() -> None:
+    recipe = handmade.make_recipe(limits=LIMITS)
+    defects = (PartScore("1", 0.7, 0.7), PartScore("2", 0.9, 0.9, invalid=True), PartScore("3", 0.5, 0.5))
+    scorer = Scorer("b" * 64, recipe.tensors_digest, "onnxruntime", "cpu", "fp32", "0")
+    calibration = Calibration("2026-11-27T12:00:00+00:00", scorer, (PartScore("0", 0.1, 0.1),), defects=defects)
+    found = defects_of(dataclasses.replace(recipe, calibration=calibration))
+    assert found is not None
+    assert (found.parts, found.failed, found.invalid) == (3, 1, 1)
+    assert (found.escaped.count, found.escaped.parts, found.not_failed.count) == (0, 3, 2)
+    assert found.best_f1 is not None
+    assert found.best_f1.missed.parts == 2
+    caught = "defects caught: 2 of 3 (1 fail, 1 uncertain); 1 more are invalid: their frames are unlike those of good"
+    assert found.lines()[0].startswith(caught)
+    assert "not failed: 2 of 3 pass, are uncertain or invalid, 67 %" in found.lines()[2]
+    assert found.document()["invalid_parts"] == 1

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clipspect
-from clipspect.base.errors import RecipeError
+from clipspect.base.errors import BackendError, RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.precision import ALLOWANCE
 from clipspect.bundle.precision_record import PrecisionRecord
@@ -156,3 +156,16 @@ def test_load_with_recipe_and_use_recipe_judge_by_the_guard_and_the_record_says_
         assert (inspector.limits, inspector.inspect(frame).verdict) == (None, None)
     with clipspect.load(bundle.path, widened, "onnxruntime", map_limit=0.25) as inspector:
         assert inspector.map_limit == 0.25
+
+
+def test_where_the_engine_that_calibrated_does_not_open_the_fastest_is_taken_and_says_why(bundle: Bundle) -> None:
+    for engine in (("onnxruntime", "cuda", "fp32"), ("openvino", "gpu", "fp32")):
+        with clipspect.load(bundle.path, calibrated(bundle, engine)) as inspector:
+            assert inspector.device == "cpu"
+            assert inspector.reason.startswith(
+                f"the limits are of {engine[0]} on {engine[1]}, which does not open here ("
+            )
+            assert inspector.limits is not None
+            assert inspector.limits.reject > LIMITS.reject
+        with pytest.raises(BackendError):
+            clipspect.load(bundle.path, calibrated(bundle), engine[0], device=engine[1])

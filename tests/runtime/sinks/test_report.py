@@ -171,6 +171,20 @@ def test_each_picture_stands_beside_its_heat_with_score_verdict_and_limits(tmp_p
     ]
 
 
+def test_a_defective_part_whose_frames_are_invalid_is_shown_as_such(tmp_path: Path) -> None:
+    defects = (PartScore("a.png", 0.9, 0.9, invalid=True), PartScore("b.png", 0.8, 0.8))
+    recipe = recipe_of([0.2, 0.3], limits=Limits(0.5, 0.7), defects=defects)
+    page = page_of(tmp_path, recipe, defects=[picture_of("a.png", 0.9), picture_of("b.png", 0.8)])
+    words = page.words.split("lowest scores")[1].split()
+    assert [word for word in words if word in {"0.9", "0.8", "fail", "invalid"}][:4] == [
+        "0.9",
+        "invalid",
+        "0.8",
+        "fail",
+    ]
+    assert "1 of 2 (1 fail, 0 uncertain); 1 more are invalid" in page.words
+
+
 @settings(max_examples=40)
 @example([0.0, 5e-324], [], False)
 @example([1.0, 1.0 + 1e-15], [1e300], False)
