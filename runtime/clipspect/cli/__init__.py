@@ -6,17 +6,17 @@ Other packages add commands of their own by entry points of the group `clipspect
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 from clipspect.base.errors import ClipspectError
 from clipspect.base.version import __version__
 from clipspect.cli import audit, calibrate, compile, doctor, drift, info, recipe, run, teach, upgrade, verify, watch
+from clipspect.cli.plain_stream import open_streams, plain_streams
 
 BUILT_IN: dict[str, Any] = {
     "recipe": recipe,
@@ -39,14 +39,17 @@ DONE, REFUSED, USAGE, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. 0 done, 1 refused with one line on stderr, 2 usage (from argparse), 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name can be any bytes
+    open_streams()
     commands = all_commands()
     args = build_parser(commands).parse_args(argv)
     warnings.filterwarnings("ignore", module="PIL")  # what matters in them is an ImageError here
+    with plain_streams():
+        return _run(commands[args.command].run, args)
+
+
+def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     try:
-        status: int = commands[args.command].run(args)
+        status = command(args)
         sys.stdout.flush()
     except ClipspectError as error:
         print(f"clipspect: error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Records as a CSV file, a row each, for spreadsheets."""
+"""Records as a CSV file, a row each, for spreadsheets: a name that looks like a formula has an apostrophe before it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from clipspect.base.plain_text import spreadsheet_row
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
 from clipspect.sinks.partial_file import PartialFile
@@ -27,7 +28,7 @@ class CsvFile(Sink):
 
     def take(self, record: Record, outcome: Outcome) -> None:
         cells = cells_of(record)
-        self._writer.writerow([cells[column] for column in CSV_COLUMNS])
+        self._writer.writerow(spreadsheet_row(cells[column] for column in CSV_COLUMNS))
 
     def __enter__(self) -> CsvFile:
         self._file.open()

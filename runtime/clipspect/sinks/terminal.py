@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from clipspect.base.plain_text import one_line
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
 from clipspect.sinks.sink import Sink
@@ -25,10 +26,8 @@ class Table(Sink):
         if not self._headed:
             self._write(_HEADER)
         self._headed = True
-        verdict, milliseconds = record.verdict or "-", record.timings_ms.total
-        self._write(
-            f"{record.score:8.4f}  {verdict:9}  {len(record.regions):7d}  {milliseconds:7.1f}  {record.item.name}"
-        )
+        verdict, milliseconds, name = record.verdict or "-", record.timings_ms.total, one_line(record.item.name)
+        self._write(f"{record.score:8.4f}  {verdict:9}  {len(record.regions):7d}  {milliseconds:7.1f}  {name}")
         for reason in record.reasons:
             self._write(f"{'':10}{reason}")
 
@@ -43,8 +42,8 @@ class Remarks(Sink):
 
     def take(self, record: Record, outcome: Outcome) -> None:
         if record.error is not None:
-            self._write(f"clipspect: {record.error}")
+            self._write(f"clipspect: {one_line(record.error)}")
         for note in record.notes:
             if note not in self._noted:
                 self._noted.add(note)
-                self._write(f"clipspect: {note}; the first is {record.item.name}")
+                self._write(f"clipspect: {note}; the first is {one_line(record.item.name)}")

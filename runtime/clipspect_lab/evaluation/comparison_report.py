@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from clipspect.base.files import atomic_file
+from clipspect.base.plain_text import markdown_document, spreadsheet_row
 from clipspect_lab.evaluation.compare import EvaluationComparison
 from clipspect_lab.evaluation.comparison import Document, less
 from clipspect_lab.evaluation.report import COLUMNS, mean_of, points_at_most, resolution_of
@@ -88,6 +89,7 @@ def write_comparison(found: Document, folder: Path) -> None:
 
 def comparison_markdown(found: Document) -> str:
     """`comparison.md`."""
+    found = markdown_document(found)
     lines = [f"# A and B on {found['dataset']}", "", f"- A: {_side(found['one'])}", f"- B: {_side(found['other'])}", ""]
     lines += [f"Per cent. {resolution_of(found['resolution'])} {found['intervals']}"]
     for name, row in [("Mean over the classes", found["mean"]), *((row["name"], row) for row in found["classes"])]:
@@ -154,5 +156,6 @@ def _csv(found: Document) -> str:
     for name, row in [*((row["name"], row) for row in found["classes"]), ("mean", found["mean"])]:
         for key in COLUMNS:
             low, high = row["interval"][key] or ("", "")
-            writer.writerow([name, key, row["one"][key], row["other"][key], row["difference"][key], low, high])
+            cells = [name, key, row["one"][key], row["other"][key], row["difference"][key], low, high]
+            writer.writerow(spreadsheet_row(cells))
     return text.getvalue()

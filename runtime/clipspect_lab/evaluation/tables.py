@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clipspect.base.files import atomic_file
+from clipspect.base.plain_text import markdown_document, spreadsheet_row
 from clipspect_lab.evaluation.report import COLUMNS, NamedFigures
 from clipspect_lab.evaluation.verdict_tables import verdict_lines, verdict_markdown
 
@@ -45,6 +46,7 @@ def table(found: dict[str, Any]) -> str:
 
 def markdown(found: dict[str, Any]) -> str:
     """`results.md`."""
+    found = markdown_document(found)
     shots = f"{found['shots']} shots, seed {found['seed']}" if found["shots"] else "zero-shot"
     lines = [
         f"# {found['method']} on {found['dataset']}",
@@ -69,7 +71,7 @@ def markdown(found: dict[str, Any]) -> str:
             lines += _row("ours less that", *_cells(row["difference"], sign="+"))
     lines += ["", "## Recipes", ""]
     for row in found["classes"]:
-        words = f"recipe `{row['recipe']}`" if row["recipe"] is not None else f"made of the name {row['object']!r}"
+        words = f"recipe {row['recipe']}" if row["recipe"] is not None else f"made of the name {row['object']!r}"
         references = f"; references: {', '.join(row['references'])}" if row["references"] else ""
         lines.append(f"- {row['name']}: {words}{references}")
     if found["notes"]:
@@ -83,7 +85,7 @@ def _csv(found: dict[str, Any]) -> str:
     writer.writerow(["class", "object", "good", "defective", *COLUMNS])
     for row in found["classes"]:
         figures = [row["figures"][key] for key in COLUMNS]
-        writer.writerow([row["name"], row["object"], row["good"], row["defective"], *figures])
+        writer.writerow(spreadsheet_row([row["name"], row["object"], row["good"], row["defective"], *figures]))
     writer.writerow(["mean", "", "", "", *(found["mean"][key] for key in COLUMNS)])
     for row in found["published"]:
         for name, figures in (("published", row["published"]), ("mean less published", row["difference"])):

@@ -271,3 +271,34 @@ def test_a_full_disk_is_one_line(tiny_bundle: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "space left" in done.stderr
+
+
+@pytest.mark.parametrize(("closed", "told"), [("1", "standard output is closed"), ("2", ""), ("1 2", "")])
+def test_closed_standard_streams_are_no_reason_to_fail(
+    tiny_bundle: Path, image_folder: Path, tmp_path: Path, closed: str, told: str
+) -> None:
+    shut = " ".join(f"{number}>&-" for number in closed.split())
+    command = f'exec "$0" -m clipspect run "$1" "$2" --out "$3" --backend onnxruntime {shut}'
+    files = [str(tiny_bundle), str(image_folder), str(tmp_path / "out")]
+    ended = subprocess.run(["sh", "-c", command, sys.executable, *files], capture_output=True, text=True, check=False)
+    rows = (tmp_path / "out/results.csv").read_text().splitlines()
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+    assert told in ended.stderr
+    assert rows[0].startswith("source,score")  # nothing that was printed is in the file
+    assert len(rows) == 1 + sum(1 for _ in image_folder.rglob("*.png"))
+
+
+def test_a_hostile_name_controls_neither_terminal_nor_spreadsheet(
+    tiny_bundle: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "=\x1b[31m\nevil"
+    folder.mkdir()
+    Image.fromarray(handmade.spotted()).save(folder / "a.png")
+    (folder / "b\x1b[2J.png").write_bytes(b"no image")
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", str(tiny_bundle), folder.name, "--out", str(tmp_path / "out")]) == 1
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+    assert "\\x1b[31m\\x0aevil/a.png" in out
+    assert "b\\x1b[2J.png" in err
+    assert "'=" in (tmp_path / "out/results.csv").read_text()
