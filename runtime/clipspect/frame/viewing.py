@@ -24,9 +24,15 @@ class Viewing:
         return Box(0, 0, width, height) if region is None or region.mode != CROP else region.box(width, height)
 
     def views(self, width: int, height: int) -> tuple[View, ...]:
-        """Of a frame of that size. Raises ImageError where it cannot be cut so."""
+        """Of a frame of that size, less tiles without a judged pixel. Raises ImageError where it cannot be cut so."""
         box = self.box(width, height)
-        return (View(box, box),) if self.tiling is None else self.tiling.views(box)
+        if self.tiling is None:
+            return (View(box, box),)
+        tiles = self.tiling.views(box)
+        if self.region_of_interest is None:
+            return tiles
+        judged = self.region_of_interest.mask(width, height)
+        return tuple(tile for tile in tiles if judged[tile.placement.slices].any())
 
 
 WHOLE = Viewing()

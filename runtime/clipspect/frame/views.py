@@ -29,17 +29,25 @@ class Box:
         """Width and height."""
         return self.width, self.height
 
-    def seen_from(self, other: Box) -> Box:
-        """The same rectangle, counted from the other's first pixel."""
-        x, y = other.left, other.top
-        return Box(self.left - x, self.top - y, self.right - x, self.bottom - y)
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Of an array (height, width, ...): what lies in the rectangle."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def scaled(self, across: float, down: float) -> Box:
+        """The same rectangle of a frame so many times as wide and as high, of a pixel at least."""
+        left, top = (
+            min(round(self.left * across), round(self.right * across - 1)),
+            min(round(self.top * down), round(self.bottom * down - 1)),
+        )
+        return Box(left, top, max(round(self.right * across), left + 1), max(round(self.bottom * down), top + 1))
 
 
 @dataclass(frozen=True)
 class View:
     """A rectangle of a frame that becomes one model input, and the part of it that its answer speaks of.
 
-    What a view sees beyond its placement, a tile's overlap for one, is context: its answer is not used there.
+    What a view sees beyond its placement is context: its answer is not used there.
     """
 
     crop: Box

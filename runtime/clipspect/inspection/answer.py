@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.frame.prepare import Frame
+from clipspect.frame.views import Box
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
 
@@ -17,8 +19,10 @@ from clipspect.recipes.recipe import Recipe
 class Answer:
     """One frame's score and map, merged of its views, and the outputs of the graph that somebody asked for."""
 
+    frame: Frame = field(repr=False)  # that was scored: prepared again where it was for another recipe's views
     score: float
-    model_map: npt.NDArray[np.float32] = field(repr=False)  # (H, W); of several views, in the frame's size
+    model_map: npt.NDArray[np.float32] = field(repr=False)  # (H, W); of tiles, merged, in their scale
+    map_box: Box  # the rectangle of the frame that the map speaks of
     infer_ms: float
     recipe: Recipe = field(repr=False)  # whose tensors it was scored with
     limits: Limits | None  # that judge it: the recipe's, or what is left of them in another precision than theirs

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from types import TracebackType
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from clipspect.base.errors import AnswerError, BackendError, ImageError
-from clipspect.engines.graph import ANOMALY_MAP, IMAGE_EMBEDDING, SCORE
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
 from clipspect.frame.prepare import Frame, prepare
 from clipspect.inspection.answer import Answer
 from clipspect.inspection.judge import Judgement, judge
-from clipspect.inspection.merge import merge, merge_embeddings
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.regions import regions_in_source
 from clipspect.inspection.result import Result, Timings
-from clipspect.inspection.shared_engine import Serving, SharedEngine
+from clipspect.inspection.scoring import Scoring
+from clipspect.inspection.shared_engine import SharedEngine
 from clipspect.inspection.stream import outcomes_of
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
@@ -49,6 +46,7 @@ class Inspector:
         self.extras = tuple(extras)
         self._engine = engine
         self._map_limit = map_limit
+        self._scoring = Scoring(engine, self.extras, map_limit)
         self._verdicts = verdicts
         self._serving = engine.serve(recipe, self.extras, verdicts=verdicts)
         self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(workers, "clipspect-workers")
@@ -72,7 +70,7 @@ class Inspector:
     @property
     def map_limit(self) -> float:
         """The anomaly map's value over which a pixel belongs to a region."""
-        return self._limit_of(self._serving)
+        return self._scoring.limit_of(self._serving)
 
     @property
     def backend(self) -> str:
@@ -152,59 +150,60 @@ class Inspector:
         _refuse_one(items, "stream")
         return outcomes_of(self, items, batch, keep_pictures=keep_pictures)
 
+    @property
+    def tiled(self) -> bool:
+        """Whether the recipe in use sees frames in tiles: then they keep their pictures until they are scored."""
+        return self.recipe.tiling is not None
+
     def prepare(self, frame: FrameLike) -> Frame:
         """Decode and resize, the half of `inspect` that needs no engine. Raises ImageError that names the file.
 
         Raises BackendError where the inspector is closed or this process was forked from the one that loaded it.
         """
         self._require_usable()
-        return prepare(frame, self.bundle.manifest.image, self._pool, self.workers)
+        return prepare(frame, self.bundle.manifest.image, self._pool, self.workers, self.recipe.viewing)
 
     def prepare_alone(self, frame: FrameLike) -> Frame:
         """`prepare` in the calling thread alone: for when several frames are prepared at once."""
-        return prepare(frame, self.bundle.manifest.image)
+        return prepare(frame, self.bundle.manifest.image, viewing=self.recipe.viewing)
 
     def score(self, frames: Sequence[Frame]) -> list[Result]:
-        """The other half of `inspect`: prepared frames through the engine in one batch. Raises BackendError."""
+        """The other half of `inspect`: prepared frames through the engine in one batch. Raises BackendError.
+
+        Frames that were prepared for a recipe with another region or other tiles are prepared again: ImageError.
+        """
         results = []
-        for frame, answer in zip(frames, self.answer(frames)):
-            if isinstance(answer, AnswerError):
+        for answer in self.answer(frames):
+            if not isinstance(answer, Answer):
                 raise answer
-            results.append(self.finish(frame, answer))
+            results.append(self.finish(answer))
         return results
 
-    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError]:
-        """Prepared frames through the engine in one batch, their views merged, nothing more.
+    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError | ImageError]:
+        """Prepared frames through the engine, their views merged, nothing more.
 
-        A frame that the engine answers NaN or infinity to has that as its error. Raises BackendError.
+        Frames of one view go in one batch; of a frame of tiles some tiles go at once, whatever their number. A frame
+        that the engine answers NaN or infinity to, or that cannot be prepared again for a recipe that looks at it
+        otherwise, has that as its error. Raises BackendError.
         """
-        if not frames:
-            return []
         self._require_usable()
-        pixels = frames[0].pixels if len(frames) == 1 else np.concatenate([frame.pixels for frame in frames])
-        if not pixels.flags.writeable:  # to an engine a read-only array is a constant
-            pixels = pixels.copy()
-        with self._engine.free:
-            serving = self._serving  # another thread may switch it while the engine runs
-            start = perf_counter()
-            asked = [SCORE, ANOMALY_MAP, *self.extras]
-            if IMAGE_EMBEDDING in serving.graph.outputs and IMAGE_EMBEDDING not in asked:
-                asked.append(IMAGE_EMBEDDING)
-            outputs = self._engine.run(serving, pixels, asked)
-            infer_ms = (perf_counter() - start) * 1e3 / len(frames)
-        answers: list[Answer | AnswerError] = []
-        first = 0
-        for frame in frames:
-            own_outputs = {name: values[first : first + len(frame.views)] for name, values in outputs.items()}
-            first += len(frame.views)
-            error = self._fault(frame, own_outputs)
-            answers.append(self._merged(frame, own_outputs, serving, infer_ms) if error is None else error)
+        answers: list[Answer | AnswerError | ImageError] = []
+        waiting = deque(frames)
+        while waiting:
+            group = self._next_group(waiting)
+            if isinstance(group, ImageError):
+                answers.append(group)
+            elif (found := self._scoring.answer(group, lambda: self._serving, self._require_usable())) is not None:
+                answers += found
+            else:  # the recipe was switched to one that looks at frames otherwise
+                waiting.extendleft(reversed(group))
         return answers
 
-    def finish(self, frame: Frame, answer: Answer) -> Result:
+    def finish(self, answer: Answer) -> Result:
         """Regions, and the verdict by the limits of the recipe that scored the frame, if they speak of such frames."""
         start = perf_counter()
-        regions = regions_in_source(answer.model_map, *frame.size, answer.map_limit)
+        frame, box = answer.frame, answer.map_box
+        regions = regions_in_source(answer.model_map, *box.size, answer.map_limit, (box.left, box.top))
         judged = judge(frame, answer) if self._verdicts else Judgement(None)
         post_ms = (perf_counter() - start) * 1e3
         timings = Timings(frame.decode_ms, frame.preprocess_ms, answer.infer_ms, post_ms)
@@ -223,6 +222,7 @@ class Inspector:
             limits=answer.limits,
             reasons=judged.reasons,
             notes=judged.notes,
+            map_box=box,
         )
 
     def close(self) -> None:
@@ -232,34 +232,34 @@ class Inspector:
             self._pool = None
             self._engine.release()
 
-    def _require_usable(self) -> None:
-        """Raises BackendError for a closed inspector, and in a forked process, whose threads would be waited for."""
+    def _require_usable(self) -> ThreadPoolExecutor:
+        """The threads that prepare frames. Raises BackendError for a closed inspector, and in a forked process, whose
+        threads would be waited for.
+        """
         if self._pool is None:
             raise BackendError("the inspector is closed: load the bundle again")
         self._engine.require_usable()
+        return self._pool
 
-    def _fault(self, frame: Frame, outputs: dict[str, npt.NDArray[Any]]) -> AnswerError | None:
-        """The error of a frame whose outputs are not all finite."""
-        for name, values in outputs.items():
-            if not np.isfinite(values).all():
-                return AnswerError(
-                    f"{frame.source or 'frame'}: {self.backend} on {self.device} answered NaN or infinity in {name}: "
-                    "nothing is known of this part; where it goes on, run clipspect verify"
-                )
-        return None
-
-    def _merged(self, frame: Frame, outputs: dict[str, npt.NDArray[Any]], serving: Serving, infer_ms: float) -> Answer:
-        score, model_map = merge(outputs[SCORE], outputs[ANOMALY_MAP], frame.views, frame.size)
-        extras = {name: np.array(outputs[name]) for name in self.extras}
-        map_limit, embedding = self._limit_of(serving), merge_embeddings(outputs.get(IMAGE_EMBEDDING))
-        return Answer(score, model_map, infer_ms, serving.recipe, serving.limits, map_limit, embedding, extras)
-
-    def _limit_of(self, serving: Serving) -> float:
-        if self._map_limit is not None:
-            return self._map_limit
-        if serving.limits is not None and serving.limits.map is not None:
-            return serving.limits.map
-        return sum(serving.graph.map_range) / 2
+    def _next_group(self, waiting: deque[Frame]) -> list[Frame] | ImageError:
+        """The next frame if it has tiles, else all of one view up to one that has; ready for the recipe in use."""
+        group: list[Frame] = []
+        while waiting and not (group and group[0].is_tiled):
+            frame = waiting.popleft()
+            viewing = self.recipe.viewing
+            if frame.viewing != viewing:
+                try:
+                    frame = prepare(frame.given, self.bundle.manifest.image, viewing=viewing)
+                except ImageError as error:
+                    if not group:
+                        return error
+                    waiting.appendleft(frame)
+                    break
+            if group and frame.is_tiled:
+                waiting.appendleft(frame)
+                break
+            group.append(frame)
+        return group
 
     def __enter__(self) -> Inspector:
         return self

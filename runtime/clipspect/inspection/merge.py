@@ -1,40 +1,114 @@
-"""From the answers to a frame's views to one map and one score."""
+"""From the answers to a frame's views to one map and one score: tiles are blended, and the worst of them scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.frame.views import View
-from clipspect.inspection.maps import Map, enlarge
+from clipspect.frame.views import Box, View
+from clipspect.inspection.maps import Map
+
+_EDGE = 0.5  # pixels of the frame: a weight at a tile's very edge is not 0
 
 
-def merge(
-    scores: npt.NDArray[np.float32], maps: Map, views: Sequence[View], size: tuple[int, int]
-) -> tuple[float, Map]:
-    """The score and the map of a frame of that size (width, height) from those of its views: (V,) and (V, H, W).
+class Merged:
+    """One map and one score of views, whose answers come some at a time and are not kept.
 
-    The score is that of the most anomalous view. One view of the whole frame keeps its map in the model's size; several
-    make one map (height, width) in the frame's, each in its placement, and 0 where no view is placed.
+    The score is that of the most anomalous view. The map speaks of `box`, the rectangle that all placements lie in,
+    and has the scale of the views' own maps, but no more pixels than the frame: a single view's is its own, as it is.
+    Those of several views are laid over each other, each in its placement, sampled bilinearly at the centres of the
+    merged map's pixels. Where placements overlap a pixel is their weighted mean: across and down a weight is the
+    distance from the nearer edge of the placement, both are multiplied, and the weights of a pixel sum to 1. So one
+    tile fades linearly into the next, and counts least where it sees least around. Where no view is placed the map
+    is 0. docs/bundle-format.md has the formulas.
     """
-    score = float(scores.max())
-    if len(views) == 1 and views[0].placement.size == size:
-        return score, np.array(maps[0])  # a map of its own: a result that is kept must not keep its whole batch
-    width, height = size
-    merged = np.zeros((height, width), np.float32)
-    for answered, view in zip(maps, views):
-        crop, place = view.crop, view.placement
-        part = enlarge(answered, *crop.size, place.seen_from(crop))
-        merged[place.top : place.bottom, place.left : place.right] = part
-    return score, merged
+
+    def __init__(self, views: Sequence[View], shape: tuple[int, int]) -> None:
+        """Views of one size, of whose answers the maps have that shape (h, w)."""
+        self.score = -np.inf
+        self.box = _around([view.placement for view in views])
+        self._views, self._added = views, 0
+        across, down = views[0].crop.size
+        width = min(self.box.width, -(-self.box.width * shape[1] // across))
+        height = min(self.box.height, -(-self.box.height * shape[0] // down))
+        self.map: Map = np.zeros((height, width), np.float32)
+        boxes = [(view.crop, view.placement) for view in views]
+        columns = _Axis(self.box.left, self.box.width, width, shape[1])
+        rows = _Axis(self.box.top, self.box.height, height, shape[0])
+        self._across = columns.shares([(c.left, c.right, p.left, p.right) for c, p in boxes])
+        self._down = rows.shares([(c.top, c.bottom, p.top, p.bottom) for c, p in boxes])
+
+    def add(self, scores: npt.NDArray[np.float32], maps: Map) -> None:
+        """What was answered to the next views in their order: (n,) and (n, h, w)."""
+        self.score = max(self.score, float(scores.max()))
+        if len(self._views) == 1:
+            self.map = np.array(maps[0])  # one of its own: a result that is kept must not keep its whole batch
+            return
+        for answered in maps:
+            crop, place = self._views[self._added].crop, self._views[self._added].placement
+            left, across = self._across[crop.left, crop.right, place.left, place.right]
+            top, down = self._down[crop.top, crop.bottom, place.top, place.bottom]
+            self.map[top : top + len(down), left : left + len(across)] += down @ answered @ across.T
+            self._added += 1
 
 
-def merge_embeddings(rows: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32] | None:
-    """The embedding (D,) of a frame from those of its views (V, D): their mean, of length 1; a single one as it is."""
-    if rows is None or len(rows) == 1:
-        return None if rows is None else np.array(rows[0])
-    total = rows.sum(axis=0)
-    merged: npt.NDArray[np.float32] = total / max(float(np.linalg.norm(total)), np.finfo(np.float32).tiny)
-    return merged
+_Sides = tuple[int, int, int, int]  # along an axis: a crop's first pixel and its end, its placement's first and end
+_Share = tuple[int, Map]  # the first pixel of the merged map, and for each from there what it has of a view's pixels
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Columns or rows of a merged map."""
+
+    origin: int  # where it begins in the frame
+    length: int  # pixels of the frame
+    pixels: int  # of the merged map
+    answered: int  # pixels of a view's map
+
+    def shares(self, sides: Sequence[_Sides]) -> dict[_Sides, _Share]:
+        """Of each view, for the pixels of its placement: rows of weights of its map's pixels, (pixels, answered).
+
+        They are the bilinear filter, wider where the map is shrunk, times the view's part of the blend.
+        """
+        total = np.zeros(self.pixels)
+        found: dict[_Sides, _Share] = {}
+        for placed, until in sorted({side[2:] for side in sides}):
+            first, centres = self._centres(placed, until)
+            total[first : first + len(centres)] += _weight(centres, placed, until)
+        for side in dict.fromkeys(sides):
+            start, end, placed, until = side
+            first, centres = self._centres(placed, until)
+            part = _weight(centres, placed, until) / total[first : first + len(centres)]
+            scale = self.answered / (end - start)  # pixels of the view's map for one of the frame
+            reach = max(1.0, scale * self.length / self.pixels)
+            away = (centres - start)[:, None] * scale - (np.arange(self.answered) + 0.5)
+            taps = np.maximum(1 - np.abs(away) / reach, 0)
+            taps *= (part / taps.sum(axis=1))[:, None]
+            found[side] = first, taps.astype(np.float32)
+        return found
+
+    def _centres(self, start: int, end: int) -> tuple[int, npt.NDArray[np.float64]]:
+        """The merged map's pixels whose centres lie in so much of the frame: the first, and where they are there."""
+        first, after = (
+            -((self.length - 2 * self.pixels * (edge - self.origin)) // (2 * self.length)) for edge in (start, end)
+        )
+        places = np.arange(first, after)
+        return first, self.origin + (2 * places + 1) * self.length / (2 * self.pixels)
+
+
+def _weight(centres: npt.NDArray[np.float64], start: int, end: int) -> npt.NDArray[np.float64]:
+    """How much a view counts there before weights are made to sum to 1: the distance from its nearer edge."""
+    return _EDGE + np.minimum(centres - start, end - centres)
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    """The smallest rectangle with all of them."""
+    return Box(
+        min(box.left for box in boxes),
+        min(box.top for box in boxes),
+        max(box.right for box in boxes),
+        max(box.bottom for box in boxes),
+    )

@@ -50,12 +50,16 @@ def find_regions(
     return _measure(_Runs(runs.row + y, runs.start + x, runs.end + x, runs.peak), label)
 
 
-def regions_in_source(model_map: npt.NDArray[np.float32], width: int, height: int, limit: float) -> tuple[Region, ...]:
-    """`find_regions(to_source_size(model_map, width, height), limit)`, and only what can be over the limit is made."""
+def regions_in_source(
+    model_map: npt.NDArray[np.float32], width: int, height: int, limit: float, origin: tuple[int, int] = (0, 0)
+) -> tuple[Region, ...]:
+    """`find_regions(to_source_size(model_map, width, height), limit, origin)`, and only what can be over the limit is
+    made.
+    """
     box = box_over(model_map, width, height, limit)
     if box is None:
         return ()
-    return find_regions(enlarge(model_map, width, height, box), limit, (box.left, box.top))
+    return find_regions(enlarge(model_map, width, height, box), limit, (origin[0] + box.left, origin[1] + box.top))
 
 
 def component_areas(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.uint32], int]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.frame.quality import Quality
+from clipspect.frame.views import Box
 from clipspect.inspection.maps import peak_in_source, to_source_size
 from clipspect.inspection.regions import Region
 from clipspect.recipes.limits import Limits
@@ -41,7 +42,7 @@ class Result:
 
     source: str | None  # the path, when the frame had one
     score: float
-    model_map: npt.NDArray[np.float32] = field(repr=False)  # (h, w) as the graph answers, in the model's size
+    model_map: npt.NDArray[np.float32] = field(repr=False)  # (h, w) as the graph answers; of tiles, merged
     size: tuple[int, int]  # width, height of the source image
     recipe: Recipe = field(repr=False)  # that scored and judged it
     verdict: Verdict | None  # None: the recipe has no limits, and the frame is a valid one
@@ -53,16 +54,41 @@ class Result:
     reasons: tuple[str, ...] = ()  # why the frame is invalid: its score and map say nothing of the part
     notes: tuple[str, ...] = ()  # what else is to be said of the frame: it is of another size than those of calibration
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)  # (D,) of length 1; None in old bundles
+    map_box: Box | None = None  # the rectangle that model_map speaks of; None: the whole image
 
     @cached_property
     def anomaly_map(self) -> npt.NDArray[np.float32]:
-        """The map in the source image's size, float32 (height, width); made at the first reading and kept."""
-        return to_source_size(self.model_map, *self.size)
+        """The map in the source image's size, float32 (height, width); made at the first reading and kept.
+
+        It is 0 where the recipe does not look.
+        """
+        return self.map_in(*self.size)
+
+    @property
+    def small_map(self) -> npt.NDArray[np.float32]:
+        """The whole image's map in about the scale of `model_map`."""
+        box, (rows, columns) = self._map_box, self.model_map.shape
+        if box.size == self.size:
+            return self.model_map
+        return self.map_in(-(-self.size[0] * columns // box.width), -(-self.size[1] * rows // box.height))
+
+    def map_in(self, width: int, height: int) -> npt.NDArray[np.float32]:
+        """The whole image's map in another size, float32 (height, width), as it takes to draw it small."""
+        if self._map_box.size == self.size:
+            return to_source_size(self.model_map, width, height)
+        box = self._map_box.scaled(width / self.size[0], height / self.size[1])
+        found = np.zeros((height, width), np.float32)
+        found[box.slices] = to_source_size(self.model_map, *box.size)
+        return found
 
     @cached_property
     def peak(self) -> float:
         """The largest value of `anomaly_map`, which need not be made for it."""
-        return self.regions[0].peak if self.regions else peak_in_source(self.model_map, *self.size)
+        return self.regions[0].peak if self.regions else peak_in_source(self.model_map, *self._map_box.size)
+
+    @property
+    def _map_box(self) -> Box:
+        return Box(0, 0, *self.size) if self.map_box is None else self.map_box
 
 
 def decide(score: float, limits: Limits | None) -> Verdict | None:

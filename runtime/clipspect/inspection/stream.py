@@ -36,11 +36,14 @@ class Inspecting(Protocol):
     @property
     def workers(self) -> int: ...
 
+    @property
+    def tiled(self) -> bool: ...  # whether frames keep their pictures until they are scored: few are fetched ahead
+
     def prepare_alone(self, frame: FrameLike) -> Frame: ...
 
-    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError]: ...
+    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError | ImageError]: ...
 
-    def finish(self, frame: Frame, answer: Answer) -> Result: ...
+    def finish(self, answer: Answer) -> Result: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,6 @@ class _Ready:
 @dataclass(frozen=True, eq=False)
 class _Scored:
     item: Item
-    frame: Frame
     answer: Answer
 
 
@@ -113,7 +115,6 @@ def _outcomes(
     inspector: Inspecting, items: Iterator[Item], batch: int, keep_pictures: bool
 ) -> Generator[Outcome, None, None]:
     groups: deque[Future[list[_Scored | Outcome]]] = deque()  # under way, the oldest first
-    most = 2 + -(-inspector.workers // batch)  # one in the engine, one ready, and one frame for every worker
     forming: list[Future[_Ready]] = []
     pull: Future[Any] | None = None  # the next item, or _END, on its way
     failure: BaseException | None = None
@@ -126,6 +127,8 @@ def _outcomes(
         stack.callback(engine.shutdown, cancel_futures=True)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # the first to be called
         while groups or not ended:
+            size = 1 if inspector.tiled else batch
+            most = 2 if inspector.tiled else 2 + -(-inspector.workers // batch)  # in the engine, ready, one a worker
             if pull is None and not ended and len(groups) < most:
                 pull = puller.next()
             if pull is not None:
@@ -140,8 +143,8 @@ def _outcomes(
             else:
                 forming.append(pool.submit(_prepared, inspector, pull.result(), keep_pictures))
             pull = None
-            if forming and (ended or len(forming) == batch):
-                groups.append(engine.submit(_scored, inspector, forming))
+            if forming and (ended or len(forming) >= size):
+                groups.append(engine.submit(_scored, inspector, forming, keep_pictures))
                 forming = []
     if failure is not None:
         raise failure
@@ -152,10 +155,10 @@ def _prepared(inspector: Inspecting, item: Item, keep_picture: bool) -> _Ready:
         frame = inspector.prepare_alone(item.frame)
     except ImageError as error:
         return _Ready(item, error)
-    return _Ready(item, frame if keep_picture else dataclasses.replace(frame, picture=None))
+    return _Ready(item, frame if keep_picture or frame.is_tiled else dataclasses.replace(frame, picture=None))
 
 
-def _scored(inspector: Inspecting, group: list[Future[_Ready]]) -> list[_Scored | Outcome]:
+def _scored(inspector: Inspecting, group: list[Future[_Ready]], keep_pictures: bool) -> list[_Scored | Outcome]:
     """In the engine's thread: wait for the group's frames, run those that could be read."""
     prepared = [future.result() for future in group]
     answers = iter(inspector.answer([ready.frame for ready in prepared if isinstance(ready.frame, Frame)]))
@@ -165,10 +168,12 @@ def _scored(inspector: Inspecting, group: list[Future[_Ready]]) -> list[_Scored 
             scored.append(Outcome(ready.item, error=ready.frame))
             continue
         answer = next(answers)
-        if isinstance(answer, AnswerError):
+        if not isinstance(answer, Answer):
             scored.append(Outcome(ready.item, error=answer))
-        else:
-            scored.append(_Scored(ready.item, ready.frame, answer))
+            continue
+        if not keep_pictures:
+            answer = dataclasses.replace(answer, frame=dataclasses.replace(answer.frame, picture=None))
+        scored.append(_Scored(ready.item, answer))
     return scored
 
 
@@ -177,5 +182,5 @@ def _finished(inspector: Inspecting, group: list[_Scored | Outcome], keep_pictur
         if isinstance(scored, Outcome):
             yield scored
         else:
-            result = inspector.finish(scored.frame, scored.answer)
-            yield Outcome(scored.item, result, frame=scored.frame if keep_pictures else None)
+            result = inspector.finish(scored.answer)
+            yield Outcome(scored.item, result, frame=scored.answer.frame if keep_pictures else None)

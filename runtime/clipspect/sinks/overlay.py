@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipspect.inspection.maps import Map, to_source_size
+from clipspect.inspection.maps import Map
 from clipspect.inspection.regions import Region
 from clipspect.inspection.result import Result
 from clipspect.sinks.overlay_caption import MIN_WIDTH, PAPER, draw_caption
@@ -49,7 +49,7 @@ def draw_heat(image: Image.Image, result: Result, scale: HeatScale, longest: int
     The longer side becomes `longest` pixels; without it, the image keeps its size.
     """
     picture = shrunk(image, fitting(image.size, longest)) if longest else image.convert("RGB")
-    values = to_source_size(result.model_map, *picture.size)
+    values = result.map_in(*picture.size)
     drawn = blend(picture, values, scale)
     if result.verdict in UNMARKED:
         return drawn

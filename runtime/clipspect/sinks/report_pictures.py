@@ -11,7 +11,6 @@ from PIL import Image
 
 from clipspect.base.errors import ImageError
 from clipspect.frame.decode import as_image
-from clipspect.inspection.maps import to_source_size
 from clipspect.inspection.outcome import Outcome
 from clipspect.sinks.overlay import WIDE, blend, fitting, shrunk
 from clipspect.sinks.overlay_colours import HeatScale
@@ -37,7 +36,7 @@ class ReportPicture:
             raise ImageError(f"{outcome.item.name}: its picture was not kept: stream(..., keep_pictures=True)")
         image = as_image(outcome.frame.picture)
         small = shrunk(image, fitting(image.size, LONGEST))
-        return cls(name or outcome.item.name, result.score, small, to_source_size(result.model_map, *small.size))
+        return cls(name or outcome.item.name, result.score, small, result.map_in(*small.size))
 
 
 class WorstPictures:

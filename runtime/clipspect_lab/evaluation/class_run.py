@@ -121,7 +121,7 @@ class ClassRun:
         row = ImageRow(
             self.item.name, image, stamp, sample.defect, result.score, *result.size, result.verdict, result.limits
         )
-        self._store.add_image(row, result.model_map if self._needs_maps else None)
+        self._store.add_image(row, result.small_map if self._needs_maps else None)
         return row
 
     def _row(self, sample: Sample) -> ImageRow | None:

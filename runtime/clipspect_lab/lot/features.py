@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipspect.base.errors import AnswerError, BundleError
+from clipspect.base.errors import AnswerError, BundleError, ImageError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.engines.graph import BOTH, FEATURES, IMAGE_EMBEDDING, PHOTOS, TEXT_FEATURES
@@ -88,6 +88,8 @@ def blank_recipe(bundle: Bundle, found: PatchGraph) -> Recipe:
 class FeatureReader:
     """An inspector whose results say what was read, and whose patches go to disk: what a stream needs of one."""
 
+    tiled = False
+
     def __init__(self, inspector: Inspector, found: PatchGraph, patches: DiskArray) -> None:
         """`patches` has room for (images, layers, L, W)."""
         self.workers = inspector.workers
@@ -97,14 +99,14 @@ class FeatureReader:
     def prepare_alone(self, frame: FrameLike) -> Frame:
         return self._inspector.prepare_alone(frame)
 
-    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError]:
+    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError | ImageError]:
         return self._inspector.answer(frames)
 
-    def finish(self, frame: Frame, answer: Answer) -> Result:
+    def finish(self, answer: Answer) -> Result:
         for layer, name in enumerate(self._found.outputs):
             rows = answer.extras[name][0]  # (L, W)
             room = np.zeros(self._patches.shape[2:], np.float32)
             room[:, : rows.shape[1]] = rows  # zeros change no product
             self._patches.write((len(self.embeddings), layer), room)
         self.embeddings.append(answer.extras[IMAGE_EMBEDDING][0])
-        return self._inspector.finish(frame, answer)
+        return self._inspector.finish(answer)

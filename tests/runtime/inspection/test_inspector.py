@@ -112,8 +112,8 @@ def test_a_frame_is_judged_by_the_recipe_that_scored_it(tiny_bundle: Path) -> No
         (before,) = inspector.answer([frame])
         inspector.use_recipe(mild)
         (after,) = inspector.answer([frame])
-        assert inspector.finish(frame, before).verdict == "fail"
-        assert inspector.finish(frame, after).verdict == "pass"
+        assert inspector.finish(before).verdict == "fail"
+        assert inspector.finish(after).verdict == "pass"
 
 
 def test_a_recipe_with_references_needs_the_few_shot_graph(tiny_bundle: Path) -> None:

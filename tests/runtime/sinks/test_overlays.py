@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipspect.frame.item import Item
-from clipspect.frame.prepare import Frame
-from clipspect.frame.quality import measure
+from clipspect.frame.prepare import prepare
+from clipspect.frame.spec import ImageSpec
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import BundleRecord, EngineRecord, FileRecord, ItemRecord, RecipeRecord, Record
 from clipspect.inspection.result import Result, Timings
@@ -56,7 +56,7 @@ def outcome_of(verdict: str | None, file: str | None = None) -> tuple[Record, Ou
     model_map = np.full((8, 8), 0.9, np.float32)
     recipe, timings = handmade.make_recipe(limits=Limits(0.3, 0.6)), Timings(1, 1, 1, 1)
     result = Result("frame.png", 0.9, model_map, (64, 48), recipe, verdict, (), 0.5, timings, handmade.QUALITY)  # type: ignore[arg-type]
-    frame = Frame("frame.png", pixels, (64, 48), (), pixels[None], 1, 1, measure(pixels[None]))
+    frame = prepare(pixels, ImageSpec(48, 64))
     item = ItemRecord("folder", 0, file or "frame.png", None, 64, 48, None if file is None else FileRecord(file, 1, 2))
     record = Record(
         1, "f" * 64, "now", item, BundleRecord("b", "winclip", "d"), RecipeRecord("r", "d"),

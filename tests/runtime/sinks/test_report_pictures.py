@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import clipspect
 from clipspect.base.errors import ImageError
 from clipspect.frame.item import Item
-from clipspect.frame.prepare import Frame
-from clipspect.frame.quality import measure
+from clipspect.frame.prepare import prepare
+from clipspect.frame.spec import ImageSpec
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.result import Result, Timings
 from clipspect.sinks.report_pictures import WorstPictures
@@ -34,7 +34,7 @@ def outcome_of(score: float, name: str = "frame.png") -> Outcome:
         Timings(1, 1, 1, 1),
         handmade.QUALITY,
     )
-    frame = Frame(name, pixels, (64, 48), (), pixels[None], 1, 1, measure(pixels[None]))
+    frame = prepare(pixels, ImageSpec(48, 64))
     return Outcome(Item("folder", 0, None, Path(name)), result, frame=frame)
 
 
