@@ -16,7 +16,7 @@ _BREAKS = [0x2028, 0x2029]
 _ESCAPED = {code: (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}") for code in _CONTROLS + _TURNING + _BREAKS}
 _STREAM = {code: text for code, text in _ESCAPED.items() if chr(code) not in "\n\r\t"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
+_MARKUP = re.compile(r"([\\`*{}\[\]<>#|~!&]|(?<![^\W_])_|_(?![^\W_]))")  # an underline inside a word is none
 
 
 def one_line(text: str) -> str:

@@ -20,7 +20,7 @@ from clipspect_lab.evaluation.pixel_pairs import PixelPairs
 from clipspect_lab.evaluation.pixels import pixel_figures, survey
 from clipspect_lab.evaluation.recipes import RecipeChoice
 from clipspect_lab.evaluation.request import Request
-from clipspect_lab.evaluation.rows import ClassRow, ImageRow
+from clipspect_lab.evaluation.rows import ClassRow, ImageRow, count_masks
 from clipspect_lab.evaluation.store import Store, stamp_of
 from clipspect_lab.evaluation.verdicts import LIMITS_SAY_NOTHING, class_verdicts
 
@@ -86,6 +86,7 @@ class ClassRun:
             defective=defective.count(True),
             image=image_figures(defective, scores),
             pixel=pixel_figures(pairs, found) if found is not None else None,
+            masks=count_masks(pairs.masks()) if item.masks else None,
             verdicts=verdicts,
         )
         if keep:
@@ -143,6 +144,6 @@ class ClassRun:
         """Of the names and stamps of all files that the figures are made of."""
         item = self.item
         files = [(self._relative(s.path), self._stamps[s.path], s.defect) for s in item.test]
-        others = [sample.mask for sample in item.test if sample.mask is not None] + list(item.references)
+        others = [mask for sample in item.test for mask in sample.masks] + list(item.references)
         files += [(self._relative(path), stamp_of(path), None) for path in others]
         return hashlib.sha256(json.dumps(files).encode()).hexdigest()

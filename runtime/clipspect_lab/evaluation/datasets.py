@@ -1,6 +1,7 @@
 """Labelled images as the field keeps them: MVTec AD's folders, VisA with its split file, and a plain folder.
 
-MVTec AD   CLASS/train/good/*, CLASS/test/good/*, CLASS/test/DEFECT/NNN.png, CLASS/ground_truth/DEFECT/NNN_mask.png
+MVTec AD   CLASS/train/good/*, CLASS/test/good/*, CLASS/test/DEFECT/NNN.png, CLASS/ground_truth/DEFECT/NNN_mask.png;
+           or NNN.png (BTAD), or all images of a folder NNN (MVTec LOCO AD) there
 VisA       split_csv/1cls.csv with the columns object, split, label, image, mask
 folder     good/*, defect/*, and optionally the masks of all defective images and no others, by stem, in mask/ or masks/
 """
@@ -31,7 +32,7 @@ class Sample:
 
     path: Path
     defect: str | None = None  # the kind of defect; None: good
-    mask: Path | None = None  # None: good, or no masks here
+    masks: tuple[Path, ...] = ()  # what they mark together is defective; none: good, or no masks here
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,24 @@ def _mvtec_class(folder: Path) -> ProductClass:
     defects = (path.name for path in (folder / "test").iterdir() if path.is_dir() and path.name != GOOD)
     for defect in sorted(defects, key=natural_key):
         for path in images_in(folder / "test" / defect):
-            mask = folder / "ground_truth" / defect / f"{path.stem}_mask.png"
-            samples.append(Sample(path, defect, _existing(mask, f"the mask of {path}")))
+            samples.append(Sample(path, defect, _mvtec_masks(folder / "ground_truth" / defect, path)))
     for masks in sorted(folder.glob("ground_truth/*")):
         if masks.name != GOOD:
-            _refuse_masks_alone(images_in(masks), samples, folder / "test" / masks.name)
+            parts = [part for path in sorted(masks.iterdir()) if path.is_dir() for part in images_in(path)]
+            _refuse_masks_alone([*images_in(masks), *parts], samples, folder / "test" / masks.name)
     return ProductClass(folder.name, tuple(samples), tuple(images_in(folder / "train" / GOOD)), masks=True)
+
+
+def _mvtec_masks(folder: Path, image: Path) -> tuple[Path, ...]:
+    """Of an image: NNN_mask.png, in BTAD NNN.png or .bmp, in MVTec LOCO AD a folder NNN with a mask a defect."""
+    if (folder / image.stem).is_dir() and (parts := images_in(folder / image.stem)):
+        return tuple(parts)
+    names = [f"{image.stem}{end}{suffix}" for end in ("_mask", "") for suffix in (".png", *sorted(IMAGE_SUFFIXES))]
+    there = dict.fromkeys(folder / name for name in names if (folder / name).is_file())
+    if len(there) > 1:
+        first, other, *_ = there
+        raise DatasetError(f"{other}: {first.name} beside it is a mask of the same image: take one of them out")
+    return tuple(there) or (_existing(folder / names[0], f"the mask of {image}"),)
 
 
 def _visa(root: Path) -> Loaders:
@@ -191,7 +204,7 @@ def _add_visa_row(
     elif defect is not None and not row["mask"]:
         raise DatasetError(f"{where}: {row['image']} is labelled {defect!r} and has no mask: complete the split file")
     else:
-        test.append(Sample(path, defect, _listed(root, row["mask"], where) if defect else None))
+        test.append(Sample(path, defect, (_listed(root, row["mask"], where),) if defect else ()))
 
 
 def _listed(root: Path, name: str, where: str) -> Path:
@@ -214,7 +227,7 @@ def _folder_class(root: Path) -> ProductClass:
     for path in images_in(root / "defect"):
         if folder and path.stem not in masks:
             raise DatasetError(f"{folder / path.stem}.png: no such file; it should be the mask of {path}")
-        samples.append(Sample(path, "defect", masks.get(path.stem)))
+        samples.append(Sample(path, "defect", (masks[path.stem],) if folder else ()))
     _refuse_masks_alone(masks.values(), samples, root / "defect")
     return ProductClass(root.resolve().name, tuple(samples), None, masks=folder is not None)
 
@@ -229,7 +242,7 @@ def _by_stem(masks: Iterable[Path]) -> dict[str, Path]:
 
 def _refuse_masks_alone(masks: Iterable[Path], samples: Iterable[Sample], images: Path) -> None:
     """A mask says that there is an image: one that is missing or not read would be left out of the figures."""
-    used = {sample.mask for sample in samples}
+    used = {mask for sample in samples for mask in sample.masks}
     for mask in masks:
         if mask not in used:
             raise DatasetError(

@@ -43,6 +43,10 @@ class PixelPairs:
         """The maps alone."""
         return (self._map(row) for row in self._rows)
 
+    def masks(self) -> Iterator[Mask]:
+        """Those of defective images."""
+        return (self._mask(index) for index, sample in enumerate(self._samples) if sample.masks)
+
     def _size(self, row: ImageRow) -> Size:
         return evaluation_size(self._resolution, self._image, (row.width, row.height))
 
@@ -56,7 +60,7 @@ class PixelPairs:
         if packed is not None:
             return np.unpackbits(packed, count=width * height).view(np.bool_).reshape(height, width)
         mask = truth_at(sample, (row.width, row.height), size)
-        if sample.mask is not None and mask.size // 8 < self._room:
+        if sample.masks and mask.size // 8 < self._room:
             packed = self._packed[index] = np.packbits(mask)
             self._room -= packed.nbytes
         return mask

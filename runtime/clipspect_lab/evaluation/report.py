@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import ROUND_CEILING, Context
 from typing import Any
 
@@ -11,7 +11,7 @@ from clipspect_lab.evaluation.curves import FPR_LIMIT, PAPERS_STEPS
 from clipspect_lab.evaluation.evaluate import Evaluation
 from clipspect_lab.evaluation.pixels import EXACT_PIXELS
 from clipspect_lab.evaluation.published import PublishedRow, published
-from clipspect_lab.evaluation.rows import ClassRow
+from clipspect_lab.evaluation.rows import ClassRow, MaskCounts
 from clipspect_lab.evaluation.truth import FIXED, MODEL
 from clipspect_lab.evaluation.verdicts import verdicts_document
 
@@ -142,6 +142,8 @@ def _notes(rows: Sequence[ClassRow]) -> list[str]:
     for row in rows:
         if row.note:
             about.setdefault(row.note, []).append(row.name)
+        for note in _mask_notes(row.masks):
+            about.setdefault(note, []).append(row.name)
         if row.pixel is None:
             about.setdefault("no masks, so no pixel figures", []).append(row.name)
         elif row.pixel.largest_errors is not None:
@@ -149,6 +151,18 @@ def _notes(rows: Sequence[ClassRow]) -> list[str]:
     return [
         f"{'all classes' if len(about[note]) == len(rows) > 1 else ', '.join(about[note])}: {note}" for note in about
     ]
+
+
+def _mask_notes(counts: MaskCounts | None) -> Iterator[str]:
+    if counts is None:
+        return
+    if counts.lost:
+        yield (
+            f"{counts.lost} of {counts.masks} masks have no pixel at this resolution: these defects count in no pixel "
+            "figure; see --resolution original"
+        )
+    if counts.over_half:
+        yield f"{counts.over_half} of {counts.masks} masks mark more than half of the image: are they inverted?"
 
 
 def points_at_most(bound: float) -> str:

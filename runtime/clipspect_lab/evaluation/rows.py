@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
@@ -35,6 +38,21 @@ class ImageRow:
 
 
 @dataclass(frozen=True)
+class MaskCounts:
+    """What is odd about the masks of a class, at the resolution where they were compared."""
+
+    masks: int
+    lost: int  # that mark no pixel there: their defects are smaller than half a pixel
+    over_half: int  # that mark more than half of the image
+
+
+def count_masks(masks: Iterable[npt.NDArray[np.bool_]]) -> MaskCounts:
+    """Of the masks of defective images."""
+    shares = [float(mask.mean()) for mask in masks]
+    return MaskCounts(len(shares), shares.count(0.0), sum(share > 0.5 for share in shares))
+
+
+@dataclass(frozen=True)
 class ClassRow:
     """A class's figures. `digest` changes with any file that they were made of."""
 
@@ -49,6 +67,7 @@ class ClassRow:
     image: Figures
     pixel: MeasuredPixels | None  # None: no masks
     verdicts: ClassVerdicts
+    masks: MaskCounts | None = None
 
 
 KeptRow = TypeVar("KeptRow", ImageRow, ClassRow)

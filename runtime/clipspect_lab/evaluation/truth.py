@@ -12,6 +12,7 @@ from PIL import Image
 from clipspect.base.errors import DatasetError, ImageError
 from clipspect.frame.spec import ImageSpec
 from clipspect_lab.evaluation.datasets import ProductClass, Sample
+from clipspect_lab.evaluation.masks import read_mask, require_defect
 
 MODEL, FIXED, ORIGINAL = "model", "256", "original"
 RESOLUTIONS = (MODEL, FIXED, ORIGINAL)
@@ -21,14 +22,16 @@ Size = tuple[int, int]  # width, height
 
 
 def check_files(samples: Iterable[Sample]) -> None:
-    """Read every header: before hours of work, is each image one, and each mask of its image's size?
+    """Before hours of work: has every image a header, and is each mask one of a defect, and of its image's size?
 
     Raises ImageError or DatasetError that names the file.
     """
     for sample in samples:
-        size = _size_of(sample.path, upright=sample.mask is not None)
-        if sample.mask is not None:
-            _check_size(sample.mask, _size_of(sample.mask), size)
+        size = _size_of(sample.path, upright=bool(sample.masks))
+        for path in sample.masks:
+            mask = read_mask(path)
+            _check_size(path, (mask.shape[1], mask.shape[0]), size)
+            require_defect(path, mask)
 
 
 def check_references(item: ProductClass) -> None:
@@ -54,25 +57,16 @@ def evaluation_size(resolution: str, image: ImageSpec, original: Size) -> Size:
 
 
 def truth_at(sample: Sample, original: Size, size: Size) -> npt.NDArray[np.bool_]:
-    """The mask of a sample as bool (height, width) at `size`, True where defective; all False for a good image.
+    """The masks of a sample in one, bool (height, width) at `size`, True where defective; all False for a good image.
 
-    Any value over 0 counts as defective, so VisA's class ids do. When the size changes, the mask is resized with
-    PIL's bilinear filter and cut at one half, as AnomalyCLIP's and APRIL-GAN's code does.
+    When the size changes, the mask is resized with PIL's bilinear filter and cut at one half, as AnomalyCLIP's and
+    APRIL-GAN's code does.
     """
-    if sample.mask is None:
-        return np.zeros((size[1], size[0]), bool)
-    try:
-        with Image.open(sample.mask) as image:
-            _check_size(sample.mask, image.size, original)
-            values = np.asarray(image)  # of a palette image: its ids
-            bands = image.getbands()
-    except DatasetError:
-        raise
-    except Exception as error:  # whatever Pillow's decoders raise on damaged data
-        raise ImageError(f"{sample.mask}: damaged or cut short ({error}): copy it again") from error
-    if values.ndim == 3:
-        values = values[..., [i for i, band in enumerate(bands) if band != "A"]].max(axis=2)
-    mask: npt.NDArray[np.bool_] = values > 0
+    mask = np.zeros((original[1], original[0]), bool)
+    for path in sample.masks:
+        part = read_mask(path)
+        _check_size(path, (part.shape[1], part.shape[0]), original)
+        mask |= part
     if size == original:
         return mask
     resized = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)

@@ -35,14 +35,14 @@ def test_mvtec_has_good_images_first_and_a_mask_for_every_other(mvtec: Path) -> 
     cable, nut = open_dataset(mvtec, "mvtec")
     assert (cable.name, nut.name, nut.masks) == ("cable", "metal_nut", True)
     assert [sample.defect for sample in nut.test] == [None, None, "dent", "dent", "scratch", "scratch"]
-    assert nut.test[3].mask == mvtec / "metal_nut/ground_truth/dent/001_mask.png"
+    assert nut.test[3].masks == (mvtec / "metal_nut/ground_truth/dent/001_mask.png",)
     assert [path.name for path in nut.train or ()] == ["000.png", "001.png", "002.png"]
 
 
 def test_visa_is_what_its_split_file_says(visa: Path) -> None:
     (pcb,) = open_dataset(visa, "visa", ["pcb1"])
     assert [sample.defect for sample in pcb.test] == [None, None, "anomaly", "anomaly"]
-    assert pcb.test[2].mask == visa / "pcb1/Data/Masks/Anomaly/test0.png"
+    assert pcb.test[2].masks == (visa / "pcb1/Data/Masks/Anomaly/test0.png",)
     assert len(pcb.train or ()) == 3
     assert all("train" in path.name for path in pcb.train or ())
 
@@ -51,13 +51,12 @@ def test_visa_is_what_its_split_file_says(visa: Path) -> None:
 def test_a_plain_folder_may_have_masks_by_stem(tmp_path: Path, masks: str | None) -> None:
     (item,) = open_dataset(drawn_datasets.write_folder(tmp_path / "parts", masks=masks), "folder")
     assert (item.name, item.masks, item.train) == ("parts", masks is not None, None)
-    assert [sample.mask is not None for sample in item.test] == [False] * 3 + [masks is not None] * 3
+    assert [bool(sample.masks) for sample in item.test] == [False] * 3 + [masks is not None] * 3
 
 
 def test_masks_hold_class_ids_and_any_over_0_is_a_defect(visa: Path) -> None:
     sample = open_dataset(visa, "visa", ["candle"])[0].test[2]
-    assert sample.mask is not None
-    ids = np.asarray(Image.open(sample.mask))
+    ids = np.asarray(Image.open(sample.masks[0]))
     assert set(np.unique(ids)) == {0, 1, 2}
     np.testing.assert_array_equal(truth_at(sample, (40, 30), (40, 30)), ids > 0)
 
@@ -65,21 +64,19 @@ def test_masks_hold_class_ids_and_any_over_0_is_a_defect(visa: Path) -> None:
 @pytest.mark.parametrize("mode", ["1", "L", "P", "I;16", "RGB", "RGBA", "LA"])
 def test_a_mask_of_any_kind_is_read(mvtec: Path, mode: str) -> None:
     sample = open_dataset(mvtec, "mvtec", ["cable"])[0].test[2]
-    assert sample.mask is not None
-    expected = np.asarray(Image.open(sample.mask)) > 0
+    expected = np.asarray(Image.open(sample.masks[0])) > 0
     if mode == "I;16":
-        Image.fromarray(expected.astype(np.uint16)).save(sample.mask)
+        Image.fromarray(expected.astype(np.uint16)).save(sample.masks[0])
     else:
-        Image.fromarray(expected * np.uint8(255)).convert(mode).save(sample.mask)
+        Image.fromarray(expected * np.uint8(255)).convert(mode).save(sample.masks[0])
     np.testing.assert_array_equal(truth_at(sample, (40, 30), (40, 30)), expected)
 
 
 def test_a_resized_mask_is_cut_at_one_half(mvtec: Path) -> None:
     sample = open_dataset(mvtec, "mvtec", ["cable"])[0].test[2]
-    assert sample.mask is not None
     drawn = np.zeros((30, 40), np.uint8)
     drawn[:15, :20] = 255
-    Image.fromarray(drawn).save(sample.mask)
+    Image.fromarray(drawn).save(sample.masks[0])
     small = truth_at(sample, (40, 30), (8, 8))
     assert small.shape == (8, 8)
     np.testing.assert_array_equal(small, np.outer(np.arange(8) < 4, np.arange(8) < 4))
@@ -119,7 +116,7 @@ def test_an_image_that_exif_turns_has_a_mask_of_its_upright_size(folder: Path) -
     turn(folder / "defect/bad1.jpg")
     with pytest.raises(DatasetError, match=r"mask/bad1.png: the mask is 40 x 30, its image 30 x 40"):
         opened(folder, "folder")
-    drawn_datasets.save(folder / "mask/bad1.png", np.zeros((40, 30), np.uint8))
+    drawn_datasets.save(folder / "mask/bad1.png", np.eye(40, 30, dtype=np.uint8))
     opened(folder, "folder")
 
 

@@ -82,7 +82,7 @@ def only_masks(root: Path) -> None:
         (one_mask_gone, r"ground_truth/dent/001_mask.png: no such file"),
         (mask_of_another_size, r"dent/001_mask.png: the mask is 41 x 30, its image 40 x 30"),
         (image_is_none, r"cable/test/dent/001.png: not a readable image"),
-        (mask_is_none, r"ground_truth/dent/001_mask.png: not a readable image"),
+        (mask_is_none, r"ground_truth/dent/001_mask.png: damaged or cut short"),
         (image_of_an_unread_kind, r"dent/001_mask.png: the mask of no image in .*cable/test/dent: .* as .bmp, .jpeg"),
         (no_images_of_a_defect, r"dent/000_mask.png: the mask of no image in .*cable/test/dent"),
         (no_test, r"mvtec/cable: has train/ or ground_truth/ but no test/: extract the class again"),
