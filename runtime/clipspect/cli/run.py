@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import signal
 import statistics
 import sys
 from collections import Counter
@@ -35,10 +36,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sources",
         metavar="SOURCE",
         nargs="+",
-        help="image, folder (with its subfolders), glob, folder:PATH (one that grows, until ctrl-C), or a scheme of "
-        "another package",
+        help="image, folder (with its subfolders), glob, video, or until ctrl-C: folder:PATH (one that grows), rtsp:// "
+        "or http:// (a stream), camera:0 (USB); or a scheme of another package",
     )
     parser.add_argument("--recipe", metavar="NAME", help=RECIPE_HELP)
+    parser.add_argument(
+        "--policy",
+        metavar="latest|block|queue:N",
+        type=_policy,
+        help="what becomes of frames that come faster than they are inspected: the newest counts, all are waited for, "
+        "or N wait; what is dropped is counted (default: latest for cameras, block for videos; a video is read at its "
+        "own speed with another)",
+    )
     add_engine(parser)
     parser.add_argument("--batch", metavar="N", type=count, default=1, help="images per run of the engine (default: 1)")
     parser.add_argument("--map-limit", metavar="X", type=number, help="regions are where the anomaly map is over this")
@@ -63,10 +72,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.inspection.load import load
+    from clipspect.line.stop import Stop
     from clipspect.sinks.registry import open_sink
     from clipspect.sources.registry import open_sources
 
-    sources = open_sources(args.sources, skip=args.out)
+    sources = open_sources(args.sources, skip=args.out, policy=args.policy)
     others = [open_sink(text) for text in args.sinks]
     with contextlib.ExitStack() as stack:
         inspector = stack.enter_context(
@@ -79,9 +89,22 @@ def run(args: argparse.Namespace) -> int:
         for sink in sinks:
             stack.enter_context(sink)
         summary = _Summary()
-        _inspect(inspector, sources, args.batch, sinks, summary, bar)
+        with Stop(sources.close) if sources.total is None else contextlib.nullcontext() as stop:
+            _inspect(inspector, sources, args.batch, sinks, summary, bar)
     print(summary.line(inspector, args.out, args.report), file=sys.stderr)
+    if stop and stop.signal == signal.SIGINT:
+        raise KeyboardInterrupt
     return 1 if summary.errors else 0
+
+
+def _policy(text: str) -> str:
+    from clipspect.sources.policy import parse_policy
+
+    try:
+        parse_policy(text)
+    except ClipspectError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _inspect(
@@ -165,12 +188,13 @@ class _Summary:
     """What there is to say at the end."""
 
     def __init__(self) -> None:
-        self.errors = 0
+        self.errors = self.dropped = 0
         self._milliseconds: list[float] = []
         self._verdicts: Counter[str] = Counter()
         self._start = perf_counter()
 
     def add(self, record: Record) -> None:
+        self.dropped += record.item.dropped
         if record.timings_ms is None:
             self.errors += 1
         else:
@@ -185,6 +209,8 @@ class _Summary:
             parts.append(engine_words(inspector))
         if self.errors:
             parts.append(f"{self.errors} could not be inspected")
+        if self.dropped:
+            parts.append(f"{self.dropped} dropped before they were inspected")
         if out is not None:
             parts.append(f"written to {out}")
         if report is not None:

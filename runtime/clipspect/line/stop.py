@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -15,7 +16,9 @@ class Stop:
     It is a plain flag, since a signal can come while a thread holds the lock of an event.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, then: Callable[[], None] | None = None) -> None:
+        """`then` is called by the first signal, in the main thread, whatever that is doing."""
+        self._then = then
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -37,4 +40,6 @@ class Stop:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = number
+        first, self.signal = self.signal is None, number
+        if first and self._then is not None:
+            self._then()

@@ -6,7 +6,11 @@ Other packages add sources by entry points of the group `clipspect.sources`: see
 """
 
 from clipspect.sources.folder import folder as folder
+from clipspect.sources.policy import Policy as Policy
+from clipspect.sources.pushed import Pushed as Pushed
+from clipspect.sources.pushed import push as push
 from clipspect.sources.registry import Sources as Sources
 from clipspect.sources.registry import files as files
 from clipspect.sources.registry import open_source as open_source
 from clipspect.sources.registry import open_sources as open_sources
+from clipspect.sources.video import video as video

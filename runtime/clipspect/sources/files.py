@@ -14,11 +14,7 @@ from clipspect.frame.image_files import IMAGE_SUFFIXES, natural_key
 from clipspect.frame.item import Item
 
 FILES, CAMERA, VIDEO = "files", "camera", "video"
-_VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
-_NOT_YET = {
-    CAMERA: "cameras and streams are not read yet: save images and give their folder",
-    VIDEO: "videos are not read yet: save the frames as images and give their folder",
-}
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 
 
 @dataclass(frozen=True)
@@ -52,8 +48,8 @@ def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
 
 def images_of(source: str, skip: Path | None = None) -> list[Path]:
     """The same for one of them."""
-    if (kind := kind_of(source)) != FILES:
-        raise not_yet(source, kind)
+    if kind_of(source) != FILES:
+        raise ImageError(f"{source}: is a video or a camera: expected images, or a folder of images")
     images = [path for path in _named_by(source) if skip is None or not _inside(path, skip)]
     if not images:
         raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
@@ -67,12 +63,7 @@ def kind_of(source: str) -> str:
         return FILES
     if "://" in source or source.startswith("/dev/") or (source.isdigit() and not path.exists()):
         return CAMERA
-    return VIDEO if path.suffix.lower() in _VIDEO_SUFFIXES else FILES
-
-
-def not_yet(source: str, kind: str) -> ImageError:
-    """What is said of a video or a camera."""
-    return ImageError(f"{source}: {_NOT_YET[kind]}")
+    return VIDEO if path.suffix.lower() in VIDEO_SUFFIXES else FILES
 
 
 def _inside(path: Path, folder: Path) -> bool:

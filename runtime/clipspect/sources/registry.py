@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from operator import length_hint
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,8 +18,14 @@ from clipspect.base.errors import ClipspectError
 from clipspect.base.plug_ins import described, load_plug_in, plug_in_names
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item, items_of
-from clipspect.sources.files import CAMERA, FILES, VIDEO, Files, images_of, kind_of, not_yet
+from clipspect.sources.files import CAMERA, FILES, VIDEO, Files, images_of, kind_of
 from clipspect.sources.folder import folder
+from clipspect.sources.handover import handed_over
+from clipspect.sources.live import Live
+from clipspect.sources.policy import Policy, parse_policy
+from clipspect.sources.problem import Problem
+from clipspect.sources.video import NETWORK_SCHEMES, video
+from clipspect.sources.video_file import VideoFile
 
 SOURCE_PLUG_INS = "clipspect.sources"  # the entry points of other packages' sources
 
@@ -29,23 +35,32 @@ Skip: TypeAlias = "str | Path | None"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)  # of two letters or more: a single one is a drive
 
 
-def _folder(source: str, skip: Skip) -> Iterator[Item]:
-    return folder(source.partition(":")[2], skip=skip)
+@dataclass(frozen=True)
+class Opening:
+    """How sources are opened, whatever they are."""
+
+    skip: Skip = None  # a folder that no images are taken from
+    policy: Policy | None = None  # for frames that come faster than they are inspected; None: the source's own
+    problem: Problem | None = None  # told what keeps a source from giving frames; None: the log
 
 
-def _refuse(kind: str, source: str, skip: Skip) -> Frames:
-    raise not_yet(source, kind)
+def _folder(source: str, how: Opening) -> Frames:
+    return folder(source.partition(":")[2], skip=how.skip)
 
 
-BUILT_IN_SOURCES: dict[str, Callable[[str, Skip], Frames]] = {  # beside image files, which need no scheme
+def _video(source: str, how: Opening) -> Frames:
+    opened = video(source.removeprefix(f"{VIDEO}:"), policy=how.policy, problem=how.problem)
+    if isinstance(opened, VideoFile) and how.policy is not None and how.policy.drops:
+        return handed_over(opened.paced(), how.policy)
+    return opened
+
+
+BUILT_IN_SOURCES: dict[str, Callable[[str, Opening], Frames]] = {  # beside image files, which need no scheme
     "folder": _folder,
-    CAMERA: partial(_refuse, CAMERA),
-    VIDEO: partial(_refuse, VIDEO),
-    "rtsp": partial(_refuse, CAMERA),
-    "http": partial(_refuse, CAMERA),
-    "https": partial(_refuse, CAMERA),
+    CAMERA: _video,
+    VIDEO: _video,
+    **dict.fromkeys(NETWORK_SCHEMES, _video),
 }
-_USABLE = (FILES, "folder")  # the others say what is not built yet
 
 
 @dataclass(frozen=True)
@@ -56,9 +71,15 @@ class Sources:
 
     @property
     def total(self) -> int | None:
-        """How many items there are; None where one of the sources does not know."""
-        lengths = [len(frames) for _, frames in self.opened if isinstance(frames, Sized)]
-        return sum(lengths) if len(lengths) == len(self.opened) else None
+        """How many items there are, or about; None where one of the sources does not know."""
+        lengths = [length_hint(frames, -1) for _, frames in self.opened]
+        return None if -1 in lengths else sum(lengths)
+
+    def close(self) -> None:
+        """End cameras and folders that grow: what came from them is still inspected. Any thread may call."""
+        for _, frames in self.opened:
+            if isinstance(frames, Live):
+                frames.close()
 
     def __iter__(self) -> Iterator[Item]:
         for source, frames in self.opened:
@@ -74,18 +95,25 @@ def files(*sources: str | Path, skip: Skip = None) -> Sources:
     return Sources(tuple(_files_once([str(source) for source in sources], skip)))
 
 
-def open_source(source: str) -> Sources:
-    """A source as the command line takes it. Raises ImageError, and ClipspectError for an unknown scheme."""
-    return open_sources([source])
+def open_source(source: str, policy: str | Policy | None = None, problem: Problem | None = None) -> Sources:
+    """A source as the command line takes it. Raises ImageError, and ClipspectError for an unknown scheme.
+
+    `policy` (`latest`, `block`, `queue:N`) is of cameras, videos and the sources of other packages; images
+    on disk wait.
+    """
+    return open_sources([source], policy=policy, problem=problem)
 
 
-def open_sources(sources: Sequence[str], skip: Skip = None) -> Sources:
+def open_sources(
+    sources: Sequence[str], skip: Skip = None, policy: str | Policy | None = None, problem: Problem | None = None
+) -> Sources:
     """The same for several of any kinds, in their order; files as `files` takes them."""
+    how = Opening(skip, parse_policy(policy) if isinstance(policy, str) else policy, problem)
     schemes = [_scheme_of(source) for source in sources]
     on_disk = _files_once([source for source, scheme in zip(sources, schemes) if scheme == FILES], skip)
     return Sources(
         tuple(
-            next(on_disk) if scheme == FILES else (source, _opened(source, scheme, skip))
+            next(on_disk) if scheme == FILES else (source, _opened(source, scheme, how))
             for source, scheme in zip(sources, schemes)
         )
     )
@@ -101,20 +129,20 @@ def _files_once(sources: Iterable[str], skip: Skip) -> Iterator[tuple[str, Files
         seen.update(images)
 
 
-def _opened(source: str, scheme: str, skip: Skip) -> Frames:
+def _opened(source: str, scheme: str, how: Opening) -> Frames:
     plug_in: Callable[[str], Frames] | None = load_plug_in(SOURCE_PLUG_INS, scheme)
     if plug_in is None and scheme not in BUILT_IN_SOURCES:
-        there_are = ", ".join(sorted({*_USABLE, *plug_in_names(SOURCE_PLUG_INS)}))
+        there_are = ", ".join(sorted({FILES, *BUILT_IN_SOURCES, *plug_in_names(SOURCE_PLUG_INS)}))
         raise ClipspectError(f"{source}: there is no source {scheme!r}; there are: {there_are}")
     try:
-        frames = BUILT_IN_SOURCES[scheme](source, skip) if plug_in is None else plug_in(source)
+        frames = BUILT_IN_SOURCES[scheme](source, how) if plug_in is None else plug_in(source)
         if not isinstance(frames, Iterable):
             raise TypeError(f"expected an iterable of items, found {type(frames).__name__}")
     except ClipspectError:
         raise
     except Exception as error:
         raise ClipspectError(f"{source}: the source {scheme!r} cannot be opened ({described(error)})") from error
-    return frames
+    return frames if plug_in is None or how.policy is None else handed_over(items_of(frames, source), how.policy)
 
 
 def _scheme_of(source: str) -> str:

@@ -144,10 +144,9 @@ def test_a_verdict_of_fail_is_a_result_not_an_error(tiny_bundle: Path, image_fol
         (["none.png"], "none.png: no such file or folder"),
         (["*.png"], "no images here"),
         (["empty"], "empty: no images here"),
-        (["0"], "cameras and streams are not read yet"),
-        (["rtsp://camera/1"], "cameras and streams are not read yet"),
-        (["/dev/video0"], "cameras and streams are not read yet"),
-        (["line.MP4"], "videos are not read yet"),
+        (["97"], "97: there is no /dev/video97: plug the camera in"),
+        (["/dev/video97"], "there is no /dev/video97"),
+        (["line.MP4"], "line.MP4: no such video file"),
     ],
 )
 @pytest.mark.usefixtures("here")

@@ -93,11 +93,11 @@ def test_a_sink_of_another_package_takes_what_is_watched(tiny_bundle: Path, tmp_
     assert (tmp_path / "a.csv").read_text().count("\n") == 2
 
 
-def test_a_plug_in_that_claims_a_scheme_wins_over_its_refusal(tiny_bundle: Path) -> None:
+def test_a_plug_in_that_claims_a_scheme_wins_over_ours(tiny_bundle: Path) -> None:
     done = clipspect("run", tiny_bundle, "rtsp://camera/1", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["item"]["name"] == "rtsp://camera/1#0"
-    assert "cameras and streams are not read yet" in clipspect("run", tiny_bundle, "camera:0").stderr
+    assert "there is no /dev/video97" in clipspect("run", tiny_bundle, "camera:97").stderr
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_plug_in_that_claims_a_scheme_wins_over_its_refusal(tiny_bundle: Path)
     [
         (
             ["tocks:3"],
-            "tocks:3: there is no source 'tocks'; there are: files, folder, missing, number, rtsp, ticks, un",
+            "tocks:3: there is no source 'tocks'; there are: camera, files, folder, http, https, missing,",
         ),
         (["ticks:many"], "ticks:many: expected a number of frames, e.g. ticks:3"),
         (["unplugged:2"], "unplugged:2: the source failed (RuntimeError: the camera was unplugged)"),

@@ -71,12 +71,12 @@ def test_a_file_that_is_there_is_meant_whatever_its_name_looks_like(
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("rtsp://camera/1", "cameras and streams are not read yet"),
-        ("camera:0", "cameras and streams are not read yet"),
-        ("0", "cameras and streams are not read yet"),
-        ("video:line.mp4", "videos are not read yet"),
-        ("line.MP4", "videos are not read yet"),
-        ("gige://1", "there is no source 'gige'; there are: files, folder"),
+        ("camera:97", "camera:97: there is no /dev/video97: plug the camera in; there are: "),
+        ("/dev/video97", "there is no /dev/video97"),
+        ("97", "there is no /dev/video97"),
+        ("video:line.mp4", "line.mp4: no such video file"),
+        ("line.MP4", "line.MP4: no such video file"),
+        ("gige://1", "there is no source 'gige'; there are: .*camera, files, folder, http"),
         ("none.png", "none.png: no such file or folder"),
         ("folder:none", "none: no such folder"),
     ],
@@ -88,7 +88,7 @@ def test_a_source_that_cannot_be_had_is_one_clear_error(source: str, reason: str
 
 def test_plain_frames_of_a_source_become_its_items_and_its_length_counts() -> None:
     frames = [np.zeros((2, 2), np.uint8)] * 3
-    known, endless = Sources((("ticks:3", frames),)), Sources((("ticks", frames), ("rtsp://1", iter(frames))))
+    known, endless = Sources((("ticks:3", frames),)), Sources((("ticks", frames), ("rtsp://1", map(np.copy, frames))))
     assert [(item.source, item.number) for item in known] == [("ticks:3", number) for number in range(3)]
     assert (known.total, endless.total) == (3, None)
 
