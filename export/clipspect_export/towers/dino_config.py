@@ -15,6 +15,7 @@ from clipspect_export.towers.config import GELU, read_json, require_patches
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pixels in [0, 1]
 HEAD_WIDTH = 64
 IMAGE_SIZE = 448  # pixels: what both published methods read; the tower was trained at 518
+_ABOUT = {"architecture", "global_pool", "license", "model_args", "num_classes", "num_features", "pretrained_cfg"}
 _KEYS = {"patch_size", "embed_dim", "depth", "num_heads", "reg_tokens", "img_size", "init_values", "no_embed_class"}
 
 
@@ -76,11 +77,14 @@ def at_size(config: DinoConfig, height: int, width: int) -> DinoConfig:
 
 
 def _from_document(name: str, document: dict[str, Any]) -> DinoConfig:
-    base, changes = CONFIGS.get(document.get("architecture", "")), document.get("model_args", {})
-    if base is None or not isinstance(changes, dict):
-        raise ExportError(f"{name}: found no architecture of timm's: expected {' or '.join(CONFIGS)}")
-    if unknown := sorted(changes.keys() - _KEYS):
-        raise ExportError(f"{name}: model_args {', '.join(unknown)} is not known; known are {', '.join(sorted(_KEYS))}")
+    architecture, changes = document.get("architecture"), document.get("model_args", {})
+    if not isinstance(architecture, str) or architecture not in CONFIGS:
+        raise ExportError(f"{name}: architecture is {architecture!r:.80}, expected {' or '.join(CONFIGS)}")
+    if not isinstance(changes, dict):
+        raise ExportError(f"{name}: model_args is {changes!r:.80}, expected an object")
+    _require_known(f"{name}: ", document, _ABOUT)
+    _require_known(f"{name}: model_args ", changes, _KEYS)
+    base = CONFIGS[architecture]
     config = dataclasses.replace(
         base,
         name=name,
@@ -92,7 +96,14 @@ def _from_document(name: str, document: dict[str, Any]) -> DinoConfig:
     heads = _number(name, changes, "num_heads", config.heads)
     if config.width % HEAD_WIDTH or heads != config.heads:
         raise ExportError(f"{name}: {heads} heads in a width of {config.width}; DINOv2's heads are {HEAD_WIDTH} wide")
+    if changes.get("no_embed_class", config.registers > 0) is not (config.registers > 0):
+        raise ExportError(f"{name}: no_embed_class: DINOv2 has it true with registers and false without")
     return config
+
+
+def _require_known(where: str, given: dict[str, Any], known: set[str]) -> None:
+    if unknown := ", ".join(sorted(given.keys() - known)):
+        raise ExportError(f"{where}{unknown:.80} is not known; known are {', '.join(sorted(known))}")
 
 
 def _number(name: str, document: dict[str, Any], key: str, default: int, least: int = 1) -> int:
