@@ -34,7 +34,7 @@ def main(name: str, bundle_path: str, weights: str, image_file: str, threads: st
     text = torch.from_numpy(open_recipe(bundle).text_features)
 
     def inspect(image: Any) -> tuple[float, Any]:
-        score, anomaly_map = reference(torch.from_numpy(image)[None], text)
+        score, anomaly_map, _ = reference(torch.from_numpy(image)[None], text)
         return float(score[0]), anomaly_map[0].numpy()
 
     serve(inspect, image_file, f"torch {torch.__version__}")
