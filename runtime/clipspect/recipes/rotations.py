@@ -20,16 +20,11 @@ Pixels = npt.NDArray[np.uint8]
 _Places = npt.NDArray[np.int32]
 
 
-def rotated(photo: Pixels) -> list[Pixels]:
-    """The photo (H, W, 3) turned by 0, 45, ... 315 degrees about (W / 2, H / 2), in its own size.
+def turned(photo: Pixels, step: int) -> Pixels:
+    """The photo (H, W, 3) turned by so many STEPS of the whole circle about (W / 2, H / 2), in its own size.
 
     Bilinear; what comes from beyond an edge is mirrored, the edge pixel not repeated.
     """
-    return [turned(photo, step) for step in range(STEPS)]
-
-
-def turned(photo: Pixels, step: int) -> Pixels:
-    """The photo turned by so many STEPS of the whole circle."""
     if step % STEPS == 0:
         return photo
     height, width = photo.shape[:2]
