@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
-from clipspect_export.methods.anomalyclip.options import LAYERS, SIGMA
+from clipspect_export.methods.anomalyclip.options import LAYERS
+from clipspect_export.methods.learned_options import SIGMA
 from clipspect_export.methods.maps import Upsampling, require_sigma, smooth_matrix
 from clipspect_export.methods.scoring import cosine_difference, unit
 from clipspect_export.methods.two_paths import TwoPathBlock, TwoPathEncoder, require_two_paths

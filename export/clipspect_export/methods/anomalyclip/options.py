@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clipspect.engines.graph import PHOTOS, WORDS
-from clipspect_export.methods.method import Method, SizeOptions, TrainedOptions, option
-from clipspect_export.towers.config import QUICK_GELU, Interpolation
+from clipspect_export.methods.learned_options import SIGMA, learned_method
+from clipspect_export.methods.method import SizeOptions, TrainedOptions, option
 
 LAYERS = (24,)  # the published setting reads one layer; (6, 12, 18, 24) is the code's other
-SIGMA = 4.0
-IMAGE_SIZE = 518  # pixels; ViT-L/14@336 has a grid of 37 x 37 there
-POSITION_RESIZE = Interpolation("bilinear", antialias=False)
 
 
 @dataclass(frozen=True)
@@ -22,13 +18,4 @@ class AnomalyClipOptions(TrainedOptions, SizeOptions):
     sigma: float = option(SIGMA, "smoothing of the map in pixels, 0 for none", metavar="PIXELS")
 
 
-METHOD = Method(
-    "anomalyclip",
-    AnomalyClipOptions,
-    roles=(WORDS, PHOTOS),
-    object_agnostic=True,
-    checkpoint_section="prompt_learner",
-    activation=QUICK_GELU,  # OpenAI's, as in the official code
-    image_size=IMAGE_SIZE,
-    positions=POSITION_RESIZE,
-)
+METHOD = learned_method("anomalyclip", AnomalyClipOptions)

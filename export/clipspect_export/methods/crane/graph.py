@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from clipspect_export.methods.crane.options import SIGMA
+from clipspect_export.methods.learned_options import SIGMA
 from clipspect_export.methods.maps import Upsampling, require_sigma, smooth_matrix
 from clipspect_export.methods.scoring import cosine_difference, unit
 from clipspect_export.methods.two_paths import TwoPathBlock, TwoPathEncoder
