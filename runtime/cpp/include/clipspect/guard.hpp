@@ -47,9 +47,11 @@ inline void require_record(const Manifest& manifest, const Scoring& engine) {
 // How far a score or a map's pixel of an engine may lie from the reference's; none where nothing is known of it.
 inline std::optional<double> allowed_difference(const Manifest& manifest, const Graph& graph, const Scoring& engine) {
     constexpr double allowance = 10;  // times the export's tolerance, which is for one engine
-    if (engine.precision == manifest.precision) return allowance * graph.tolerance;
+    if (engine.precision == manifest.precision)
+        return (manifest.precision == "fp32" ? allowance : 1) * graph.tolerance;
     const PrecisionRecord* record = record_of(manifest, engine);
-    return record != nullptr && record->passed.value_or(false) ? record->tolerance : std::nullopt;
+    if (record == nullptr || !record->passed.value_or(false) || !record->tolerance) return std::nullopt;
+    return *record->tolerance * graph.scale;
 }
 
 }  // namespace detail

@@ -30,6 +30,7 @@ struct Graph {
     TensorSpecs inputs, outputs;
     MapRange map_range;
     double tolerance;  // of the export: how far scores and maps of the graph may lie from the reference's
+    double scale;      // what tolerances of records are told in
 
     // The width of the image's embedding; 0 where the graph answers with none.
     std::size_t embedding_dim() const {

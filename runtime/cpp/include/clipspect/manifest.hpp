@@ -63,7 +63,8 @@ inline void read_graphs(const Json& document, Manifest& manifest) {
                     read_tensor_specs(member(entry, "outputs"), where + ": outputs"),
                     read_map_range(member(entry, "map_range"), where + ": map_range"),
                     as_number(member(as_object(member(entry, "parity"), where + ": parity"), "tolerance"),
-                              where + ": parity: tolerance")};
+                              where + ": parity: tolerance"),
+                    number_or_none(member(entry, "parity"), "scale", where + ": parity: scale").value_or(1)};
         require_tensors(role, graph, where, manifest.height, manifest.width, manifest.dim);
         manifest.graphs.emplace(role, std::move(graph));
     }
