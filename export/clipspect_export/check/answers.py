@@ -32,7 +32,7 @@ class Check:
     given: Tensors  # without galleries
     expected: Tensors
     references: Images | None = None  # what the graph makes its galleries of
-    scale: float = 1.0  # what differences of scores and maps are told in
+    scale: float = 1.0  # what differences of scores, maps and rows of any length are told in
 
 
 def ask_reference(
@@ -44,7 +44,10 @@ def ask_reference(
     """
     drawn = check_images(image.height, CHECK_IMAGES + CHECK_REFERENCES, image.width)
     images, references = drawn[:CHECK_IMAGES], drawn[CHECK_IMAGES:] if form.galleries else None
-    named: Tensors = {name: value.numpy() for name, value in form.fixed.items()}
+    fixed = form.fixed
+    if form.remembered is not None:
+        fixed = form.remembered(torch.from_numpy(images if references is None else references))
+    named: Tensors = {name: value.numpy() for name, value in fixed.items()}
     if form.reads_words and text_features is not None:
         named[TEXT_FEATURES] = text_features
     photos = [images] if references is None else [images, references]
@@ -56,7 +59,7 @@ def ask_reference(
     if words is not None and form.reads_words:
         answers += [words.expected[SCORE], words.expected[ANOMALY_MAP]]
     expected = dict(zip(form.outputs, answers, strict=True))
-    scale = float(expected[ANOMALY_MAP].mean()) if form.relative else 1.0
+    scale = float(expected[ANOMALY_MAP].mean()) if form.scale is None else form.scale
     return Check({IMAGE: images, **named}, expected, references, scale)
 
 

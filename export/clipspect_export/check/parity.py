@@ -11,8 +11,8 @@ import numpy.typing as npt
 from clipspect.base.errors import ExportError
 from clipspect.bundle.inspection_graph import Parity
 from clipspect.engines import Backend, open_backend
-from clipspect.engines.graph import ANOMALY_MAP, FEATURES, IMAGE, REFERENCE, SCORE
-from clipspect.inspection.verify import rank_correlation
+from clipspect.engines.graph import ANOMALY_MAP, FEATURES, IMAGE, IMAGE_EMBEDDING, REFERENCE, SCORE
+from clipspect.inspection.verify import embedding_difference, rank_correlation
 from clipspect_export.check.answers import Check, Tensors
 from clipspect_export.graph.write import ENGINE
 
@@ -21,10 +21,10 @@ from clipspect_export.graph.write import ENGINE
 class Differences:
     """A graph in an engine against the torch reference on the check images."""
 
-    largest: dict[str, float]  # absolute, by output; NaN stays NaN
+    largest: dict[str, float]  # absolute, by output, in the check's scale; NaN stays NaN
     rank_correlation: float | None  # Spearman's over the pixels of a map, the lowest of all; None: a map is constant
     images: int
-    scale: float = 1.0  # what differences of scores and maps are judged in
+    scale: float = 1.0  # the check's
 
 
 def measure_parity(graph: Path, check: Check, tolerance: float) -> Parity:
@@ -35,15 +35,22 @@ def measure_parity(graph: Path, check: Check, tolerance: float) -> Parity:
     """
     with open_backend(ENGINE, graph) as backend:
         found = differences(backend, check)
-    tolerance *= check.scale
     if not all(value <= tolerance for value in found.largest.values()):
+        unit = "" if found.scale == 1 else f" of {found.scale:.2g}"
         raise ExportError(
             f"{graph.name} in {ENGINE} differs from the torch reference by "
             f"{', '.join(f'{value:.2g} in {name}' for name, value in found.largest.items())}, the tolerance is "
-            f"{tolerance:.2g}: no bundle was written; try another version of torch or {ENGINE}, and report this with "
-            "both versions"
+            f"{tolerance:.2g}{unit}: no bundle was written; try another version of torch or {ENGINE}, and report this "
+            "with both versions"
         )
-    return Parity(found.largest[SCORE], found.largest[ANOMALY_MAP], tolerance, found.images, ENGINE)
+    return parity(found, tolerance, ENGINE)
+
+
+def parity(found: Differences, tolerance: float, engine: str) -> Parity:
+    """What a bundle says of its graph, in the units of its scores."""
+    scale = found.scale
+    score, anomaly_map = found.largest[SCORE] * scale, found.largest[ANOMALY_MAP] * scale
+    return Parity(score, anomaly_map, tolerance * scale, found.images, engine, scale)
 
 
 def differences(backend: Backend, check: Check) -> Differences:
@@ -55,7 +62,9 @@ def differences(backend: Backend, check: Check) -> Differences:
     for batch in (*(slice(at, at + 1) for at in range(len(images))), slice(None)):
         outputs = backend.run({**given, IMAGE: images[batch]})
         for name, expected in check.expected.items():
-            largest[name].append(_largest_difference(name, outputs[name], expected[batch]))
+            of_length_1 = name == IMAGE_EMBEDDING or (name.startswith(FEATURES) and check.references is not None)
+            scale = 1.0 if of_length_1 else check.scale
+            largest[name].append(_largest_difference(name, outputs[name], expected[batch]) / scale)
         if ANOMALY_MAP in check.expected:
             correlations += map(rank_correlation, outputs[ANOMALY_MAP], check.expected[ANOMALY_MAP][batch])
     known = [value for value in correlations if value is not None]
@@ -84,4 +93,6 @@ def _galleries(backend: Backend, check: Check) -> Tensors:
 def _largest_difference(name: str, found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
     if found.shape != expected.shape:
         raise ExportError(f"the graph answered {name} of shape {found.shape}, the torch reference {expected.shape}")
+    if name == IMAGE_EMBEDDING:
+        return embedding_difference(found, expected)
     return float(np.abs(found.astype(np.float64) - expected).max())

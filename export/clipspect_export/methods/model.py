@@ -37,6 +37,7 @@ Features = npt.NDArray[np.float32]
 # embeddings (N, D), of length 1. Of words and references (R, H, W, 3), and map limits where the method takes them:
 # besides, the images' own rows for each gallery (N, rows, width), of length 1.
 Reference = Callable[..., tuple[Any, ...]]
+Remembered = Callable[[Tensor], dict[str, Tensor]]  # of photos (N, H, W, 3)
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class GraphForm:
     galleries: dict[str, int] = field(default_factory=dict)  # the width of their rows, in the order of the arguments
     rows: tuple[str, ...] = ()  # the image's own that the graph answers, where that is not one for each gallery
     fixed: dict[str, Tensor] = field(default_factory=dict)  # further inputs, of a fixed shape; the check gives these
+    remembered: Remembered | None = None  # where a box makes the further inputs of photos: then the check does, too
     reads_words: bool = True
-    relative: bool = False  # scores and maps are compared in parts of the map's mean: nobody knows how large they are
+    scale: float | None = 1.0  # what differences of scores and maps are told in; None: the map's mean on check images
 
     def inputs(self, image: ImageSpec, text_dim: int | None) -> dict[str, GraphInput]:
         """Of the graph: images, text features, inputs of fixed shapes, and galleries of as many rows as one likes."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from clipspect.base.errors import ClipspectError, ExportError
 from clipspect.bundle.precision_record import PrecisionRecord, judge_precision
-from clipspect.engines.graph import ANOMALY_MAP, BF16, INT8, SCORE
+from clipspect.engines.graph import ANOMALY_MAP, BF16, IMAGE_EMBEDDING, INT8, SCORE
 from clipspect_export.check.parity import Differences
 from clipspect_export.precision.demo_model import AccuracyPoints
 
@@ -33,9 +33,9 @@ def judge(name: str, engine: str, found: Sequence[Differences], lost: AccuracyPo
     return judge_precision(
         name,
         engine,
-        scale=max(graph.scale for graph in found),
         score=max(graph.largest[SCORE] for graph in found),
         anomaly_map=max(graph.largest[ANOMALY_MAP] for graph in found),
+        embedding=max(graph.largest.get(IMAGE_EMBEDDING, 0) for graph in found),
         rank_correlation=min(
             (graph.rank_correlation for graph in found if graph.rank_correlation is not None), default=None
         ),

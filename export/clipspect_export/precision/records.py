@@ -14,9 +14,9 @@ from clipspect.base.errors import BackendError, BundleError, UnavailableError
 from clipspect.bundle.inspection_graph import Parity
 from clipspect.bundle.precision_record import LIMITS, Int8Copy, PrecisionRecord
 from clipspect.engines import Backend, open_backend
-from clipspect.engines.graph import ANOMALY_MAP, BF16, FP16, FP32, INT8, SCORE
+from clipspect.engines.graph import BF16, FP16, FP32, INT8
 from clipspect_export.check.answers import Check
-from clipspect_export.check.parity import Differences, differences, measure_parity
+from clipspect_export.check.parity import differences, measure_parity, parity
 from clipspect_export.graph.data_file import DataFile
 from clipspect_export.graph.half_graph import emulated, halve
 from clipspect_export.graph.write import DATA_SUFFIX, ENGINE
@@ -51,7 +51,8 @@ def compare_graphs(checks: Checks, tolerance: float, precision: str) -> Compared
             found[graph] = differences(backend, check)
     # no engine for fp16 is asked of the machine that exports: the record is the emulation's, and judges the parity
     record = judge(FP16, EMULATED, list(found.values()), _lost(FP16, EMULATED))
-    return Compared({graph: _emulated_parity(own) for graph, own in found.items()}, record)
+    most = LIMITS[FP16].difference
+    return Compared({graph: parity(own, most, EMULATED) for graph, own in found.items()}, record)
 
 
 def bf16_record(checks: Checks) -> PrecisionRecord:
@@ -90,10 +91,6 @@ def open_emulated(graph: Path) -> Iterator[Backend]:
     """An fp16 graph as the parity record has it: in onnxruntime, on values rounded to fp16."""
     with emulated(graph) as copy, open_backend(ENGINE, copy) as backend:
         yield backend
-
-
-def _emulated_parity(found: Differences) -> Parity:
-    return Parity(found.largest[SCORE], found.largest[ANOMALY_MAP], LIMITS[FP16].difference, found.images, EMULATED)
 
 
 def _open(name: str, engine: str, graph: Path) -> Backend:

@@ -35,6 +35,7 @@ class Parity:
     tolerance: float
     images: int
     engine: str
+    scale: float = 1.0  # what records of precisions tell its scores' and maps' differences in
 
 
 @dataclass(frozen=True)

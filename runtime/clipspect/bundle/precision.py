@@ -46,26 +46,26 @@ def open_graph(
     return opened
 
 
-def allowed_difference(
-    bundle: Bundle, graph: InspectionGraph, engine: str, device: str, precision: str
-) -> float | None:
-    """How far a score or a map's pixel of an engine may lie from the reference's; None where nothing is known of it.
+def allowed_difference(bundle: Bundle, graph: InspectionGraph, engine: str, device: str, precision: str) -> float:
+    """How far a score or a map's pixel of an engine may lie from the reference's: what `clipspect verify` demands.
 
-    In the bundle's own precision ALLOWANCE times the tolerance of the graph's export, in another the tolerance of its
-    record, if it passed. These are what `clipspect verify` demands. What was measured on a few check images is no
-    bound: the demo's record of bf16 says 2e-3, on photographs of cookies it was 2e-2.
+    In fp32 and tf32 ALLOWANCE times the tolerance of the graph's export; in fp16, bf16 and int8 that of the record, and
+    where there is none what a record demands. What was measured on a few check images is no bound: the demo's record
+    of bf16 says 2e-3, on photographs of cookies it was 2e-2.
     """
-    if precision == bundle.manifest.precision:
+    if precision not in LIMITS:
         return ALLOWANCE * graph.parity.tolerance
+    if precision == bundle.manifest.precision:
+        return graph.parity.tolerance
     record = _known(bundle, engine, precision, device)
-    return record.tolerance if record is not None and record.passed else None
+    tolerance = LIMITS[precision].difference if record is None else record.tolerance
+    return graph.parity.scale * (LIMITS[precision].difference if tolerance is None else tolerance)
 
 
-def record_of(bundle: Bundle, engine: Backend) -> PrecisionRecord | None:
-    """What is known of the precision that the engine computes in; of fp16, what its emulation showed at export."""
-    if (own := _known(bundle, engine.name, engine.precision)) is not None:
-        return own
-    return next((record for record in bundle.manifest.precisions if record.name == engine.precision), None)
+def has_passed(bundle: Bundle, engine: str, device: str, precision: str) -> bool:
+    """Whether an engine is known to keep to the allowed difference: in the bundle's own precision, or by its record."""
+    record = _known(bundle, engine, precision, device)
+    return precision == bundle.manifest.precision or (record is not None and record.passed is True)
 
 
 def _known(bundle: Bundle, engine: str, precision: str, device: str | None = None) -> PrecisionRecord | None:

@@ -24,8 +24,9 @@ class Int8Copy:
 class PrecisionRecord:
     """One precision in one engine, measured at export or on a box: the bundle's check images, the demo's pictures.
 
-    Differences are from the torch reference, the largest of all graphs; the rank correlation is Spearman's over the
-    pixels of a map, the lowest of all. What is lost is in points of AUROC against fp32; below 0 it was gained.
+    Differences are from the torch reference, each graph's in its `parity.scale`, the largest of all graphs; the rank
+    correlation is Spearman's over the pixels of a map, the lowest of all. What is lost is in points of AUROC against
+    fp32; below 0 it was gained.
     """
 
     name: str  # "fp16", "bf16" or "int8"
@@ -33,7 +34,7 @@ class PrecisionRecord:
     passed: bool | None  # None: not measured, `detail` says why
     forced: bool = False  # exported although it did not pass
     detail: str = ""  # what did not pass, or why it was not measured
-    tolerance: float | None = None  # of the score's and the map's difference, at export and for `clipspect verify`
+    tolerance: float | None = None  # of these differences, at export and for `clipspect verify`
     score: float | None = None
     anomaly_map: float | None = None
     rank_correlation: float | None = None
@@ -63,7 +64,7 @@ class PrecisionRecord:
 class PrecisionLimit:
     """Of a precision, on the check images."""
 
-    difference: float  # the largest of a score and of a map's pixel; both are sums of probabilities
+    difference: float  # the largest of a score, of a map's pixel and of an embedding
     rank_correlation: float  # the lowest
 
 
@@ -83,20 +84,20 @@ def judge_precision(
     *,
     score: float,
     anomaly_map: float,
+    embedding: float,
     rank_correlation: float | None,
     image_auroc_lost: float | None = None,
     pixel_auroc_lost: float | None = None,
-    scale: float = 1.0,
 ) -> PrecisionRecord:
     """The record of what was measured, and whether it is within the limits; a number that is none does not pass.
 
-    `scale` is what the limits of differences are told in, where scores and maps are no probabilities.
+    Differences are in each graph's `parity.scale`. That of the embedding is the distance of two points at length 1.
     """
     limit = LIMITS[name]
-    most = limit.difference * scale
+    most = limit.difference
     faults = [
         f"the {what} differs by {value:.2g}, at most {most:.3g} may be"
-        for what, value in (("score", score), ("map", anomaly_map))
+        for what, value in (("score", score), ("map", anomaly_map), ("image's embedding", embedding))
         if not value <= most
     ]
     if rank_correlation is not None and not rank_correlation >= limit.rank_correlation:

@@ -67,7 +67,8 @@ def _document(result: Verification) -> dict[str, Any]:
 
 
 def _page(result: Verification) -> str:
-    lines = [f"{'graph':11}{'score':>9}{'map':>9}{'tolerance':>11}{'map ranks':>11}{'ms a run':>10}  images"]
+    names = f"{'score':>9}{'map':>9}{'embedding':>11}{'tolerance':>11}{'map ranks':>11}{'ms a run':>10}"
+    lines = [f"{'graph':11}{names}  images"]
     lines += [_row(comparison) for comparison in result.comparisons]
     if result.passed:
         lines.append(f"{result.verdict} ({result.precision})")
@@ -77,6 +78,6 @@ def _page(result: Verification) -> str:
 def _row(comparison: Comparison) -> str:
     ranks = "-" if comparison.rank_correlation is None else f"{comparison.rank_correlation:.6f}"
     return (
-        f"{comparison.graph:11}{comparison.score:9.1e}{comparison.anomaly_map:9.1e}{comparison.tolerance:11.0e}"
-        f"{ranks:>11}{comparison.milliseconds:10.1f}  {comparison.images}"
+        f"{comparison.graph:11}{comparison.score:9.1e}{comparison.anomaly_map:9.1e}{comparison.embedding:11.1e}"
+        f"{comparison.tolerance:11.0e}{ranks:>11}{comparison.milliseconds:10.1f}  {comparison.images}"
     )

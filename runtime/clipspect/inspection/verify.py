@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import statistics
@@ -15,13 +14,12 @@ import numpy.typing as npt
 
 from clipspect.base.errors import BackendError, BundleError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.inspection_graph import Parity
 from clipspect.bundle.local_records import write_local_record
 from clipspect.bundle.manifest import ROLES
-from clipspect.bundle.precision import ALLOWANCE, open_graph, record_of
+from clipspect.bundle.precision import allowed_difference, open_graph
 from clipspect.bundle.precision_record import LIMITS, PrecisionRecord, judge_precision
 from clipspect.engines import Backend
-from clipspect.engines.graph import ANOMALY_MAP, BOTH, COMPONENTS, IMAGE, PHOTOS, REFERENCE, SCORE, WORDS, Graph
+from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, IMAGE_EMBEDDING, PHOTOS, REFERENCE, SCORE, WORDS, Graph
 from clipspect.recipes.galleries import GalleryMaker, blank_references
 
 NAMES = {WORDS: "zero-shot", BOTH: "few-shot", PHOTOS: "memory"}  # of the graphs, as a person calls them
@@ -35,7 +33,7 @@ Tensors = dict[str, npt.NDArray[Any]]
 class Comparison:
     """A graph on the check images, one by one and in the largest batches it takes, against the torch reference.
 
-    `score` and `anomaly_map` are the largest absolute differences, infinite where the engine answered no number;
+    `score`, `anomaly_map` and `embedding` are the largest differences, infinite where the engine answered no number;
     `rank_correlation` is Spearman's over the pixels of a map, the lowest of the images, None where a map is constant.
     """
 
@@ -46,12 +44,14 @@ class Comparison:
     rank_correlation: float | None
     tolerance: float
     milliseconds: float  # of a run with one image, the median
-    scale: float = 1.0  # what differences are judged in: of a subspace's residuals, which have any size, the map's mean
+    embedding: float  # the largest distance of an image's embedding; 0 in old bundles, which have none
+    scale: float  # the graph's `parity.scale`: what the tolerance of embeddings, which have length 1, is not in
 
     @property
     def faults(self) -> list[str]:
         """What differs by more than the tolerance."""
-        differences = {"score": self.score, "map": self.anomaly_map}
+        scaled = self.embedding * self.scale
+        differences = {"score": self.score, "map": self.anomaly_map, "image's embedding": scaled}
         return [
             f"the {self.graph} {name} by {value:.2g}"
             for name, value in differences.items()
@@ -96,9 +96,9 @@ def verify(
     """Replay the check images through every graph of the bundle.
 
     Galleries are made of the check's reference by this engine, as recipes on this box are. `tolerance` is of all
-    differences; the default is ALLOWANCE times that of each graph's export, and in a precision for which the bundle has
-    a record that of the record. `backend` and `options` are those of `clipspect.load`; a precision is opened whatever
-    its record says, for it is measured here. Raises BundleError for a bundle without check images, BackendError.
+    differences; the default is what `allowed_difference` says. `backend` and `options` are those of `clipspect.load`;
+    a precision is opened whatever its record says, for it is measured here. Raises BundleError for a bundle without
+    check images, BackendError.
     """
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     check = _read_check(opened)
@@ -111,14 +111,16 @@ def verify(
         given = {name: check[name] for name in graph.inputs if name in check}
         blank = {} if references is None else blank_references(graph, len(references))
         with _engine(opened, graph, {**blank, **given}, backend, options) as engine:
-            allowed = _allowed(opened, engine, graph.parity) if tolerance is None else tolerance
+            allowed = tolerance
+            if allowed is None:
+                allowed = allowed_difference(opened, graph, engine.name, engine.device, engine.precision)
             if references is not None:
                 maker = GalleryMaker(references, graph, engine, {**blank, **given})
                 given |= {name: gallery.kept for name, gallery in maker.galleries().items()}
-            expected = {name: check[PREFIXES[role] + name] for name in (SCORE, ANOMALY_MAP)}
-            scale = float(expected[ANOMALY_MAP].mean()) if COMPONENTS in graph.inputs else 1.0
-            compared = _compare(NAMES[role], engine, given, {**check, **expected}, allowed)
-            comparisons.append(dataclasses.replace(compared, scale=scale))
+            answers = [name for name in (SCORE, ANOMALY_MAP, IMAGE_EMBEDDING) if name in graph.outputs]
+            expected = {name: check[PREFIXES[role] + name] for name in answers}
+            scale = graph.parity.scale
+            comparisons.append(_compare(NAMES[role], engine, given, check[IMAGES], expected, allowed, scale))
             ran = engine.name, engine.device, engine.precision
         backend, options = ran[0], {**options, "device": ran[1]}  # the engine that was chosen, if there was a choice
     return Verification(*ran, tuple(comparisons))
@@ -138,18 +140,13 @@ def record_precision(bundle: Bundle, found: Verification) -> PrecisionRecord:
     record = judge_precision(
         found.precision,
         found.backend,
-        score=max(comparison.score for comparison in found.comparisons),
-        anomaly_map=max(comparison.anomaly_map for comparison in found.comparisons),
+        score=max(comparison.score / comparison.scale for comparison in found.comparisons),
+        anomaly_map=max(comparison.anomaly_map / comparison.scale for comparison in found.comparisons),
+        embedding=max(comparison.embedding for comparison in found.comparisons),
         rank_correlation=min((value for value in ranks if value is not None), default=None),
-        scale=max(comparison.scale for comparison in found.comparisons),
     )
     write_local_record(bundle, found.device, record)
     return record
-
-
-def _allowed(bundle: Bundle, engine: Backend, parity: Parity) -> float:
-    record = record_of(bundle, engine)
-    return ALLOWANCE * parity.tolerance if record is None or record.tolerance is None else record.tolerance
 
 
 def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float | None:
@@ -188,6 +185,9 @@ def _read_check(bundle: Bundle) -> Tensors:
         for role, graph in manifest.graphs.items():
             prefix = PREFIXES[role]
             shapes |= {prefix + SCORE: (count,), prefix + ANOMALY_MAP: (count, *sides)}
+            if IMAGE_EMBEDDING in graph.outputs:
+                dim = graph.outputs[IMAGE_EMBEDDING].shape[-1]
+                shapes[prefix + IMAGE_EMBEDDING] = (count, dim if isinstance(dim, int) else -1)
             if graph.galleries:
                 shapes[prefix + REFERENCES] = (len(check[prefix + REFERENCES]), *sides, 3)
             for name in graph.inputs.keys() - {IMAGE} - {REFERENCE + gallery for gallery in graph.galleries}:
@@ -209,34 +209,54 @@ def _engine(bundle: Bundle, graph: Graph, given: Tensors, backend: str | None, o
     return open_graph(bundle, graph, backend, probe=probe, **{**options, "force_precision": True})
 
 
-def _compare(graph: str, engine: Backend, given: Tensors, check: Tensors, tolerance: float) -> Comparison:
-    images = check[IMAGES]
+def embedding_difference(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+    """The largest distance between embeddings (N, D) of the same images; NaN stays NaN."""
+    return float(np.linalg.norm(found.astype(np.float64) - expected, axis=-1).max())
+
+
+def _compare(
+    graph: str,
+    engine: Backend,
+    given: Tensors,
+    images: npt.NDArray[np.uint8],
+    expected: Tensors,
+    tolerance: float,
+    scale: float,
+) -> Comparison:
     singles, milliseconds = [], []
     for index in range(len(images)):
         start = perf_counter()
         singles.append(engine.run({IMAGE: images[index : index + 1], **given}))
         milliseconds.append((perf_counter() - start) * 1e3)
-    one_by_one = {name: np.concatenate([single[name] for single in singles]) for name in (SCORE, ANOMALY_MAP)}
     batch = min(len(images), engine.most_images or len(images))
     batches = [engine.run({IMAGE: images[first : first + batch], **given}) for first in range(0, len(images), batch)]
-    together = {name: np.concatenate([answer[name] for answer in batches]) for name in (SCORE, ANOMALY_MAP)}
-    answers = [one_by_one, together]
-    pairs = [pair for answer in answers for pair in zip(answer[ANOMALY_MAP], check[ANOMALY_MAP])]
-    correlations = [rank_correlation(found, expected) for found, expected in pairs]
+    answers = [
+        {name: np.concatenate([one[name] for one in found]) for name in expected} for found in (singles, batches)
+    ]
+    pairs = [pair for answer in answers for pair in zip(answer[ANOMALY_MAP], expected[ANOMALY_MAP])]
+    correlations = [rank_correlation(found, wanted) for found, wanted in pairs]
     known = [value for value in correlations if value is not None]
+    differences = {
+        name: max(_difference(name, answer[name], value) for answer in answers) for name, value in expected.items()
+    }
     return Comparison(
         graph=graph,
         images=len(images),
-        score=max(_difference(answer[SCORE], check[SCORE]) for answer in answers),
-        anomaly_map=max(_difference(answer[ANOMALY_MAP], check[ANOMALY_MAP]) for answer in answers),
+        score=differences[SCORE],
+        anomaly_map=differences[ANOMALY_MAP],
         rank_correlation=min(known) if len(known) == len(correlations) else None,
         tolerance=tolerance,
         milliseconds=statistics.median(milliseconds),
+        embedding=differences.get(IMAGE_EMBEDDING, 0.0),
+        scale=scale,
     )
 
 
-def _difference(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
+def _difference(name: str, found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
     if found.shape != expected.shape:
         raise BackendError(f"the engine answered the shape {found.shape}, the check has {expected.shape}")
-    difference = float(np.abs(found.astype(np.float64) - expected).max())
+    if name == IMAGE_EMBEDDING:
+        difference = embedding_difference(found, expected)
+    else:
+        difference = float(np.abs(found.astype(np.float64) - expected).max())
     return math.inf if math.isnan(difference) else difference

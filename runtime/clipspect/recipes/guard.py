@@ -10,7 +10,7 @@ import dataclasses
 from clipspect.base.errors import RecipeError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
-from clipspect.bundle.precision import allowed_difference
+from clipspect.bundle.precision import allowed_difference, has_passed
 from clipspect.bundle.precision_record import LIMITS as MEASURABLE
 from clipspect.engines.engine import registry
 from clipspect.recipes.limits import Limits
@@ -44,15 +44,14 @@ def limits_in_use(
         return limits
     band = 0.0
     for engine in (there, here):
-        allowed = allowed_difference(bundle, graph, *engine)
-        if allowed is None:
+        if not has_passed(bundle, *engine):
             measure = f", or measure it: clipspect verify --backend {engine[0]} --precision {engine[2]} --record"
             raise RecipeError(
                 f"recipe {recipe.name!r}: its limits were calibrated with {_words(*there)} and say nothing of "
                 f"{_words(*here)}, for there is no record of what {_words(*engine)} costs: calibrate again with what "
                 f"inspects{measure if engine[2] in MEASURABLE else ''}"
             )
-        band += allowed
+        band += allowed_difference(bundle, graph, *engine)
     return dataclasses.replace(
         limits,
         review=limits.review - band,

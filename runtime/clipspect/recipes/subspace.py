@@ -51,8 +51,7 @@ def find_subspace(batches: Iterable[Array], most: int) -> Subspace:
     rank = _rank(values, count)
     if rank > most:
         raise RecipeError(
-            f"the good parts differ in {rank} directions, the graph takes {most}: take photos of one part, laid alike, "
-            "or export the bundle again with a greater --rank"
+            f"the good parts differ in {rank} directions, the graph takes {most}: take photos of one part, laid alike"
         )
     components = np.zeros((most, len(shift)), np.float32)
     components[:rank] = vectors[:, :rank].T

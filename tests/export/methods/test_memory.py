@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 import pytest
 import torch
+from safetensors.numpy import load_file
 from torch.nn import functional
 
 import clipspect
@@ -138,6 +139,43 @@ def test_a_box_can_verify_a_memory(exported: Exported, name: str) -> None:
     found = verify(exported(name), "onnxruntime")
     assert [comparison.graph for comparison in found.comparisons] == ["memory"]
     assert found.passed
+
+
+def test_the_check_is_given_what_a_box_makes_of_its_images(exported: Exported, tmp_path: Path) -> None:
+    """Of a joined memory the spread of its reference, of a subspace the components of its images."""
+    given = source(tmp_path, "anomalydino")
+    export_bundle("memory", tmp_path / "joined.bundle", **given, blocks=(11, 12), image_size="112x112")
+    check = load_file(tmp_path / "joined.bundle" / "check.safetensors")
+    made = remember(Bundle.open(tmp_path / "joined.bundle"), check["memory_references"])
+    np.testing.assert_allclose(check["spread"], made.tensors["spread"], atol=1e-6)
+    subspace = exported("subspacead")
+    check = load_file(subspace.path / "check.safetensors")
+    found, made = check["components"], remember(subspace, check["images"]).tensors["components"]
+    assert 0 < found.any(axis=1).sum() == made.any(axis=1).sum()
+    np.testing.assert_allclose(found.T @ found, made.T @ made, atol=1e-2)
+    parity = subspace.manifest.first_graph.parity
+    assert parity.scale == pytest.approx(check["memory_anomaly_map"].mean())
+    assert parity.tolerance == pytest.approx(1e-5 * parity.scale)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"architecture": ["vit"]}, r"architecture is \['vit'\], expected vit_small"),
+        ({"architecture": "vit_small_patch14_dinov2", "model_args": [1]}, r"model_args is \[1\], expected an object"),
+        ({"architecture": "vit_small_patch14_dinov2", "depth": 3}, "depth is not known; known are architecture"),
+        ({"architecture": "vit_small_patch14_dinov2", "model_args": {"mlp": 3}}, "model_args mlp is not known"),
+        (
+            {"architecture": "vit_small_patch14_dinov2", "model_args": {"reg_tokens": 4, "no_embed_class": False}},
+            "no_embed_class: DINOv2 has it true with registers",
+        ),
+    ],
+)
+def test_a_configuration_that_is_no_dinov2_is_refused(tmp_path: Path, document: dict[str, Any], message: str) -> None:
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ExportError, match=message):
+        read_dino(path)
 
 
 @pytest.mark.parametrize("name", ["anomalydino", "subspacead"])

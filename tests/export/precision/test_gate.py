@@ -32,8 +32,10 @@ PART = DEMO_IMAGES / "gear-burn.jpg"
 NOTHING_LOST = AccuracyPoints(0, 0)
 
 
-def found(score: float = 0.001, anomaly_map: float = 0.001, ranks: float | None = 0.999) -> Differences:
-    return Differences({"score": score, "anomaly_map": anomaly_map}, ranks, images=2)
+def found(
+    score: float = 0.001, anomaly_map: float = 0.001, ranks: float | None = 0.999, embedding: float = 0.001
+) -> Differences:
+    return Differences({"score": score, "anomaly_map": anomaly_map, "image_embedding": embedding}, ranks, images=2)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,7 @@ def found(score: float = 0.001, anomaly_map: float = 0.001, ranks: float | None 
     [
         (found(score=0.06), NOTHING_LOST, "the score differs by 0.06, at most 0.05 may be"),
         (found(anomaly_map=0.07), NOTHING_LOST, "the map differs by 0.07, at most 0.05 may be"),
+        (found(embedding=0.08), NOTHING_LOST, "the image's embedding differs by 0.08, at most 0.05 may be"),
         (found(ranks=0.8), NOTHING_LOST, "ranks correlate by 0.800, at least 0.9 must be"),
         (found(), AccuracyPoints(0.6, 0), "the demo model loses 0.60 points of image AUROC, at most 0.5 may be"),
         (found(), AccuracyPoints(0, 0.7), "the demo model loses 0.70 points of pixel AUROC, at most 0.5 may be"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from scipy.stats import spearmanr
 
 from clipspect.base.errors import BundleError
@@ -22,6 +23,7 @@ from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.precision import ALLOWANCE
 from clipspect.cli import main
 from clipspect.inspection.verify import rank_correlation, verify
+from clipspect_models import DEMO_BUNDLE
 from support import handmade
 
 Capture = pytest.CaptureFixture[str]
@@ -50,7 +52,8 @@ def test_an_engine_that_computes_the_same_passes(tmp_path: Path, capsys: Capture
     out, err = capsys.readouterr()
     assert err == ""
     header, zero_shot, few_shot, verdict = out.splitlines()
-    assert header.split() == ["graph", "score", "map", "tolerance", "map", "ranks", "ms", "a", "run", "images"]
+    columns = ["graph", "score", "map", "embedding", "tolerance", "map", "ranks", "ms", "a", "run", "images"]
+    assert header.split() == columns
     assert zero_shot.startswith("zero-shot")
     assert few_shot.startswith("few-shot")
     assert verdict == "onnxruntime on cpu computes what was exported (fp32)"
@@ -97,6 +100,18 @@ def test_other_weights_in_the_few_shot_graph_are_found(full_bundle: Path, capsys
     assert 0.9 < few_shot["rank_correlation"] <= 1
     assert document["verdict"] in err
     assert "zero-shot" not in err
+
+
+def test_another_embedding_of_the_whole_image_is_found(tmp_path: Path) -> None:
+    root = Path(shutil.copytree(DEMO_BUNDLE, tmp_path / "demo.bundle"))
+    assert all(0 < found.embedding < found.tolerance for found in verify(root, "onnxruntime").comparisons)
+    check = load_file(root / "check.safetensors")
+    check["memory_image_embedding"] = check["memory_image_embedding"][::-1].copy()
+    save_file(check, root / "check.safetensors")
+    handmade.rewritten(root)
+    words, memory = verify(root, "onnxruntime").comparisons
+    assert (words.faults, len(memory.faults)) == ([], 1)
+    assert "the memory image's embedding by" in memory.faults[0]
 
 
 def test_the_tolerance_can_be_given(full_bundle: Path) -> None:

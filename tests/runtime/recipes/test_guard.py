@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import clipspect
 from clipspect.base.errors import BackendError, RecipeError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.precision import ALLOWANCE
+from clipspect.bundle.precision import ALLOWANCE, allowed_difference
 from clipspect.bundle.precision_record import PrecisionRecord
 from clipspect.engines.graph import WORDS
 from clipspect.inspection.result import decide
@@ -72,6 +72,19 @@ def test_another_precision_widens_them_by_its_records_tolerance(bundle: Bundle) 
         found = in_use(bundle, calibrated(bundle, first), *second)
         assert found is not None
         assert (found.review, found.reject, found.map) == pytest.approx((0.4 - band, 0.6 + band, 0.5 + band))
+
+
+def test_a_records_tolerance_is_told_in_the_graphs_scale(bundle: Bundle) -> None:
+    graph = bundle.manifest.graphs[WORDS]
+    scaled = dataclasses.replace(graph, parity=dataclasses.replace(graph.parity, scale=3.0))
+    assert allowed_difference(bundle, scaled, "openvino", "cpu", "bf16") == pytest.approx(3 * 0.05)
+    assert allowed_difference(bundle, scaled, *CPU) == ALLOWANCE * graph.parity.tolerance
+
+
+def test_a_bundle_in_fp16_allows_what_its_export_did(bundle: Bundle) -> None:
+    graph = bundle.manifest.graphs[WORDS]
+    half = Bundle.open(handmade.rewritten(bundle.path, precision="fp16"))
+    assert allowed_difference(half, graph, "tensorrt", "gpu", "fp16") == graph.parity.tolerance
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,13 @@ from clipspect_export.methods.model import GraphForm, Model
 from clipspect_export.towers.dino import Dino
 from clipspect_export.towers.dino_config import DinoConfig
 
-PARITY = 1e-5  # between graph and reference, on scores and maps; of a subspace in parts of the map's mean
+PARITY = 1e-5  # between graph and reference, on scores and maps, in the graph's scale
 NEAREST_RANGE = (0.0, 1.0)  # 1 minus a cosine: what is like nothing that was seen is around 0.5 and above
 JOINED_RANGE = (0.0, 6.0)  # in spreads: patches of good parts are 1 apart in the mean, the farthest of a photo about 3
+JOINED_SCALE = 3.0  # spreads: limits lie there, where a probability's lie at half of one or below
 # Nobody knows how much a product's patches leave over: a calibrated limit is to take the place of the range's middle.
 SUBSPACE_RANGE = (0.0, 100.0)
 FEATURES_NAME = "patches"  # of what a subspace is made of
-
-_CHECK_SEED = 7
 
 
 def plan(config: DinoConfig, options: MemoryOptions) -> Callable[[Dino], Model]:
@@ -32,7 +31,6 @@ def plan(config: DinoConfig, options: MemoryOptions) -> Callable[[Dino], Model]:
     sigma = require_sigma(options.sigma, min(config.image.height, config.image.width))
     largest(options.share, config.grid[0] * config.grid[1])
     setting = Setting(options.scorer, blocks, options.share, sigma, config.image, config.grid)
-    rank = min(options.rank or config.width, config.width)
 
     def model(dino: Dino) -> Model:
         form = memory_form(
@@ -40,40 +38,33 @@ def plan(config: DinoConfig, options: MemoryOptions) -> Callable[[Dino], Model]:
             config.width,
             lambda: dino_encoder(dino, setting),
             lambda image: dino_patches(dino, setting, image),
-            rank,
         )
         return Model(forms={PHOTOS: form}, tolerance=PARITY, parameters=setting.parameters)
 
     return model
 
 
-def memory_form(
-    setting: Setting, width: int, encoder: Callable[[], PatchEncoder], read: ReadPatches, rank: int = 0
-) -> GraphForm:
-    """The graph of a setting over any tower of that width; a subspace has at most `rank` components."""
+def memory_form(setting: Setting, width: int, encoder: Callable[[], PatchEncoder], read: ReadPatches) -> GraphForm:
+    """The graph of a setting over any tower of that width."""
     subspace = setting.scorer == SUBSPACE
     fixed: dict[str, torch.Tensor] = {}
+    map_range: tuple[float, float] = NEAREST_RANGE
+    scale: float | None = 1.0
     if subspace:
-        fixed = _check_subspace(width, rank)
+        fixed = {MEAN: torch.zeros(width), COMPONENTS: torch.zeros(width, width)}
+        map_range, scale = SUBSPACE_RANGE, None
     elif len(setting.blocks) > 1:
-        fixed = {SPREAD: 0.5 + torch.arange(len(setting.blocks)) / len(setting.blocks)}  # one another for each
-    joined = JOINED_RANGE if SPREAD in fixed else NEAREST_RANGE
+        fixed = {SPREAD: torch.ones(len(setting.blocks))}
+        map_range, scale = JOINED_RANGE, JOINED_SCALE
+    reference = MemoryReference(read, setting)
     return GraphForm(
         module=lambda: memory(encoder(), setting),
-        reference=MemoryReference(read, setting),
-        map_range=SUBSPACE_RANGE if subspace else joined,
+        reference=reference,
+        map_range=map_range,
         galleries={} if subspace else dict.fromkeys(setting.galleries, width),
         rows=(FEATURES_NAME,) if subspace else setting.galleries,
         fixed=fixed,
+        remembered=reference.remembered if fixed else None,
         reads_words=False,
-        relative=subspace,
+        scale=scale,
     )
-
-
-def _check_subspace(width: int, rank: int) -> dict[str, torch.Tensor]:
-    """A mean and half as many orthogonal components as there can be, the others 0, as a box has them."""
-    generator = torch.Generator().manual_seed(_CHECK_SEED)
-    directions, _ = torch.linalg.qr(torch.randn(width, max(1, rank // 2), generator=generator, dtype=torch.float64))
-    components = torch.zeros(rank, width)
-    components[: directions.shape[1]] = directions.T
-    return {MEAN: 0.1 * torch.randn(width, generator=generator), COMPONENTS: components}

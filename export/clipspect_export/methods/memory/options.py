@@ -28,7 +28,6 @@ class MemoryOptions:
     )
     share: float = option(SHARE, "the image's score is the mean of the largest values, so many per cent", metavar="P")
     sigma: float = option(SIGMA, "standard deviation in pixels of the Gaussian over the map, 0 for none", metavar="S")
-    rank: int | None = option(None, "the most components of a subspace (default: the tower's width)", metavar="R")
     image_size: str | None = option(None, "height and width in pixels (default: 448x448)", metavar="HxW")
 
 

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from clipspect.engines.graph import COMPONENTS, MEAN, SPREAD
+from clipspect.recipes.galleries import SMALLEST_SPREAD
+from clipspect.recipes.subspace import find_subspace
 from clipspect_export.methods.memory.graph import Setting
 from clipspect_export.methods.memory.options import SUBSPACE
 
@@ -18,6 +21,12 @@ RADIUS = 1  # pixels, of SubspaceAD's window
 
 # Of uint8 images (N, H, W, 3): their embeddings (N, D), and of each block that is read the patches (N, L, W)
 ReadPatches = Callable[[Tensor], tuple[Tensor, list[Tensor]]]
+
+
+def nearest(patches: Tensor, known: Tensor) -> Tensor:
+    """The distance of each patch (N, L, W) from the nearest known one (R, L, W), 1 minus the cosine: (N, L)."""
+    rows, gallery = functional.normalize(patches, dim=-1), functional.normalize(known, dim=-1).flatten(0, 1)
+    return 1 - (rows @ gallery.T).max(dim=-1).values
 
 
 class MemoryReference:
@@ -51,11 +60,22 @@ class MemoryReference:
         if references is None:
             raise AssertionError("a memory compares with references or with a subspace")
         own = [functional.normalize(tokens, dim=-1) for tokens in patches]
-        known = [functional.normalize(tokens, dim=-1).flatten(0, 1) for tokens in self.read(references)[1]]
-        distances = [1 - (rows @ gallery.T).max(dim=-1).values for rows, gallery in zip(own, known)]
+        distances = [nearest(*pair) for pair in zip(patches, self.read(references)[1])]
         divisors = [1.0] * len(own) if spread is None else spread.tolist()
         values = torch.stack([found / divisor for found, divisor in zip(distances, divisors)]).mean(dim=0)
         return self.score(values), self.smoothed(values), embedding, own
+
+    @torch.inference_mode()
+    def remembered(self, photos: Tensor) -> dict[str, Tensor]:
+        """What a box makes of photos (N, H, W, 3) besides galleries: a subspace, or each block's spread."""
+        patches = self.read(photos)[1]
+        if self.setting.scorer == SUBSPACE:
+            rows = torch.stack(patches).mean(dim=0).flatten(0, 1)
+            found = find_subspace([rows.numpy()], rows.shape[1])
+            return {MEAN: torch.from_numpy(found.mean), COMPONENTS: torch.from_numpy(found.components)}
+        mirrored = self.read(torch.cat([photos.flip(2), photos.flip(1)]))[1]
+        spread = torch.stack([nearest(*pair).mean() for pair in zip(mirrored, patches)])
+        return {SPREAD: spread.clamp(min=SMALLEST_SPREAD)}
 
     def score(self, values: Tensor) -> Tensor:
         """(N, values) to the mean of the largest (N,)."""

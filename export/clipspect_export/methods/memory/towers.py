@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -45,13 +46,10 @@ def clip_encoder(tower: VisionTower, config: ClipConfig, setting: Setting) -> Pa
 def dino_patches(dino: Dino, setting: Setting, image: Tensor) -> tuple[Tensor, list[Tensor]]:
     """uint8 RGB (N, H, W, 3) to embeddings (N, W) and, of each block that is read, patches (N, L, W)."""
     x = dino.embed(_normalised(image, dino.config.mean, dino.config.std))
-    first, patches = 1 + dino.config.registers, []
-    for number, block in enumerate(dino.blocks, start=1):
-        x = block(x)
-        if number in setting.blocks:
-            patches.append((dino.norm(x) if setting.scorer == NEAREST else x)[:, first:])
-    to_the_end = len(dino.blocks) in setting.blocks
-    return dino.norm(x)[:, 0] if to_the_end else patches[-1].mean(dim=1), patches
+    end, tokens = _through(dino.blocks, setting, x)
+    first = 1 + dino.config.registers
+    patches = [(dino.norm(read) if setting.scorer == NEAREST else read)[:, first:] for read in tokens]
+    return patches[-1].mean(dim=1) if end is None else dino.norm(end)[:, 0], patches
 
 
 @torch.inference_mode()
@@ -60,13 +58,18 @@ def clip_patches(
 ) -> tuple[Tensor, list[Tensor]]:
     """uint8 RGB (N, H, W, 3) to embeddings (N, D) and, of each block that is read, patches (N, L, W)."""
     x = tower.ln_pre(tower.embed(_normalised(image, config.mean, config.std)))
-    patches = []
-    for number, block in enumerate(tower.transformer.resblocks, start=1):
+    end, tokens = _through(tower.transformer.resblocks, setting, x)
+    patches = [read[:, 1:] for read in tokens]
+    return patches[-1].mean(dim=1) if end is None else tower.project(end[:, 0]), patches
+
+
+def _through(blocks: Iterable[nn.Module], setting: Setting, x: Tensor) -> tuple[Tensor | None, list[Tensor]]:
+    """Tokens (N, T, W) through the blocks: after the last, None where it is not read; and after each that is."""
+    read = {}
+    for number, block in enumerate(blocks, start=1):
         x = block(x)
-        if number in setting.blocks:
-            patches.append(x[:, 1:])
-    to_the_end = len(tower.transformer.resblocks) in setting.blocks
-    return tower.project(x[:, 0]) if to_the_end else patches[-1].mean(dim=1), patches
+        read[number] = x
+    return read[number] if number in setting.blocks else None, [read[number] for number in setting.blocks]
 
 
 def _normalised(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
