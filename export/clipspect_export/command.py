@@ -21,6 +21,7 @@ from clipspect_export.methods.registry import all_options
 
 if TYPE_CHECKING:
     from clipspect.bundle.inspection_graph import InspectionGraph
+    from clipspect.bundle.windows_graph import WindowsGraph
 
 REQUIRED = ("torch", "open_clip", "onnx", "onnxscript", "onnx_ir", "onnxruntime", "tokenizers")
 TERMINATED = 128 + signal.SIGTERM
@@ -60,6 +61,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         _add_option(parser, by_method)
     parser.add_argument("--few-shot", action="store_true", help="add the graph that compares with images of good parts")
     parser.add_argument("--memory", action="store_true", help="add the graph that goes by images of good parts alone")
+    parser.add_argument(
+        "--windows",
+        action="store_true",
+        help="add the graph that encodes the windows it is asked for: regions of interest, cascades, fixed cameras",
+    )
     parser.add_argument(
         "--precision", choices=["fp32", "fp16"], default="fp32", help="what the graph computes in; fp16 is for GPUs"
     )
@@ -121,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
             objects=args.object,
             few_shot=args.few_shot,
             memory=args.memory,
+            windows=args.windows,
             precision=args.precision,
             int8=args.int8,
             calibration=args.calibration,
@@ -132,6 +139,8 @@ def run(args: argparse.Namespace) -> int:
     for role, graph in manifest.graphs.items():
         name = args.method if graph == manifest.first_graph else {BOTH: "few-shot", PHOTOS: "memory"}.get(role, role)
         print(f"{out}: {name}, {_figures(graph)}")
+    if manifest.windows is not None:
+        print(f"{out}: windows on demand, {_figures(manifest.windows)}")
     for record in manifest.precisions:
         print(f"{out}: {record.words}")
     return 0
@@ -170,7 +179,7 @@ def _require_files(args: argparse.Namespace, preset: Preset) -> None:
         )
 
 
-def _figures(graph: InspectionGraph) -> str:
+def _figures(graph: InspectionGraph | WindowsGraph) -> str:
     parity = graph.parity
     return (
         f"{graph.flops / 1e9:.1f} GFLOP an image; parity with torch: "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import math
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +14,15 @@ from clipspect.base.errors import ExportError
 from clipspect.base.progress import Progress, quiet
 from clipspect.base.version import __version__
 from clipspect.bundle import manifest as schema
-from clipspect.bundle.inspection_graph import InspectionGraph
+from clipspect.bundle.inspection_graph import InspectionGraph, Parity
 from clipspect.bundle.manifest import RECIPES
 from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
-from clipspect.engines.graph import BOTH, FP16, FP32, PHOTOS, WORDS
+from clipspect.bundle.windows_graph import WindowsGraph
+from clipspect.engines.graph import BOTH, FP16, FP32, PHOTOS, WINDOWS, WORDS, Graph
 from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, write_recipe
 from clipspect_export.bundle import finish_bundle, new_bundle, require_free
 from clipspect_export.check.answers import CHECK_FILE, ask_references
+from clipspect_export.graph.write import ENGINE
 from clipspect_export.methods.method import DEFAULT_OBJECT, Method, WordOptions
 from clipspect_export.methods.model import Model
 from clipspect_export.methods.registry import plan, read_method, read_options, require_role
@@ -43,6 +47,7 @@ def export_bundle(
     objects: Sequence[str] = (),
     few_shot: bool = False,
     memory: bool = False,
+    windows: bool = False,
     precision: str = FP32,
     storage: str = FP32,
     int8: bool = False,
@@ -59,7 +64,7 @@ def export_bundle(
     `options` are the method's, the fields of the dataclass in methods/METHOD/options.py; None is the default.
 
     `few_shot` adds the graph that also compares with images of good parts, `memory` the one that does nothing else,
-    where the method has one.
+    `windows` the one that encodes the windows it is asked for, where the method has one.
     `precision="fp16"` computes the encoder in fp16, for GPUs. `int8` adds a copy for CPUs whose ranges are those of
     `calibration`, photos and folders of them, by default embedded pictures. Either is refused where it costs more than
     precision/gate.py allows, but with `force_precision`, which is recorded. `storage="fp16"` halves the file where
@@ -71,6 +76,8 @@ def export_bundle(
     target = Path(out)
     chosen = read_method(method)
     roles = _require_roles(chosen, few_shot, memory)
+    if windows:
+        require_role(chosen, WINDOWS)
     objects = list(dict.fromkeys(objects)) or [DEFAULT_OBJECT]
     _require_precision(precision, storage, int8, calibration)
     require_free(target, force)
@@ -95,7 +102,14 @@ def export_bundle(
         for recipe in recipes:
             write_recipe(folder / RECIPES / f"{recipe.name}{RECIPE_SUFFIX}", recipe)
         begin(2)
-        graphs = write_graphs(forms, source.config, folder, precision=precision, storage=storage)
+        graphs = write_graphs(
+            forms,
+            source.config,
+            folder,
+            windows=model.windows if windows else None,
+            precision=precision,
+            storage=storage,
+        )
         with_text_encoder = isinstance(own, WordOptions) and own.with_text_encoder
         text_encoder = None
         if with_text_encoder and isinstance(source.tower, Clip):
@@ -103,6 +117,9 @@ def export_bundle(
         begin(3)
         answers = ask_references(forms, image, recipes[0].text_features if recipes else None, folder)
         checks = {folder / graphs[role].file: check for role, check in answers.items()}
+        on_demand = _on_demand(graphs.pop(WINDOWS), model) if windows else None
+        if on_demand is not None:
+            checks[folder / on_demand.file] = answers[BOTH if few_shot else WORDS].of_windows(on_demand, image)
         compared = compare_graphs(checks, model.tolerance, precision)
         begin(4)
         int8_copy, of_copy = add_int8(checks, calibrated) if calibrated is not None else (None, [])
@@ -120,6 +137,7 @@ def export_bundle(
                 )
                 for role, graph in graphs.items()
             },
+            windows=on_demand and dataclasses.replace(on_demand, parity=compared.parities[folder / on_demand.file]),
             int8_copy=int8_copy,
             records=records,
             text_encoder=text_encoder,
@@ -133,6 +151,16 @@ def _require_roles(method: Method, few_shot: bool, memory: bool) -> list[str]:
     for role in roles:
         require_role(method, role)
     return roles
+
+
+def _on_demand(graph: Graph, model: Model) -> WindowsGraph:
+    """What the manifest says of the graph of windows; its parity is not yet known."""
+    form = model.windows
+    assert form is not None
+    unknown = Parity(math.inf, math.inf, model.tolerance, 0, ENGINE)
+    return WindowsGraph(
+        **vars(graph), grid=(form.grid.rows, form.grid.columns), scales=form.scales, **form.described, parity=unknown
+    )
 
 
 def _require_precision(precision: str, storage: str, int8: bool, calibration: Sequence[str | Path]) -> None:
@@ -173,6 +201,7 @@ def _manifest(
     storage: str,
     *,
     graphs: dict[str, InspectionGraph],
+    windows: WindowsGraph | None,
     int8_copy: Int8Copy | None,
     records: tuple[PrecisionRecord, ...],
     text_encoder: schema.TextEncoderSpec | None,
@@ -185,6 +214,7 @@ def _manifest(
         backbone=source.described,
         image=config.image,
         graphs=graphs,
+        windows=windows,
         precision=precision,
         storage=storage,
         text=None if dim is None else schema.TextSpec(dim, ensemble=model.ensemble, mean=model.mean),

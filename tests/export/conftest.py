@@ -45,7 +45,7 @@ def clip(files: tuple[Path, Path], config: ClipConfig) -> Clip:
 def winclip_bundle(
     files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[tuple[int, ...]], Bundle]:
-    """By scales, the golden WinCLIP as a bundle, few-shot graph included."""
+    """By scales, the golden WinCLIP as a bundle, few-shot graph included; of scales 2, 3 also windows on demand."""
 
     @cache
     def exported(scales: tuple[int, ...]) -> Bundle:
@@ -55,7 +55,9 @@ def winclip_bundle(
             made_once(
                 tmp_path_factory,
                 name,
-                lambda out: export_bundle("winclip", out, **source, scales=scales, few_shot=True),
+                lambda out: export_bundle(
+                    "winclip", out, **source, scales=scales, few_shot=True, windows=scales == (2, 3)
+                ),
             )
         )
 

@@ -26,6 +26,7 @@ from clipspect.bundle.manifest import (
     read_manifest,
     write_manifest,
 )
+from clipspect.bundle.windows_graph import WindowsGraph
 from clipspect.engines.graph import BOTH, PHOTOS, WORDS, Graph, TensorSpec
 from clipspect.frame.quality import measure
 from clipspect.frame.spec import ImageSpec
@@ -150,6 +151,30 @@ def make_graph() -> InspectionGraph:
         },
         flops=0,
         map_range=(0.0, 1.0),
+        parity=Parity(score=1e-7, anomaly_map=2e-7, tolerance=1e-5, images=2, engine="onnxruntime 1.0"),
+    )
+
+
+def make_windows_graph() -> WindowsGraph:
+    """Of windows on demand, as far as a manifest goes: the file is the other graph's."""
+    return WindowsGraph(
+        file="model.onnx",
+        opset=18,
+        inputs={
+            "image": TensorSpec("uint8", ("N", SIDE, SIDE, 3)),
+            "windows_2": TensorSpec("int64", ("M_2", 5)),
+        },
+        outputs={
+            "image_embedding": TensorSpec("float32", ("N", DIM)),
+            "embeddings_2": TensorSpec("float32", ("M_2", DIM)),
+        },
+        flops=0,
+        grid=(2, 2),
+        scales=(2,),
+        stride=1,
+        fusion="harmonic",
+        multi_crop=False,
+        temperature=0.07,
         parity=Parity(score=1e-7, anomaly_map=2e-7, tolerance=1e-5, images=2, engine="onnxruntime 1.0"),
     )
 

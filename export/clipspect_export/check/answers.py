@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.numpy import save
 
+from clipspect.bundle.windows_graph import WindowsGraph
+from clipspect.engines import Backend
 from clipspect.engines.graph import ANOMALY_MAP, IMAGE, IMAGE_EMBEDDING, SCORE, TEXT_FEATURES, WORDS
 from clipspect.frame.spec import ImageSpec
 from clipspect.inspection.verify import IMAGES, PREFIXES, REFERENCES
+from clipspect.inspection.windows import WindowsEngine
 from clipspect_export.methods.model import Features, GraphForm
 
 CHECK_FILE = "check.safetensors"
@@ -25,6 +29,12 @@ Images = npt.NDArray[np.uint8]
 Tensors = dict[str, npt.NDArray[Any]]
 
 
+class Asked(Protocol):
+    """What a check is put to."""
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str] | None = None) -> Tensors: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Check:
     """What a graph is given, and what the torch reference answers, by the names of the graph's tensors."""
@@ -33,6 +43,18 @@ class Check:
     expected: Tensors
     references: Images | None = None  # what the graph makes its galleries of
     scale: float = 1.0  # what differences of scores, maps and rows of any length are told in
+    windows: WindowsGraph | None = None  # the graph under test is this one: the runtime makes the answers of its own
+    image: ImageSpec | None = None
+
+    def of_windows(self, graph: WindowsGraph, image: ImageSpec) -> Check:
+        """The same check for the graph of windows on demand, which stands in for this one's."""
+        return dataclasses.replace(self, windows=graph, image=image)
+
+    def asked(self, backend: Backend) -> Asked:
+        """What answers as the graph of the check does: the engine itself, or the runtime over its windows."""
+        if self.windows is None or self.image is None:
+            return backend
+        return WindowsEngine(backend, self.windows, self.image)
 
 
 def ask_reference(

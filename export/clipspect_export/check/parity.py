@@ -13,7 +13,7 @@ from clipspect.bundle.inspection_graph import Parity
 from clipspect.engines import Backend, open_backend
 from clipspect.engines.graph import ANOMALY_MAP, FEATURES, IMAGE, IMAGE_EMBEDDING, REFERENCE, SCORE
 from clipspect.inspection.verify import embedding_difference, rank_correlation
-from clipspect_export.check.answers import Check, Tensors
+from clipspect_export.check.answers import Asked, Check, Tensors
 from clipspect_export.graph.write import ENGINE
 
 
@@ -58,9 +58,10 @@ def differences(backend: Backend, check: Check) -> Differences:
     images = check.given[IMAGE]
     largest: dict[str, list[float]] = {name: [] for name in check.expected}
     correlations: list[float | None] = []
-    given = {**check.given, **_galleries(backend, check)}
+    asked = check.asked(backend)
+    given = {**check.given, **_galleries(asked, check)}
     for batch in (*(slice(at, at + 1) for at in range(len(images))), slice(None)):
-        outputs = backend.run({**given, IMAGE: images[batch]})
+        outputs = asked.run({**given, IMAGE: images[batch]}, list(check.expected))
         for name, expected in check.expected.items():
             of_length_1 = name == IMAGE_EMBEDDING or (name.startswith(FEATURES) and check.references is not None)
             scale = 1.0 if of_length_1 else check.scale
@@ -76,7 +77,7 @@ def differences(backend: Backend, check: Check) -> Differences:
     )
 
 
-def _galleries(backend: Backend, check: Check) -> Tensors:
+def _galleries(asked: Asked, check: Check) -> Tensors:
     """Of the check's references, by the graph itself; until then its galleries are one row of zeros."""
     if check.references is None:
         return {}
@@ -86,7 +87,7 @@ def _galleries(backend: Backend, check: Check) -> Tensors:
         if name.startswith(FEATURES)
     }
     blank = {REFERENCE + name: np.zeros((1, width), np.float32) for name, width in widths.items()}
-    outputs = backend.run({**check.given, **blank, IMAGE: check.references})
+    outputs = asked.run({**check.given, **blank, IMAGE: check.references}, [FEATURES + name for name in widths])
     return {REFERENCE + name: outputs[FEATURES + name].reshape(-1, width) for name, width in widths.items()}
 
 

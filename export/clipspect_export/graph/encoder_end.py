@@ -12,7 +12,7 @@ import re
 import onnx_ir as ir
 
 from clipspect.base.errors import ExportError
-from clipspect.engines.graph import IMAGE
+from clipspect.engines.graph import CHOSEN_WINDOWS, IMAGE
 
 ENCODER = "encoder"  # the child's name
 _SCOPES = "pkg.torch.onnx.name_scopes"  # torch's metadata of a node: the modules that it was traced in, outermost first
@@ -36,14 +36,15 @@ def mark_encoder(graph: ir.Graph) -> None:
 def encoder_nodes(graph: ir.Graph) -> list[ir.Node]:
     """The nodes that make tokens and embeddings of the image, in order; what remains is the scoring.
 
-    Raises ExportError for a graph whose encoder is not marked, or reads anything but the image.
+    Raises ExportError for a graph whose encoder is not marked, or reads anything but the image and which windows.
     """
     ends = {output for node in graph for output in node.outputs if _ENCODED.fullmatch(output.name or "")}
     if not ends:
         raise ExportError("the graph does not say where its encoder ends: export it again")
     made_by = set(_made_by(ends))
     read = {value for node in made_by for value in node.inputs if value is not None and value.is_graph_input()}
-    if others := sorted(str(value.name) for value in read if value.name != IMAGE):
+    names = {str(value.name) for value in read}
+    if others := sorted(name for name in names if name != IMAGE and not name.startswith(CHOSEN_WINDOWS)):
         raise ExportError(f"the graph's encoder reads {', '.join(others)}, expected the image alone")
     return [node for node in graph if node in made_by]
 

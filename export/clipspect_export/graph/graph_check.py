@@ -7,8 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
+from onnx.reference import ReferenceEvaluator
 
 from clipspect.base.errors import ExportError
 from clipspect.engines.graph import TensorSpec
@@ -106,8 +109,32 @@ def _static_shapes(model: onnx.ModelProto, lengths: Mapping[str, int]) -> Shapes
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
                 dim.dim_value = lengths.get(dim.dim_param, 1)
+    _fold_lengths(fixed)
     fixed = onnx.shape_inference.infer_shapes(fixed, strict_mode=True, data_prop=True)
     shapes = {item.name: list(item.dims) for item in fixed.graph.initializer}
     for value in (*fixed.graph.input, *fixed.graph.value_info, *fixed.graph.output):
         shapes[value.name] = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
     return shapes
+
+
+def _fold_lengths(model: onnx.ModelProto) -> None:
+    """Make constants of what follows from the shapes of the inputs: a Split by lengths that are computed has none."""
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.input}
+    known = {
+        item.name: onnx.numpy_helper.to_array(item)
+        for item in model.graph.initializer
+        if item.data_type == onnx.TensorProto.INT64 and item.data_location != onnx.TensorProto.EXTERNAL
+    }
+    for node in list(model.graph.node):
+        if node.op_type == "Shape" and node.input[0] in shapes:
+            ends = {attribute.name: attribute.i for attribute in node.attribute}
+            shape = shapes[node.input[0]]
+            made = np.array(shape[ends.get("start", 0) : ends.get("end", len(shape))], np.int64)
+        elif node.input and all(name in known for name in node.input):
+            answers: Any = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input})
+            made = np.asarray(answers[0])
+        else:
+            continue
+        known[node.output[0]] = made
+        model.graph.initializer.append(onnx.numpy_helper.from_array(made, name=node.output[0]))
+        model.graph.node.remove(node)

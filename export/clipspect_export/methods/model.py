@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,14 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
+from clipspect.bundle.windows_graph import FEATURES_OF_PATCHES, window_starts
 from clipspect.engines.graph import (
     ANOMALY_MAP,
+    CHOSEN_WINDOWS,
     FEATURES,
     IMAGE,
     IMAGE_EMBEDDING,
     REFERENCE,
     SCORE,
     TEXT_FEATURES,
+    WINDOW_EMBEDDINGS,
     WORDS_MAP,
     WORDS_SCORE,
 )
@@ -27,7 +31,7 @@ from clipspect.frame.spec import ImageSpec
 from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
 from clipspect_export.graph.write import GraphInput
 from clipspect_export.methods.method import Method
-from clipspect_export.towers.config import ClipConfig
+from clipspect_export.towers.config import ClipConfig, Grid
 from clipspect_export.towers.positions import at_image_size, of_size
 
 _EXAMPLE_BATCH, _EXAMPLE_PROMPTS, _EXAMPLE_ROWS = 2, 3, 5  # not 1: torch takes a 1 for a constant
@@ -83,6 +87,40 @@ class GraphForm:
 
 
 @dataclass(frozen=True)
+class WindowsForm:
+    """A method's graph of windows on demand, and what the manifest says of it besides its tensors."""
+
+    module: Callable[[bool], nn.Module]  # whether references are to be compared with: it answers the patches, too
+    grid: Grid
+    scales: tuple[int, ...]
+    described: dict[str, Any]  # stride, fusion, multi_crop, temperature
+
+    def inputs(self, image: ImageSpec) -> dict[str, GraphInput]:
+        """Images, and of each scale the tokens of some windows."""
+        pixels = torch.zeros(_EXAMPLE_BATCH, image.height, image.width, 3, dtype=torch.uint8)
+        chosen = {
+            f"{CHOSEN_WINDOWS}{scale}": GraphInput(
+                torch.zeros(_EXAMPLE_ROWS + place, 1 + scale**2, dtype=torch.int64), {0: f"M_{scale}"}
+            )
+            for place, scale in enumerate(self.scales)
+        }
+        return {IMAGE: GraphInput(pixels, {0: "N"}), **chosen}
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """The dynamic dimensions when every window of one image is asked for."""
+        stride = self.described["stride"]
+        return {
+            f"M_{scale}": math.prod(len(window_starts(side, scale, stride)) for side in self.grid)
+            for scale in self.scales
+        }
+
+    def outputs(self, compares: bool) -> list[str]:
+        windows = [f"{WINDOW_EMBEDDINGS}{scale}" for scale in self.scales]
+        return [IMAGE_EMBEDDING, *windows, *([FEATURES_OF_PATCHES] if compares else [])]
+
+
+@dataclass(frozen=True)
 class Model:
     """A method over loaded weights: what is exported, and what that must equal."""
 
@@ -93,6 +131,7 @@ class Model:
     prompts: dict[str, Any] = field(default_factory=dict)  # what a recipe says of them
     ensemble: str | None = None  # the method's own prompts by name; None: learned ones
     mean: str = MEAN_OF_EMBEDDINGS  # what fusion "mean" averages
+    windows: WindowsForm | None = None
 
 
 def size_of(method: Method, config: ClipConfig, asked: tuple[int, int] | None = None) -> ClipConfig:

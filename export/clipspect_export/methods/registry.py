@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import ExportError
-from clipspect.engines.graph import PHOTOS, WORDS
+from clipspect.engines.graph import BOTH, PHOTOS, WINDOWS, WORDS
 from clipspect_export.methods.method import DEFAULT_OBJECT, Method, Option, WordOptions, options_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ METHODS = {
     "aprilgan": "clipspect_export.methods.aprilgan",
     "crane": "clipspect_export.methods.crane",
     "memory": "clipspect_export.methods.memory",
+}
+
+_FORMS = {
+    BOTH: ("few-shot form", "--few-shot"),
+    PHOTOS: ("memory form", "--memory"),
+    WINDOWS: ("windows on demand", "--windows"),
 }
 
 
@@ -77,7 +83,7 @@ def require_role(method: Method, role: str) -> None:
     """Refuse a graph that the method does not have. Raises ExportError."""
     if role not in method.roles:
         able = " and ".join(name for name in METHODS if role in read_method(name).roles)
-        form, flag = ("memory form", "--memory") if role == PHOTOS else ("few-shot form", "--few-shot")
+        form, flag = _FORMS[role]
         raise ExportError(f"{method.name} has no {form} ({able} have): leave {flag} out")
 
 

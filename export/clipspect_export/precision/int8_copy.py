@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from clipspect.base.errors import ExportError, ImageError
 from clipspect.bundle.precision_record import Int8Copy
+from clipspect.engines.graph import CHOSEN_WINDOWS
 from clipspect.frame.image_files import images_in
 from clipspect.frame.prepare import prepare
 from clipspect.frame.spec import ImageSpec
@@ -59,11 +60,11 @@ def write_int8(
 ) -> dict[str, str]:
     """Write the copies beside the fp32 graphs of one model, and return their files' names by those of the graphs.
 
-    A layer that several graphs have gets the ranges of all of them. What is not in int8 stays in the graphs' own data
-    file. Raises BackendError.
+    A layer that several graphs have gets the ranges of all of them; those of windows on demand are the packed graph's.
+    What is not in int8 stays in the graphs' own data file. Raises BackendError.
     """
     ranges: dict[str, tuple[Array, Array]] = {}
-    for graph in graphs:
+    for graph in filter(_reads_image_alone, graphs):
         for weight, (low, high) in measure_ranges(graph, images).items():
             known = ranges.get(weight, (low, high))
             ranges[weight] = np.minimum(low, known[0]), np.maximum(high, known[1])
@@ -76,3 +77,7 @@ def write_int8(
         ir.save(model, copy)
         copies[graph.name] = copy.name
     return copies
+
+
+def _reads_image_alone(graph: Path) -> bool:
+    return not any(str(value.name).startswith(CHOSEN_WINDOWS) for value in ir.load(graph).graph.inputs)

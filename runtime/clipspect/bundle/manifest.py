@@ -14,7 +14,8 @@ from clipspect.base.errors import BundleError
 from clipspect.base.files import FileEntry, sha256_of
 from clipspect.bundle.inspection_graph import InspectionGraph, require_tensors
 from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
-from clipspect.engines.graph import BOTH, EMBEDDINGS, FP16, FP32, PHOTOS, TOKENS, WORDS, Graph
+from clipspect.bundle.windows_graph import WindowsGraph, require_windows
+from clipspect.engines.graph import BOTH, EMBEDDINGS, FP16, FP32, PHOTOS, TOKENS, WINDOWS, WORDS, Graph
 from clipspect.frame.spec import ImageSpec
 
 MANIFEST, MANIFEST_DIGEST = "bundle.json", "bundle.json.sha256"
@@ -86,6 +87,7 @@ class Manifest:
     parameters: dict[str, Any] = field(default_factory=dict)  # of the method: scales, temperature, ...
     versions: dict[str, str] = field(default_factory=dict)  # of the packages that wrote the bundle
     files: dict[str, FileEntry] = field(default_factory=dict)  # by path relative to the bundle
+    windows: WindowsGraph | None = None  # in the document one of the graphs: it judges by itself for no recipe
     other_graphs: dict[str, str] = field(default_factory=dict)  # files by role, of roles that this version knows not
 
     @property
@@ -97,6 +99,7 @@ class Manifest:
     def graph_files(self) -> list[str]:
         """All that engines read, each once: the graphs of every role, the text encoder, copies in int8."""
         files = [graph.file for graph in self.graphs.values()] + list(self.other_graphs.values())
+        files += [self.windows.file] if self.windows is not None else []
         files += [self.text_encoder.graph.file] if self.text_encoder is not None else []
         files += self.int8.graphs.values() if self.int8 is not None else []
         return list(dict.fromkeys(files))
@@ -105,6 +108,8 @@ class Manifest:
     def known_graphs(self) -> dict[str, Graph]:
         """The same by file, with what the manifest says of their tensors; without roles that this version knows not."""
         graphs: dict[str, Graph] = {graph.file: graph for graph in self.graphs.values()}
+        if self.windows is not None:
+            graphs[self.windows.file] = self.windows
         if self.text_encoder is not None:
             graphs[self.text_encoder.graph.file] = self.text_encoder.graph
         return graphs | {copy: graphs[file] for file, copy in (self.int8.graphs if self.int8 else {}).items()}
@@ -113,6 +118,8 @@ class Manifest:
         """What `bundle.json` says."""
         document = dataclasses.asdict(self)
         document["graphs"] |= {role: {"file": file} for role, file in document.pop("other_graphs").items()}
+        windows = document.pop("windows")
+        document["graphs"] |= {} if windows is None else {WINDOWS: windows}
         return document
 
 
@@ -212,14 +219,15 @@ def _require_version(path: Path, version: object) -> None:
 
 
 def _with_roles(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the graphs of unknown roles apart, of which only the file is looked at."""
+    """The document with the graph of windows apart, and those of unknown roles, of which only the file is looked at."""
     if "graphs" not in document:
         return document  # which is said of it like of any other key
     graphs = build(dict[str, Any], document["graphs"], f"{MANIFEST}: graphs")
+    windows = build(dict[str, Any], graphs.pop(WINDOWS), f"{MANIFEST}: graphs: windows") if WINDOWS in graphs else None
     others = {role: graph for role, graph in graphs.items() if role not in ROLES}
     files = {role: build(_OtherGraph, graph, f"{MANIFEST}: graphs: {role}").file for role, graph in others.items()}
     known = {role: graph for role, graph in graphs.items() if role in ROLES}
-    return {**document, "graphs": known, "other_graphs": files}
+    return {**document, "graphs": known, "other_graphs": files, "windows": windows}
 
 
 def _check_values(manifest: Manifest) -> None:
@@ -239,7 +247,10 @@ def _check_values(manifest: Manifest) -> None:
         raise MismatchError(f"graphs: has no graph for {WORDS}, but one for {BOTH}")
     for role, graph in manifest.graphs.items():
         require_tensors(role, graph, image, None if manifest.text is None else manifest.text.dim)
-    if manifest.int8 is not None and not set(manifest.int8.graphs) <= {g.file for g in manifest.graphs.values()}:
+    if manifest.windows is not None:
+        require_windows(manifest.windows, image, None if manifest.text is None else manifest.text.dim)
+    inspecting = {graph.file for graph in (*manifest.graphs.values(), manifest.windows) if graph is not None}
+    if manifest.int8 is not None and not set(manifest.int8.graphs) <= inspecting:
         raise MismatchError(f"int8: copies of {', '.join(manifest.int8.graphs)}, expected of graphs that inspect")
     if manifest.text_encoder is not None:
         encoder = manifest.text_encoder.graph

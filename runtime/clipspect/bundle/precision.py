@@ -9,6 +9,7 @@ from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.local_records import local_record
 from clipspect.bundle.precision_record import LIMITS, PrecisionRecord
+from clipspect.bundle.windows_graph import WindowsGraph
 from clipspect.engines import Backend, Tensors, open_backend
 from clipspect.engines.engine import registry
 from clipspect.engines.graph import INT8, Graph
@@ -46,7 +47,9 @@ def open_graph(
     return opened
 
 
-def allowed_difference(bundle: Bundle, graph: InspectionGraph, engine: str, device: str, precision: str) -> float:
+def allowed_difference(
+    bundle: Bundle, graph: InspectionGraph | WindowsGraph, engine: str, device: str, precision: str
+) -> float:
     """How far a score or a map's pixel of an engine may lie from the reference's: what `clipspect verify` demands.
 
     In fp32 and tf32 ALLOWANCE times the tolerance of the graph's export; in fp16, bf16 and int8 that of the record, and

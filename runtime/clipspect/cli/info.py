@@ -99,6 +99,10 @@ def _optional_rows(manifest: Manifest) -> list[tuple[str, str]]:
         if (graph := manifest.graphs.get(role)) is not None and graph != manifest.first_graph:
             rows.append((name, _graph_words(graph)))
             rows.append(("", f"parity {_parity_words(graph.parity)}"))
+    if (windows := manifest.windows) is not None:
+        rows.append(("on demand", f"{windows.file}, opset {windows.opset}, {windows.flops / 1e9:.2f} GFLOP an image "
+                                  "of all windows"))  # fmt: skip
+        rows.append(("", f"parity {_parity_words(windows.parity)}"))
     if (encoder := manifest.text_encoder) is not None:
         rows.append(
             ("text encoder", f"{encoder.graph.file} with {encoder.tokenizer}, up to {encoder.context_length} tokens, "

@@ -35,6 +35,7 @@ class Backend(ABC):
     """
 
     name: ClassVar[str]  # of the engine
+    length_step: ClassVar[int] = 1  # lengths that are multiples of it cost no more memory than their largest
 
     def __init__(
         self, own: Signature, graph: Graph | None, *, device: str, precision: str, most_images: int | None = None
@@ -80,7 +81,10 @@ class Backend(ABC):
 
     def run_finite(self, inputs: Tensors, outputs: Sequence[str] | None = None) -> Arrays:
         """As `run`, for answers that are used: raises BackendError for NaN and infinity, too."""
-        answer = self.run(inputs, outputs)
+        return self.require_finite(self.run(inputs, outputs))
+
+    def require_finite(self, answer: Arrays) -> Arrays:
+        """The answer, if it holds numbers. Raises BackendError for NaN and infinity."""
         for name, values in answer.items():
             if not np.isfinite(values).all():
                 raise BackendError(

@@ -13,6 +13,9 @@ FEATURES = "features_"  # their outputs: the image's own rows for each gallery
 SPREAD = "spread"  # input of graphs for photographs: what each gallery's distances are divided by, (galleries,)
 MEAN, COMPONENTS = "mean", "components"  # inputs of graphs that measure the distance from a subspace, (D,) and (r, D)
 WORDS_SCORE, WORDS_MAP = "words_score", "words_anomaly_map"  # of the few-shot graph: what the words alone say
+# Of the graph of windows on demand, of each scale: inputs, the tokens of the windows to encode, (M, 1 + scale ** 2);
+# outputs, their embeddings of length 1, (M, D)
+CHOSEN_WINDOWS, WINDOW_EMBEDDINGS = "windows_", "embeddings_"
 TOKENS, EMBEDDINGS = "tokens", "embeddings"  # tensors of the text encoder
 PROMPTS_AT_ONCE = 32  # prompts in one run of the text encoder
 ANY = "?"  # a dynamic dimension without a name

@@ -168,6 +168,14 @@ def _unsqueeze(node: Node, inputs: Inputs) -> list[Known]:
     return [Known(first.dtype, tuple(1 if at in places else next(rest) for at in range(rank)))]
 
 
+def _squeeze(node: Node, inputs: Inputs) -> list[Known]:
+    first, axes = _needed(inputs, 0), _integers(inputs, 1)
+    places = {_axis(axis, len(first.shape)) for axis in axes}
+    if len(places) != len(axes) or any(first.shape[at] != 1 for at in places):
+        raise ValueError(f"axes {axes} of {first.shape}")
+    return [Known(first.dtype, tuple(side for at, side in enumerate(first.shape) if at not in places))]
+
+
 def _concat(node: Node, inputs: Inputs) -> list[Known]:
     items = [_needed(inputs, at) for at in range(len(inputs))]
     first = items[0].shape
@@ -290,6 +298,7 @@ RULES: Mapping[str, Rule] = {
     "Shape": _shape,
     "Slice": _slice,
     "Split": _split,
+    "Squeeze": _squeeze,
     "TopK": _largest,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
@@ -306,5 +315,6 @@ _ARITHMETIC: Mapping[str, Callable[[Node, Sequence[Any]], Any]] = {
     "Concat": lambda node, values: np.concatenate(values, axis=node.attributes["axis"]),
     "Gather": lambda node, values: np.take(values[0], values[1], axis=node.attributes.get("axis", 0)),
     "Reshape": lambda node, values: values[0],
+    "Squeeze": lambda node, values: values[0],
     "Unsqueeze": lambda node, values: values[0],
 }

@@ -27,6 +27,7 @@ def load(
     map_limit: float | None = None,
     verdicts: bool = True,
     extras: Sequence[str] = (),
+    windows: bool | None = None,
     **options: Any,
 ) -> Inspector:
     """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle. One that is open is not read again.
@@ -38,8 +39,9 @@ def load(
     a pixel belongs to a region; its default is the recipe's limit on the map, else the middle of the range of the
     method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). In another engine or precision than
     their own, calibrated limits are widened, or refused where nothing is known of the difference (docs/limits.md).
-    With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. `options`
-    are the engine's, e.g. threads=4 or precision="int8"; `force_precision=True` takes one that did not pass at
+    With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. `windows`:
+    whether windows are encoded on demand, on the CPU, with a bundle that was exported so; by default where the recipe
+    asks for it or saves by it. `options` are the engine's, e.g. threads=4 or precision="int8"; `force_precision=True` takes one that did not pass at
     export. On the CPU, the first frame is the engine's first run.
     Raises BundleError, RecipeError or BackendError.
     """
@@ -48,7 +50,10 @@ def load(
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     chosen = recipe_for(opened, recipe)
     free = backend is None and verdicts and not options.keys() & {"device", "precision"}
-    engine = _open_free(opened, chosen, options) if free else SharedEngine(opened, chosen, backend, options)
+    if free:
+        engine = _open_free(opened, chosen, options, windows)
+    else:
+        engine = SharedEngine(opened, chosen, backend, options, windows)
     workers = min(options.get("threads") or usable_cores(), _MOST_WORKERS)
     engine.hold()  # until an inspector does: where none comes about, it closes
     try:
@@ -57,15 +62,15 @@ def load(
         engine.release()
 
 
-def _open_free(bundle: Bundle, recipe: Recipe, options: dict[str, Any]) -> SharedEngine:
+def _open_free(bundle: Bundle, recipe: Recipe, options: dict[str, Any], windows: bool | None) -> SharedEngine:
     """In the engine that the recipe's limits belong to, if it opens here, else in the fastest, which says why."""
     backend, own_options = calibrating_engine(recipe, bundle)
     try:
-        return SharedEngine(bundle, recipe, backend, {**options, **own_options})
+        return SharedEngine(bundle, recipe, backend, {**options, **own_options}, windows)
     except BackendError as error:
         if backend is None:
             raise
-        engine = SharedEngine(bundle, recipe, None, options)
+        engine = SharedEngine(bundle, recipe, None, options, windows)
         reason = f"the limits are of {backend} on {own_options['device']}, which does not open here ({error})"
         engine.first.reason = "; ".join(filter(None, [reason, engine.first.reason]))
         return engine

@@ -16,8 +16,10 @@ from clipspect.base.fair_lock import FairLock
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import open_graph
-from clipspect.engines import Backend, Tensors
-from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, SCORE, WORDS, WORDS_MAP, WORDS_SCORE, Graph
+from clipspect.engines import CPU, Backend, Tensors
+from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, PHOTOS, SCORE, WORDS, WORDS_MAP, WORDS_SCORE, Graph
+from clipspect.inspection.window_use import wants_windows
+from clipspect.inspection.windows import WindowsEngine, every_window
 from clipspect.recipes.galleries import blank_references
 from clipspect.recipes.guard import limits_in_use
 from clipspect.recipes.limits import Limits
@@ -42,21 +44,38 @@ class SharedEngine:
     """Opens each graph of the bundle when a recipe first needs it, all in the engine that the first one chose.
 
     The graph for references also says what the words alone say. Where it is open, recipes of words need no other: the
-    weights are in memory once. Inspectors hold the engine, and it closes with the last of them. Any thread may call.
+    weights are in memory once. So it is with the graph of windows on demand: where it is open, it serves all recipes
+    that read words. Inspectors hold the engine, and it closes with the last of them. Any thread may call.
     """
 
-    def __init__(self, bundle: Bundle, recipe: Recipe, backend: str | None, options: dict[str, Any]) -> None:
-        """Raises RecipeError for a recipe that no graph of the bundle takes, BackendError."""
+    def __init__(
+        self,
+        bundle: Bundle,
+        recipe: Recipe,
+        backend: str | None,
+        options: dict[str, Any],
+        windows: bool | None = None,
+    ) -> None:
+        """`windows`: on demand always, never, or, None, where a recipe asks for it or saves by it.
+
+        Raises RecipeError for a recipe that no graph of the bundle takes, BackendError.
+        """
         self.bundle = bundle
         self.free = FairLock()  # whoever runs a graph holds it: an engine runs one batch at a time
         self.running_since: float | None = None  # monotonic seconds; None between two runs
+        self._windows = windows
+        self._on_demand: WindowsEngine | None = None
         self._name, self._options = backend, options
         self._backends: dict[str, Backend] = {}  # by the graph's file
         self._changing = threading.Lock()  # of what is open, and of who holds it
         self._holders = 0
         self._closed = False
         graph = serving(bundle, recipe)
-        self.first = self._backends[graph.file] = self._open(graph, recipe.tensors)
+        if wants_windows(bundle, recipe, backend, options.get("device", CPU), windows):
+            self._options = {**options, "device": CPU}
+            self.first = self._open_windows()
+        else:
+            self.first = self._backends[graph.file] = self._open(graph, recipe.tensors)
         self._name, self._options = self.first.name, {**options, "device": self.first.device}  # the others follow it
 
     def serve(self, recipe: Recipe, extras: Sequence[str] = (), *, verdicts: bool = True) -> Serving:
@@ -75,7 +94,10 @@ class SharedEngine:
         with self._changing:
             if self._closed:
                 raise BackendError("the inspector is closed: load the bundle again")
-            if graph.file not in self._backends and (recipe.judge != WORDS or self._stand_in() is None):
+            if self._on_demand is None and wants_windows(self.bundle, recipe, first.name, first.device, self._windows):
+                self._open_windows()
+                self._close_what_is_not_needed()
+            if not self._is_served(recipe, graph):
                 self._backends[graph.file] = self._open(graph, recipe.tensors)
                 self._close_what_is_not_needed()
         return Serving(recipe, graph, limits)
@@ -91,6 +113,8 @@ class SharedEngine:
             self.running_since = None
 
     def _answered(self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
+        if self._on_demand is not None and serving.recipe.judge != PHOTOS:
+            return self._on_demand.run({IMAGE: pixels, **serving.recipe.tensors}, outputs)
         backend = self._backends.get(serving.graph.file)
         if backend is not None:
             return _in_batches(backend, pixels, serving.recipe.tensors, outputs)
@@ -131,17 +155,34 @@ class SharedEngine:
         backend = self._backends.get(both.file)
         return None if backend is None else (backend, blank_references(both))
 
+    def _is_served(self, recipe: Recipe, graph: InspectionGraph) -> bool:
+        """Whether what is open takes the recipe."""
+        if graph.file in self._backends or (self._on_demand is not None and recipe.judge != PHOTOS):
+            return True
+        return recipe.judge == WORDS and self._stand_in() is not None
+
     def _close_what_is_not_needed(self) -> None:
-        """The graph of words, once that for references stands in for it: its weights would be in memory twice."""
-        words = self.bundle.manifest.graphs.get(WORDS)
-        if words is not None and words.file in self._backends and self._stand_in() is not None:
-            with self.free:
-                self._backends.pop(words.file).close()
+        """Graphs that another one stands in for: their weights would be in memory twice."""
+        graphs = self.bundle.manifest.graphs
+        needless = [WORDS] if self._stand_in() is not None else []
+        if self._on_demand is not None:
+            needless = [WORDS, BOTH]
+        for role in needless:
+            if role in graphs and graphs[role].file in self._backends:
+                with self.free:
+                    self._backends.pop(graphs[role].file).close()
 
     def _open(self, graph: Graph, tensors: Tensors) -> Backend:
         image = self.bundle.manifest.image
         blank = np.zeros((1, image.height, image.width, 3), np.uint8)
         return open_graph(self.bundle, graph, self._name, probe={IMAGE: blank, **tensors}, **self._options)
+
+    def _open_windows(self) -> Backend:
+        graph, image = self.bundle.manifest.windows, self.bundle.manifest.image
+        assert graph is not None
+        backend = self._backends[graph.file] = self._open(graph, every_window(graph, image))
+        self._on_demand = WindowsEngine(backend, graph, image)
+        return backend
 
 
 def _in_batches(backend: Backend, pixels: npt.NDArray[np.uint8], others: Tensors, outputs: Sequence[str]) -> Outputs:

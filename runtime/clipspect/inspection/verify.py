@@ -18,11 +18,26 @@ from clipspect.bundle.local_records import write_local_record
 from clipspect.bundle.manifest import ROLES
 from clipspect.bundle.precision import allowed_difference, open_graph
 from clipspect.bundle.precision_record import LIMITS, PrecisionRecord, judge_precision
-from clipspect.engines import Backend
-from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, IMAGE_EMBEDDING, PHOTOS, REFERENCE, SCORE, WORDS, Graph
+from clipspect.bundle.windows_graph import WindowsGraph
+from clipspect.engines import CPU, Backend, engine_named
+from clipspect.engines.graph import (
+    ANOMALY_MAP,
+    BOTH,
+    IMAGE,
+    IMAGE_EMBEDDING,
+    PHOTOS,
+    REFERENCE,
+    SCORE,
+    TEXT_FEATURES,
+    WINDOWS,
+    WORDS,
+    Graph,
+)
+from clipspect.inspection.windows import WindowsEngine, every_window
 from clipspect.recipes.galleries import GalleryMaker, blank_references
 
-NAMES = {WORDS: "zero-shot", BOTH: "few-shot", PHOTOS: "memory"}  # of the graphs, as a person calls them
+# of the graphs, as a person calls them
+NAMES = {WORDS: "zero-shot", BOTH: "few-shot", PHOTOS: "memory", WINDOWS: "on demand"}
 IMAGES, REFERENCES = "images", "references"  # tensors of the check, the latter with a prefix
 PREFIXES = {WORDS: "", BOTH: "fewshot_", PHOTOS: "memory_"}  # of what a role's graph answers, in the check's file
 
@@ -123,6 +138,8 @@ def verify(
             comparisons.append(_compare(NAMES[role], engine, given, check[IMAGES], expected, allowed, scale))
             ran = engine.name, engine.device, engine.precision
         backend, options = ran[0], {**options, "device": ran[1]}  # the engine that was chosen, if there was a choice
+    if opened.manifest.windows is not None and ran[1] == CPU and not engine_named(ran[0]).compiled:
+        comparisons.append(_compare_windows(opened, opened.manifest.windows, check, ran[0], tolerance, options))
     return Verification(*ran, tuple(comparisons))
 
 
@@ -216,7 +233,7 @@ def embedding_difference(found: npt.NDArray[np.float32], expected: npt.NDArray[n
 
 def _compare(
     graph: str,
-    engine: Backend,
+    engine: Backend | WindowsEngine,
     given: Tensors,
     images: npt.NDArray[np.uint8],
     expected: Tensors,
@@ -250,6 +267,26 @@ def _compare(
         embedding=differences.get(IMAGE_EMBEDDING, 0.0),
         scale=scale,
     )
+
+
+def _compare_windows(
+    bundle: Bundle, graph: WindowsGraph, check: Tensors, backend: str, tolerance: float | None, options: dict[str, Any]
+) -> Comparison:
+    """The graph of windows on demand, of all windows, against the reference of the graph that it stands in for."""
+    image, role = bundle.manifest.image, BOTH if graph.compares and BOTH in bundle.manifest.graphs else WORDS
+    stands_for = bundle.manifest.graphs[role]
+    with _engine(bundle, graph, dict(every_window(graph, image)), backend, options) as engine:
+        windows = WindowsEngine(engine, graph, image)
+        given = {TEXT_FEATURES: check[TEXT_FEATURES]}
+        references = check.get(PREFIXES[role] + REFERENCES)
+        if references is not None:
+            maker = GalleryMaker(references, stands_for, windows, {**blank_references(stands_for), **given})
+            given |= {name: gallery.kept for name, gallery in maker.galleries().items()}
+        expected = {name: check[PREFIXES[role] + name] for name in (SCORE, ANOMALY_MAP, IMAGE_EMBEDDING)}
+        allowed = tolerance
+        if allowed is None:
+            allowed = allowed_difference(bundle, graph, engine.name, engine.device, engine.precision)
+        return _compare(NAMES[WINDOWS], windows, given, check[IMAGES], expected, allowed, graph.parity.scale)
 
 
 def _difference(name: str, found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.inspection_graph import InspectionGraph
-from clipspect.engines import Backend
+from clipspect.engines import Tensors
+from clipspect.engines.backend import Arrays
 from clipspect.engines.graph import ANOMALY_MAP, COMPONENTS, FEATURES, IMAGE, MEAN, REFERENCE, SPREAD
 from clipspect.recipes.gallery import Array, Galleries, Gallery, distances, thin
 
@@ -32,6 +33,15 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Pixels: ...
+
+
+class Asked(Protocol):
+    """A graph in an engine, or what stands in for it."""
+
+    @property
+    def most_images(self) -> int | None: ...
+
+    def run_finite(self, inputs: Tensors, outputs: Sequence[str] | None = None) -> Arrays: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +74,7 @@ class GalleryMaker:
 
     pixels: Images
     graph: InspectionGraph  # that compares with references
-    backend: Backend  # with that graph
+    backend: Asked  # with that graph
     given: dict[str, Array]  # its inputs but the image: the words where it reads them, and `blank_references`
     owners: tuple[int, ...] = ()  # the photo that each of the references shows; default: each another
     progress: Progress = quiet

@@ -57,15 +57,15 @@ def test_a_manifest_without_its_digest_is_refused(tiny_bundle: Path) -> None:
     assert f"{MANIFEST_DIGEST}: the file is missing" in refusal(tiny_bundle)
 
 
-def test_reserved_and_later_roles_are_accepted_and_their_files_are_checked(tiny_bundle: Path) -> None:
+def test_later_roles_are_accepted_and_their_files_are_checked(tiny_bundle: Path) -> None:
     shutil.copy(tiny_bundle / "model.onnx", tiny_bundle / "memory.onnx")
     write_manifest(tiny_bundle, handmade.make_manifest())
-    roles = {"windows": {"file": "memory.onnx", "scales": [1]}, "later": {"file": "memory.onnx"}}
+    roles = {"depth": {"file": "memory.onnx", "scales": [1]}, "later": {"file": "memory.onnx"}}
     handmade.edit(tiny_bundle, lambda document: document["graphs"].update(roles))
     manifest = Bundle.open(tiny_bundle).manifest
     assert (set(manifest.graphs), manifest.other_graphs) == (
         {"words"},
-        {"windows": "memory.onnx", "later": "memory.onnx"},
+        {"depth": "memory.onnx", "later": "memory.onnx"},
     )
     (tiny_bundle / "memory.onnx").write_bytes(bytes((tiny_bundle / "memory.onnx").stat().st_size))
     assert "memory.onnx: the content does not match its hash" in refusal(tiny_bundle)
@@ -76,17 +76,44 @@ def test_reserved_and_later_roles_are_accepted_and_their_files_are_checked(tiny_
     [
         ({"file": "other.onnx"}, "names the graph 'other.onnx' but not its hash"),
         ({"file": "../x.onnx"}, "names the graph '../x.onnx' but not its hash"),
-        ({}, "graphs: windows: file is missing"),
-        ({"file": 3}, "graphs: windows: file: expected str, found int"),
-        (None, "graphs: windows: expected object, found null"),
+        ({}, "graphs: depth: file is missing"),
+        ({"file": 3}, "graphs: depth: file: expected str, found int"),
+        (None, "graphs: depth: expected object, found null"),
     ],
 )
 def test_a_role_that_is_not_known_still_names_a_file_with_a_hash(
     tiny_bundle: Path, graph: object, message: str
 ) -> None:
     (tiny_bundle / "other.onnx").write_bytes((tiny_bundle / "model.onnx").read_bytes())
-    handmade.edit(tiny_bundle, lambda document: document["graphs"].update(windows=graph))
+    handmade.edit(tiny_bundle, lambda document: document["graphs"].update(depth=graph))
     assert message in refusal(tiny_bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grid": [9, 9]}, "a grid of 9 x 9 patches cannot be this image's"),
+        ({"scales": [2, 2]}, "expected different sides of windows, found [2, 2]"),
+        ({"scales": [3]}, "windows of [3] patches do not fit the grid"),
+        ({"stride": 3}, "3 leaves patches without a window"),
+        ({"fusion": "median"}, "fusion 'median' is not known"),
+        ({"temperature": 0.0}, "0.0 is not above 0"),
+        ({"inputs": {}}, "takes nothing, expected image (uint8"),
+    ],
+)
+def test_a_graph_of_windows_that_cannot_be_one_is_refused(
+    tiny_bundle: Path, change: dict[str, object], message: str
+) -> None:
+    windows = handmade.make_windows_graph()
+    handmade.rewritten(tiny_bundle, windows=windows)
+    assert read_manifest(tiny_bundle)[0].windows == windows
+    handmade.edit(tiny_bundle, lambda document: document["graphs"]["windows"].update(change))
+    assert message in refusal(tiny_bundle)
+
+
+def test_a_graph_of_windows_is_described_or_not_there(tiny_bundle: Path) -> None:
+    handmade.edit(tiny_bundle, lambda document: document["graphs"].update(windows=None))
+    assert "graphs: windows: expected object, found null" in refusal(tiny_bundle)
 
 
 @pytest.mark.parametrize("suffix", ["ort", "xml", "pb", "tflite"])

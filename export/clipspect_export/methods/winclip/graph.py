@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
+from clipspect.bundle.windows_graph import ARITHMETIC, HARMONIC
 from clipspect_export.methods.maps import Upsampling, bilinear_matrix
 from clipspect_export.methods.scoring import cosine_difference, distance, unit
-from clipspect_export.methods.winclip.options import ARITHMETIC, HARMONIC, Setting, require_setting
+from clipspect_export.methods.winclip.options import Setting, require_setting
 from clipspect_export.methods.winclip.windows import (
     Group,
     class_places,

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from clipspect.engines.graph import BOTH, PHOTOS, WORDS
 from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
 from clipspect_export.methods.memory.clip import clip_memory
-from clipspect_export.methods.model import GraphForm, Model
+from clipspect_export.methods.model import GraphForm, Model, WindowsForm
 from clipspect_export.methods.winclip.graph import FEW_SHOT_RANGE, TEMPERATURE, FewShotWinClip, WinClip, galleries
+from clipspect_export.methods.winclip.on_demand import WindowsOnDemand
 from clipspect_export.methods.winclip.options import WinClipOptions, require_setting
 from clipspect_export.methods.winclip.reference import FewShotWinClipReference, WinClipReference
 from clipspect_export.methods.winclip.windows import require_scales
@@ -42,6 +43,17 @@ def plan(config: ClipConfig, options: WinClipOptions) -> Callable[[Clip], Model]
                 ),
                 PHOTOS: clip_memory(tower, config),
             },
+            windows=WindowsForm(
+                module=lambda compares: WindowsOnDemand(tower, config, scales, with_patches=compares),
+                grid=config.grid,
+                scales=scales,
+                described={
+                    "stride": setting.window_stride,
+                    "fusion": setting.scale_fusion,
+                    "multi_crop": setting.multi_crop,
+                    "temperature": TEMPERATURE,
+                },
+            ),
             features=lambda name: prompts.features(name, clip),
             prompts=prompts.recorded,
             ensemble=prompts.own,

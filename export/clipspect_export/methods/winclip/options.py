@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from clipspect.base.errors import ExportError
-from clipspect.engines.graph import BOTH, PHOTOS, WORDS
+from clipspect.bundle.windows_graph import ARITHMETIC, HARMONIC, MAX
+from clipspect.engines.graph import BOTH, PHOTOS, WINDOWS, WORDS
 from clipspect_export.methods.method import Method, SizeOptions, WordOptions, option
 from clipspect_export.towers.config import Interpolation
 
-HARMONIC, ARITHMETIC, MAX = "harmonic", "arithmetic", "max"
 SCALE_FUSIONS = (HARMONIC, ARITHMETIC, MAX)
 SCALES = (2, 3)
 
@@ -44,7 +44,7 @@ class WinClipOptions(Setting, WordOptions, SizeOptions):
 METHOD = Method(
     "winclip",
     WinClipOptions,
-    roles=(WORDS, BOTH, PHOTOS),
+    roles=(WORDS, BOTH, PHOTOS, WINDOWS),
     positions=Interpolation("bicubic", antialias=True),  # as open_clip resizes them for other image sizes
 )
 

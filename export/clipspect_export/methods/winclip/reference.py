@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clipspect_export.methods.winclip.options import ARITHMETIC, HARMONIC, Setting
+from clipspect.bundle.windows_graph import ARITHMETIC, HARMONIC
+from clipspect_export.methods.winclip.options import Setting
 from clipspect_export.towers.clip import VisionTower
 from clipspect_export.towers.config import ClipConfig, Grid
 

@@ -29,6 +29,7 @@ class OpenVinoBackend(Backend):
     """A graph on one device."""
 
     name = NAME
+    length_step = 32  # the CPU plugin keeps memory for each shape that it has seen
 
     def __init__(self, compiled: openvino.CompiledModel, graph: Graph | None, device: str, precision: str) -> None:
         own = Signature(_specs(compiled.inputs), _specs(compiled.outputs))

@@ -1,0 +1,138 @@
+"""WinCLIP's graph of windows on demand in an engine: it answers what the graphs that it stands in for would answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clipspect.base.errors import BackendError
+from clipspect.bundle.windows_graph import FEATURES_OF_PATCHES, WindowsGraph
+from clipspect.engines import Backend, Tensors
+from clipspect.engines.backend import Arrays
+from clipspect.engines.graph import (
+    ANOMALY_MAP,
+    CHOSEN_WINDOWS,
+    FEATURES,
+    IMAGE,
+    IMAGE_EMBEDDING,
+    REFERENCE,
+    SCORE,
+    TEXT_FEATURES,
+    WINDOW_EMBEDDINGS,
+    WORDS_MAP,
+    WORDS_SCORE,
+)
+from clipspect.frame.spec import ImageSpec
+from clipspect.inspection.window_layout import Chosen, layout_of_graph
+from clipspect.inspection.window_scores import Embedded, Scored, by_words, by_words_and_references
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class WindowsEngine:
+    """Encodes the windows that it is asked for, and makes scores and maps of them. It closes nothing."""
+
+    def __init__(self, backend: Backend, graph: WindowsGraph, image: ImageSpec) -> None:
+        self.backend, self.graph = backend, graph
+        self.most_images = backend.most_images
+        self.layout = layout_of_graph(graph, image)
+
+    def run(self, inputs: Tensors, outputs: Sequence[str] | None = None) -> Arrays:
+        """What the graph of words, or with references that for both, answers to these inputs: of every window.
+
+        Raises BackendError.
+        """
+        pixels = inputs[IMAGE]
+        tensors = {name: value for name, value in inputs.items() if name != IMAGE}
+        embedded = self.encode(pixels, self.layout.all(len(pixels)), patches=compares(tensors))
+        return self.answer(embedded, tensors, outputs)
+
+    def run_finite(self, inputs: Tensors, outputs: Sequence[str] | None = None) -> Arrays:
+        """As `run`, for answers that are used: raises BackendError for NaN and infinity, too."""
+        return self.backend.require_finite(self.run(inputs, outputs))
+
+    def encode(self, pixels: Pixels, chosen: Chosen, *, patches: bool = False) -> Embedded:
+        """Images (N, H, W, 3) and of each scale which of their windows (N, windows), with the images' own `patches`
+        where references are to be compared. Raises BackendError.
+        """
+        inputs: dict[str, npt.NDArray[Any]] = {IMAGE: pixels}
+        places = [np.nonzero(own) for own in chosen]
+        for scale, own, (images, windows) in zip(self.layout.scales, chosen, places):
+            tokens = scale.tokens[windows] + (images * (1 + self.graph.patches))[:, None]
+            inputs[f"{CHOSEN_WINDOWS}{scale.side}"] = self._padded(tokens, own.size)
+        names = [IMAGE_EMBEDDING, *(f"{WINDOW_EMBEDDINGS}{scale.side}" for scale in self.layout.scales)]
+        answer = self.backend.run(inputs, [*names, FEATURES_OF_PATCHES] if patches else names)
+        rows = []
+        for name, own, (images, windows) in zip(names[1:], chosen, places):
+            embeddings = np.zeros((*own.shape, answer[name].shape[-1]), np.float32)
+            embeddings[images, windows] = answer[name][: len(images)]
+            rows.append(embeddings)
+        return Embedded(answer[IMAGE_EMBEDDING], rows, chosen, answer.get(FEATURES_OF_PATCHES))
+
+    def words(self, embedded: Embedded, tensors: Tensors) -> Scored:
+        """What the words alone say."""
+        return by_words(self.graph, self.layout, embedded, tensors[TEXT_FEATURES])
+
+    def scored(self, embedded: Embedded, tensors: Tensors) -> Scored:
+        """What the recipe of these tensors says, by words or by both."""
+        words = self.words(embedded, tensors)
+        if not compares(tensors):
+            return words
+        return by_words_and_references(self.graph, self.layout, embedded, tensors, words)
+
+    def answer(self, embedded: Embedded, tensors: Tensors, outputs: Sequence[str] | None = None) -> Arrays:
+        """Outputs by name, by default all that the static graph of these tensors has.
+
+        Raises BackendError for a name that it has not.
+        """
+        names = self._outputs(tensors) if outputs is None else outputs
+        words = self.words(embedded, tensors)
+        found = words
+        if compares(tensors):
+            found = by_words_and_references(self.graph, self.layout, embedded, tensors, words)
+        made: Arrays = {}
+        for name in names:
+            if name in (SCORE, WORDS_SCORE):
+                made[name] = (found if name == SCORE else words).score.astype(np.float32)
+            elif name in (ANOMALY_MAP, WORDS_MAP):
+                made[name] = self.layout.enlarged((found if name == ANOMALY_MAP else words).patches)
+            elif name == IMAGE_EMBEDDING:
+                made[name] = embedded.images
+            else:
+                made[name] = self._rows(name, embedded)
+        return made
+
+    def _outputs(self, tensors: Tensors) -> list[str]:
+        names = [SCORE, ANOMALY_MAP, IMAGE_EMBEDDING]
+        if not compares(tensors):
+            return names
+        windows = [f"{FEATURES}{CHOSEN_WINDOWS}{scale}" for scale in self.graph.scales]
+        return [*names, FEATURES_OF_PATCHES, *windows, WORDS_SCORE, WORDS_MAP]
+
+    def _rows(self, name: str, embedded: Embedded) -> npt.NDArray[np.float32]:
+        """The images' own rows that a gallery is compared with."""
+        if name == FEATURES_OF_PATCHES and embedded.patches is not None:
+            return embedded.patches
+        for scale, rows in zip(self.graph.scales, embedded.windows):
+            if name == f"{FEATURES}{CHOSEN_WINDOWS}{scale}":
+                return rows
+        raise BackendError(f"{self.graph.file} has no output {name!r} for this recipe")
+
+    def _padded(self, tokens: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+        """As many windows as the engine likes to be asked for, up to all of them; those too many are class tokens."""
+        step = self.backend.length_step
+        missing = min(-(-len(tokens) // step) * step, most) - len(tokens)
+        return np.concatenate([tokens, np.zeros((missing, tokens.shape[1]), np.int64)]) if missing > 0 else tokens
+
+
+def compares(tensors: Tensors) -> bool:
+    """Whether a recipe of these tensors compares with references."""
+    return any(name.startswith(REFERENCE) for name in tensors)
+
+
+def every_window(graph: WindowsGraph, image: ImageSpec) -> dict[str, npt.NDArray[np.int64]]:
+    """The graph's inputs besides `image` for all windows of one image."""
+    return {f"{CHOSEN_WINDOWS}{scale.side}": scale.tokens for scale in layout_of_graph(graph, image).scales}
