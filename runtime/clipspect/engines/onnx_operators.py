@@ -169,7 +169,13 @@ def _unsqueeze(node: Node, inputs: Inputs) -> list[Known]:
 
 
 def _squeeze(node: Node, inputs: Inputs) -> list[Known]:
-    first, axes = _needed(inputs, 0), _integers(inputs, 1)
+    first = _needed(inputs, 0)
+    if _given(inputs, 1) is None:  # which sides go must not depend on how many images there are
+        if len(first.shape) != 1:
+            raise ValueError(f"all sides of 1 of {first.shape}")
+        axes = [0]
+    else:
+        axes = _integers(inputs, 1)
     places = {_axis(axis, len(first.shape)) for axis in axes}
     if len(places) != len(axes) or any(first.shape[at] != 1 for at in places):
         raise ValueError(f"axes {axes} of {first.shape}")

@@ -41,8 +41,8 @@ def load(
     their own, calibrated limits are widened, or refused where nothing is known of the difference (docs/limits.md).
     With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. `windows`:
     whether windows are encoded on demand, on the CPU, with a bundle that was exported so; by default where the recipe
-    asks for it or saves by it. `options` are the engine's, e.g. threads=4 or precision="int8"; `force_precision=True` takes one that did not pass at
-    export. On the CPU, the first frame is the engine's first run.
+    asks for it or saves by it. `options` are the engine's, e.g. threads=4 or precision="int8"; `force_precision=True`
+    takes one that did not pass at export. On the CPU, the first frame is the engine's first run.
     Raises BundleError, RecipeError or BackendError.
     """
     if map_limit is not None and not math.isfinite(map_limit):

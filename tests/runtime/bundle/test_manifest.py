@@ -13,7 +13,7 @@ import pytest
 import clipspect
 from clipspect.base.errors import BundleError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, write_manifest
+from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, read_manifest, write_manifest
 from support import handmade
 
 
