@@ -122,15 +122,14 @@ def examine(bundles: Iterable[Bundle], ways: Sequence[Way], seconds: float) -> l
 
 
 def faults(results: Sequence[dict[str, Any]]) -> list[str]:
-    """What makes the run a failure: an engine that does not compute what was exported, or none that ran."""
+    """What makes the run a failure: an engine that does not compute what was exported, or that was refused."""
     found = [
         f"{result['bundle']}: {result['verification']['verdict']}"
         for result in results
         if result["refused"] is None and result["exact"] and not result["verification"]["passed"]
     ]
-    if all(result["refused"] is not None for result in results):
-        found.append("no engine ran: " + "; ".join(sorted({str(result["refused"]) for result in results})))
-    return found
+    refused = {str(result["refused"]) for result in results if result["refused"] is not None}
+    return found + [f"refused: {reason}" for reason in sorted(refused)]
 
 
 def _result(bundle: Bundle, way: Way, seconds: float) -> dict[str, Any]:

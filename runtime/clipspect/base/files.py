@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from clipspect.base.errors import ClipspectError
 
@@ -35,22 +36,49 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+class _Output(io.FileIO):
+    """A file that remembers the error of its own writing."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes its name only when the block ends well. Raises ClipspectError."""
-    temporary: str | None = None
+    output, temporary = _temporary(path)
+    inside = False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        with io.BufferedWriter(output) as file:
+            inside = True
             yield file
+            inside = False
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-        temporary = None
     except OSError as error:
-        raise ClipspectError(f"{path}: cannot be written ({error.strerror or error}): choose another folder") from error
+        if inside and error is not output.error:  # of something else that the block does
+            raise
+        raise _unwritable(path, error) from error
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> tuple[_Output, Path]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return _Output(handle, "wb"), Path(name)
+
+
+def _unwritable(path: Path, error: OSError) -> ClipspectError:
+    return ClipspectError(f"{path}: cannot be written ({error.strerror or error}): choose another folder")

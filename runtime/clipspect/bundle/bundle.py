@@ -127,7 +127,7 @@ def verify_file(root: Path, name: str, entry: FileEntry) -> None:
         raise BundleError(f"{root}: {MANIFEST} holds no SHA-256 for {name!r}: export the bundle again")
     path = root / pure
     if any((root / part).is_symlink() for part in (pure, *pure.parents[:-1])):
-        raise BundleError(f"{path}: is a link, and a bundle holds its files itself: copy the bundle again")
+        raise BundleError(f"{path}: is a link, and a bundle holds its files itself: copy it with cp -rL")
     if not path.is_file():
         raise BundleError(f"{path}: the file is missing: copy or export the bundle again")
     size = path.stat().st_size

@@ -181,7 +181,8 @@ def require_bundle(root: Path) -> None:
             f"{root}: is not a folder; a bundle is the folder that clipspect export writes, and a recipe's file goes "
             "with it, as --recipe FILE"
         )
-    if not (root / MANIFEST).is_file() or (root / MANIFEST).is_symlink():
+    _refuse_link(root / MANIFEST)
+    if not (root / MANIFEST).is_file():
         raise BundleError(
             f"{root}: not a bundle, it has no {MANIFEST}; make one with: clipspect export METHOD --out FOLDER"
         )
@@ -191,11 +192,18 @@ def read_bounded(root: Path, name: str) -> bytes:
     """A file that lies beside all others in a bundle. Raises BundleError."""
     require_bundle(root)
     path = root / name
-    if not path.is_file() or path.is_symlink():
+    _refuse_link(path)
+    if not path.is_file():
         raise BundleError(f"{path}: the file is missing: copy the bundle again")
     if path.stat().st_size > _MAX_MANIFEST_BYTES:
         raise BundleError(f"{path}: {path.stat().st_size} bytes is too large for this file: export the bundle again")
     return path.read_bytes()
+
+
+def _refuse_link(path: Path) -> None:
+    """Kubernetes mounts files as links, and some caches hold them so: what they lead to can change meanwhile."""
+    if path.is_symlink():
+        raise BundleError(f"{path}: is a link, and a bundle holds its files itself: copy it with cp -rL")
 
 
 def _digest_line(digest: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -171,9 +172,15 @@ def choose_recipe(names: list[str], wanted: str | None, bundle: Path) -> str:
         if len(names) > 1:
             raise RecipeError(f"{bundle}: the bundle has several recipes, name one of: {listing}")
         return names[0]
-    if wanted not in names:
+    same = [name for name in names if same_name(name, wanted)]
+    if not same:
         raise RecipeError(f"{bundle}: no recipe {wanted!r}; there are: {listing}")
-    return wanted
+    return wanted if wanted in same else same[0]
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether a person reads the same: file systems and keyboards write an umlaut as one character or as two."""
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
@@ -195,7 +202,7 @@ def read_recipe(path: Path) -> Recipe:
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
     _check_tensors(path, contents.tensors)
-    if f"{document.name}{RECIPE_SUFFIX}" != path.name:
+    if not same_name(f"{document.name}{RECIPE_SUFFIX}", path.name):
         raise RecipeError(f"{path}: holds the recipe {document.name!r}: give the file that name again")
     recipe = Recipe(tensors=contents.tensors, **vars(document))
     vars(recipe)["digest"] = contents.digest  # the file's own, whoever wrote it

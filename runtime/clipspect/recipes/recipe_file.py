@@ -81,8 +81,10 @@ def _json(document: dict[str, Any]) -> str:
 
 def unpack(path: Path) -> Contents:
     """Read a recipe's file and prove it. Raises RecipeError with the one thing that is wrong."""
-    if path.is_symlink() or not path.is_file():
-        raise RecipeError(f"{path}: no such recipe file (a link does not count): check the path")
+    if path.is_symlink():
+        raise RecipeError(f"{path}: is a link, and what it leads to can change meanwhile: copy it with cp -L")
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such recipe file: check the path")
     if path.stat().st_size > MAX_BYTES:
         raise RecipeError(f"{path}: {path.stat().st_size} bytes is too large for a recipe: {AGAIN}")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 from clipspect.base.errors import RecipeError
@@ -44,7 +45,7 @@ def serving(bundle: Bundle, recipe: Recipe) -> InspectionGraph:
 def recipe_names(bundle: Bundle) -> list[str]:
     """Names of the recipes in the bundle, sorted."""
     names = [path.name[: -len(RECIPE_SUFFIX)] for path in (bundle.path / RECIPES).glob(f"*{RECIPE_SUFFIX}")]
-    return sorted(name for name in names if is_recipe_name(name))
+    return sorted(name for name in names if is_recipe_name(unicodedata.normalize("NFC", name)))
 
 
 def open_recipe(bundle: Bundle, recipe: str | os.PathLike[str] | None = None) -> Recipe:

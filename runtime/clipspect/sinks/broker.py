@@ -49,7 +49,7 @@ def parse_broker(address: str, password_file: Path | None = None) -> Broker:
         (host or "").encode("idna")  # or it could not be looked up
     except ValueError as error:
         raise ClipspectError(f"--mqtt: {address!r} is no address ({error}): {_EXAMPLE}") from error
-    topic = unquote(parts.path).strip("/")
+    topic = _topic(parts.path)
     if parts.scheme not in _PORTS or not host or not topic or parts.query:
         raise ClipspectError(f"--mqtt: {address!r} is no address of a broker and a topic: {_EXAMPLE}")
     if parts.password is not None:
@@ -63,6 +63,15 @@ def parse_broker(address: str, password_file: Path | None = None) -> Broker:
         raise ClipspectError(f"--mqtt-password: {address!r} names no user: mqtt://USER@HOST/TOPIC")
     password = _password(password_file) if password_file is not None else None
     return Broker(host, port or _PORTS[parts.scheme], topic, user, password, encrypted=parts.scheme == "mqtts")
+
+
+def _topic(path: str) -> str:
+    try:
+        topic = unquote(path, errors="strict").strip("/")
+        topic.encode()
+    except UnicodeError as error:
+        raise ClipspectError(f"--mqtt: the topic {path!r:.80} is no UTF-8: write it so") from error
+    return topic
 
 
 def _password(path: Path) -> str:

@@ -127,6 +127,14 @@ def test_a_linked_file_is_refused(tiny_bundle: Path) -> None:
     assert "is a link" in refusal(tiny_bundle)
 
 
+@pytest.mark.parametrize("name", ["bundle.json", "bundle.json.sha256"])
+def test_a_bundle_that_kubernetes_mounts_as_links_is_told_so(tiny_bundle: Path, name: str) -> None:
+    (tiny_bundle / "..data").mkdir()
+    (tiny_bundle / name).rename(tiny_bundle / "..data" / name)
+    (tiny_bundle / name).symlink_to(f"..data/{name}")
+    assert f"{name}: is a link, and a bundle holds its files itself: copy it with cp -rL" in refusal(tiny_bundle)
+
+
 def test_a_linked_folder_is_refused(tiny_bundle: Path) -> None:
     (tiny_bundle / "more").mkdir()
     (tiny_bundle / "more/file").write_bytes(b"x")

@@ -168,6 +168,9 @@ def test_links_in_a_bundle_are_refused(tiny_bundle: Path, refusal: Refusal) -> N
     inner.unlink()
     (tiny_bundle / "moved").rename(inner)
     assert "'model.onnx' is a link" in refusal(tiny_bundle)
+    (tiny_bundle / "bundle.json").rename(tiny_bundle.parent / "real.json")
+    (tiny_bundle / "bundle.json").symlink_to(tiny_bundle.parent / "real.json")
+    assert "bundle.json: is a link" in refusal(tiny_bundle)
 
 
 def test_the_program_refuses_in_one_line_before_it_prints_anything(built: Path, tiny_bundle: Path) -> None:

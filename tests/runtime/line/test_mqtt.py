@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from clipspect.base.errors import ClipspectError
+from clipspect.sinks.broker import parse_broker
 from support.command_line import error_of, run
 from support.watched import Watching, grey_png, rows_of, wait_for
 
@@ -250,3 +252,9 @@ def test_a_user_and_a_password_from_a_file_open_the_door(
             assert ("ot authori" in watching.err) != connected
     finally:
         broker.stop()
+
+
+@pytest.mark.parametrize("topic", ["line%FF", "line\udcff"])
+def test_a_topic_that_is_no_utf_8_is_refused_in_one_line(topic: str) -> None:
+    with pytest.raises(ClipspectError, match=r"--mqtt: the topic .* is no UTF-8: write it so"):
+        parse_broker(f"mqtt://host/{topic}")

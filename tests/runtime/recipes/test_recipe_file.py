@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from clipspect.base.errors import RecipeError
+from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.manifest import RECIPES
 from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.frame.tiling import Tiling
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import read_recipe, write_recipe
 from clipspect.recipes.recipe_file import pack
+from clipspect.recipes.shelf import open_recipe
 from support import handmade
 
 
@@ -259,10 +263,19 @@ def test_text_features_of_the_wrong_kind_are_refused(tmp_path: Path, features: A
     assert "text_features" in refusal(tmp_path / "a.safetensors")
 
 
+def test_a_name_is_found_in_another_normal_form_of_unicode(tiny_bundle: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "Schräubchen") for form in ("NFC", "NFD"))
+    assert composed != apart
+    write_recipe(tiny_bundle / RECIPES / f"{composed}.safetensors", handmade.make_recipe(composed))
+    (tiny_bundle / RECIPES / f"{composed}.safetensors").rename(tiny_bundle / RECIPES / f"{apart}.safetensors")
+    assert open_recipe(Bundle.open(tiny_bundle), composed).name == composed
+    assert open_recipe(Bundle.open(tiny_bundle), apart).name == composed
+
+
 def test_a_link_is_no_recipe(tmp_path: Path) -> None:
     write_recipe(tmp_path / "a.safetensors", handmade.make_recipe("a"))
     (tmp_path / "b.safetensors").symlink_to(tmp_path / "a.safetensors")
-    assert "a link does not count" in refusal(tmp_path / "b.safetensors")
+    assert "is a link" in refusal(tmp_path / "b.safetensors")
 
 
 def test_a_recipe_with_a_region_of_interest_is_of_a_schema_that_older_readers_refuse(tmp_path: Path) -> None:

@@ -111,6 +111,10 @@ class Bundle {
     static Manifest read(const std::filesystem::path& root) {
         constexpr std::uintmax_t most = std::uintmax_t{1} << 24;  // bytes
         const std::filesystem::path file = root / "bundle.json", digest = root / "bundle.json.sha256";
+        for (const auto& own : {file, digest})
+            if (detail::is_link(own))
+                throw BundleError(own.string() +
+                                  ": is a link, and a bundle holds its files itself: copy it with cp -rL");
         if (!detail::is_plain_file(file))
             throw BundleError(root.string() + ": not a bundle, it has no bundle.json; clipspect export makes one");
         std::string line;  // of a bundle of schema 1 there is none
@@ -126,7 +130,7 @@ class Bundle {
                    "', which is no path inside the bundle: do not use it");
         const std::filesystem::path file = path / name;
         if (detail::has_link(path, name))
-            refuse("'" + name + "' is a link, and a bundle holds its files itself: copy the bundle again");
+            refuse("'" + name + "' is a link, and a bundle holds its files itself: copy it with cp -rL");
         if (!detail::is_plain_file(file)) refuse("'" + name + "' is missing: copy or export the bundle again");
         std::error_code wrong;
         const std::uintmax_t size = std::filesystem::file_size(file, wrong);

@@ -239,9 +239,9 @@ inline Recipe parse_recipe(std::string_view bytes, const std::string& where) {
 
 // Raises RecipeError.
 inline Recipe read_recipe(const std::filesystem::path& path) {
-    if (!detail::is_plain_file(path))
-        throw RecipeError(path.string() +
-                          ": no such recipe file (a link does not count): check the path");
+    if (detail::is_link(path))
+        throw RecipeError(path.string() + ": is a link, and what it leads to can change meanwhile: copy it with cp -L");
+    if (!detail::is_plain_file(path)) throw RecipeError(path.string() + ": no such recipe file: check the path");
     Recipe recipe = parse_recipe(detail::read_file<RecipeError>(path, std::uintmax_t{1} << 30), path.string());
     if (recipe.name + ".safetensors" != path.filename().string())
         throw RecipeError(path.string() + ": holds the recipe '" + recipe.name + "': give the file that name again");

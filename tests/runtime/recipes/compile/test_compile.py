@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from clipspect.base.errors import BackendError
@@ -136,7 +137,10 @@ def test_a_graph_that_does_not_parse_is_one_quiet_error(
     tmp_path: Path, cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     root = handmade.write_bundle(tmp_path / "b")
-    (root / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, handmade.DIM).replace(b"Cast", b"Cost"))
+    model = onnx.load(root / "model.onnx")
+    model.graph.node[0].input[0] = "rounded"
+    model.graph.node.insert(0, onnx.helper.make_node("Erf", ["image"], ["rounded"]))  # of bytes, which no engine takes
+    onnx.save(model, root / "model.onnx")
     handmade.rewritten(root)
     assert run("compile", root, *RTX) == 1
     assert "tensorrt_rtx cannot load model.onnx: " in error_of(capfd)
