@@ -59,6 +59,7 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
                 "prompts": recipe.prompts,
                 **{key: recipe.document()[key] for key in ("limits", "calibration", "history")},
                 "references": recipe.references,
+                "tiling": recipe.document().get("tiling"),
                 "tensors": {name: list(tensor.shape) for name, tensor in recipe.tensors.items()},
             }
             for recipe in recipes
@@ -140,7 +141,13 @@ def _recipe_lines(recipe: Recipe) -> list[str]:
 
 
 def _recipe_words(recipe: Recipe) -> str:
-    return ", ".join(words for words in (prompt_words(recipe), _reference_words(recipe)) if words)
+    return ", ".join(
+        words for words in (prompt_words(recipe), _reference_words(recipe), _tiling_words(recipe)) if words
+    )
+
+
+def _tiling_words(recipe: Recipe) -> str:
+    return "" if recipe.tiling is None else f"seen in {recipe.tiling.words()}"
 
 
 def _reference_words(recipe: Recipe) -> str:

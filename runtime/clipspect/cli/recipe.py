@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipspect.cli.arguments import add_engine, count, engine_options
 from clipspect.cli.recipe_place import add_out, name_at, new_place, old_recipe, replaces
+from clipspect.cli.tiles import add_tiles, tiling_of
 from clipspect.engines.graph import PHOTOS
 from clipspect.recipes.judge import JUDGES
 
@@ -49,6 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="judge by words, by photos alone, or by both (default: words; with references both, where the bundle can, "
         "else photos)",
     )
+    add_tiles(parser)
     add_engine(parser)
     add_out(parser, "recipes/NAME.safetensors in the bundle")
     parser.add_argument(
@@ -85,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             judge=args.judge,
             rotations=args.rotations,
             gallery_size=args.gallery_size,
+            tiling=tiling_of(args, bundle),
             backend=args.backend,
             progress=bar,
             **engine_options(args),
@@ -116,6 +119,8 @@ def _page(recipe: Recipe, path: Path, taken_from: str | None, replaces: bool) ->
         ("judged by", recipe.judge),
         *([] if recipe.judge == PHOTOS else [("words", f"{prompt_words(recipe)}{others}")]),
     ]
+    if recipe.tiling is not None:
+        rows.append(("seen in", recipe.tiling.words()))
     if recipe.references is not None:
         rows += _reference_rows(recipe, recipe.references)
     return "\n".join(f"{name:18}{value}" for name, value in rows)

@@ -14,6 +14,7 @@ from clipspect.cli.arguments import add_engine, engine_options, whole_number
 from clipspect.cli.calibrate import WIDTH, add_parts, calibration_document, defect_rows, highest_lines, rates_of
 from clipspect.cli.limit_words import limit_rows, scorer_rows, too_few_words
 from clipspect.cli.recipe_place import add_out, name_at, new_place, old_recipe, replaces
+from clipspect.cli.tiles import add_tiles, tiling_of
 from clipspect.engines.graph import PHOTOS
 from clipspect.recipes.judge import JUDGES
 
@@ -46,8 +47,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--references",
         metavar="N",
         type=whole_number,
-        help="photographs that others are compared with (default: 16, fewer of few; 0: words alone)",
+        help="photographs that others are compared with (default: 16, in tiles 4, fewer of few; 0: words alone)",
     )
+    add_tiles(parser)
     add_engine(parser)
     add_out(parser, "recipes/NAME.safetensors in the bundle; NAME.safetensors here for the demo")
     parser.add_argument("--force", action="store_true", help="replace the recipe NAME; its history stays")
@@ -80,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
             judge=args.judge,
             defective=defective,
             references=args.references,
+            tiling=tiling_of(args, bundle),
             **rates_of(args),
             group=args.group,
             backend=args.backend,

@@ -69,6 +69,11 @@ class Tiling:
         starts = [index * room // max(count - 1, 1) for index in range(count)]
         return [(start, start + side) for start in starts]
 
+    @property
+    def digits(self) -> str:
+        """Size, grid and overlap in one line; 0 for what is not given."""
+        return " ".join(map(str, (*(self.size or (0, 0)), *(self.grid or (0, 0)), self.overlap)))
+
     def words(self) -> str:
         """For people."""
         what = f"tiles of {_pair(self.size)} pixels" if self.size else f"{_pair(self.grid or ())} tiles"

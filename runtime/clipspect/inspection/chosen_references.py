@@ -20,17 +20,23 @@ from clipspect.recipes.galleries import blank_references
 from clipspect.recipes.gallery import thin
 
 REFERENCES = 16  # by default; more cost time on every frame
+TILED_REFERENCES = 4  # of frames that are seen in tiles: each gives many images
 _CANDIDATES = 3  # of so many good parts one can become a reference
 
 
-def split(photographs: Sequence[Photograph], references: int | None) -> tuple[int, list[Photograph], list[Photograph]]:
-    """How many references, those that they are chosen from, and those that calibrate: no part is in both."""
+def split(
+    photographs: Sequence[Photograph], references: int | None, *, usual: int = REFERENCES
+) -> tuple[int, list[Photograph], list[Photograph]]:
+    """How many references, those that they are chosen from, and those that calibrate: no part is in both.
+
+    Without a number they are `usual`, or fewer of few parts.
+    """
     firsts: dict[str, str] = {}  # by part, what decides by chance, and always the same: a digest
     for photograph in photographs:
         firsts[photograph.part] = min(photograph.content, firsts.get(photograph.part, photograph.content))
     drawn = sorted(firsts, key=lambda part: firsts[part])
     most = max(1, len(drawn) // _CANDIDATES)
-    count = min(REFERENCES, most) if references is None else references
+    count = min(usual, most) if references is None else references
     if len(drawn) < 2 or count >= len(drawn):
         raise RecipeError(
             f"{len(drawn)} good parts are too few for {count} references and others to calibrate on: give more, or "

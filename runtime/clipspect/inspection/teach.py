@@ -14,9 +14,10 @@ from clipspect.bundle.bundle import Bundle
 from clipspect.engines.graph import BOTH, PHOTOS, WORDS
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
+from clipspect.frame.tiling import Tiling
 from clipspect.host.system import usable_cores
 from clipspect.inspection.calibrate import Pictures, Rates, calibrated
-from clipspect.inspection.chosen_references import farthest, split
+from clipspect.inspection.chosen_references import REFERENCES, TILED_REFERENCES, farthest, split
 from clipspect.inspection.load import load
 from clipspect.inspection.photographs import Photograph, alike, read_photographs, refuse_equal
 from clipspect.recipes.defects import defects_of
@@ -49,6 +50,7 @@ def teach(
     judge: str | None = None,
     defective: Iterable[Item | FrameLike] = (),
     references: int | None = None,
+    tiling: Tiling | None = None,
     false_reject_rate: float = FALSE_REJECT_RATE,
     uncertain: float = UNCERTAIN,
     confidence: float = CONFIDENCE,
@@ -60,14 +62,14 @@ def teach(
 ) -> Taught:
     """A recipe of good parts' photographs alone, in memory; arguments as `make_recipe` and `calibrate` take them.
 
-    Where the bundle can compare with references, `references` of them (16, or fewer of few) are chosen by k-centre: the
-    photographs that differ most from each other. They come from a third of the parts, drawn by chance, and only the
-    other two thirds calibrate. Else a part that is like the references would count as good because it was not chosen,
-    and the limits would promise too much. What frames must be like is learned from all. A bundle without such a graph,
-    or `references=0`, judges by words alone, and all photographs calibrate; `judge` is that of `make_recipe`, and
-    without one, where there are defective parts, every judge of the bundle is tried and the one is taken that fails
-    most of them; `not_tried` says which could not be, and why. Too few parts for the rates are taken all the same: the
-    promises say what it is worth. `pictures` are those of `calibrate`, by judge.
+    Where the bundle can compare with references, `references` of them (16, in tiles 4, or fewer of few) are chosen by
+    k-centre: the photographs that differ most from each other. They come from a third of the parts, drawn by chance,
+    and only the other two thirds calibrate. Else a part that is like the references would count as good because it was
+    not chosen, and the limits would promise too much. What frames must be like is learned from all. A bundle without
+    such a graph, or `references=0`, judges by words alone, and all photographs calibrate; `judge` is that of
+    `make_recipe`, and without one, where there are defective parts, every judge of the bundle is tried and the one is
+    taken that fails most of them; `not_tried` says which could not be, and why. Too few parts for the rates are taken
+    all the same: the promises say what it is worth. `pictures` are those of `calibrate`, by judge.
     The words are `object`; without it, of a bundle with a text encoder, the name, else those of its only recipe.
     Raises RecipeError, ImageError, BundleError, BackendError.
     """
@@ -82,7 +84,7 @@ def teach(
     refuse_equal(photographs, defects)
     lesson = _Lesson(
         opened, name, object, photographs, defects, references,
-        Rates(false_reject_rate, uncertain, confidence), group, backend, options, progress,
+        Rates(false_reject_rate, uncertain, confidence), group, backend, options, progress, tiling,
     )  # fmt: skip
     roles = _tried(opened, usual, object, references) if judge is None and defects else [usual]
     taught: dict[str, Taught] = {}
@@ -115,6 +117,7 @@ class _Lesson:
     backend: str | None
     options: dict[str, Any]
     progress: Progress
+    tiling: Tiling | None
 
     def taught(self, role: str, pictures: tuple[Pictures, Pictures] | None) -> Taught:
         """With this judge. Raises RecipeError, ImageError, BackendError."""
@@ -123,7 +126,8 @@ class _Lesson:
         candidates: list[Photograph] = []
         rest = list(self.photographs)
         if role != WORDS:
-            count, candidates, rest = split(self.photographs, self.references)
+            usual = REFERENCES if self.tiling is None else TILED_REFERENCES
+            count, candidates, rest = split(self.photographs, self.references, usual=usual)
             graph = self.bundle.manifest.graphs[role]
             chosen, ran = farthest(self.bundle, graph, candidates, count, backend, options, self.progress)
             backend, options = ran[0], {**options, "device": ran[1]}
@@ -133,6 +137,7 @@ class _Lesson:
             **_words(self.bundle, self.name, self.object, role),
             judge=role,
             references=[photograph.item.frame for photograph in chosen],
+            tiling=self.tiling,
             backend=backend,
             progress=self.progress,
             **options,

@@ -77,6 +77,8 @@ class GalleryMaker:
     backend: Asked  # with that graph
     given: dict[str, Array]  # its inputs but the image: the words where it reads them, and `blank_references`
     owners: tuple[int, ...] = ()  # the photo that each of the references shows; default: each another
+    tried: tuple[int, ...] = ()  # references that are compared as if they were new; default: of each photo the first
+    images_kept: int | None = None  # without a gallery's size as many rows are kept as these give; default: all
     progress: Progress = quiet
 
     def features(self) -> Iterator[dict[str, Array]]:
@@ -99,9 +101,12 @@ class GalleryMaker:
                 own.append(found[name])
         owners = np.array(self._owners)
         return {
-            REFERENCE + name: _gallery(np.concatenate(parts[name]), owners, size)
+            REFERENCE + name: _gallery(np.concatenate(parts.pop(name)), owners, size or self._rows_kept(name))
             for name in self._counted("galleries", parts)
         }
+
+    def _rows_kept(self, name: str) -> int | None:
+        return None if self.images_kept is None else self.images_kept * self.graph.features[name][0]
 
     def spread(self, galleries: Galleries) -> Array | None:
         """What each gallery's distances are divided by, or None where the graph joins none.
@@ -134,7 +139,7 @@ class GalleryMaker:
             return None
         trials = self._trials()
         if len(set(self._owners)) == 1:
-            trials.append(_Trial(self.pixels))
+            trials += [_Trial(self.pixels, place) for place in self.tried or (0,)]
         maxima = [float(self._map(trial, galleries).max()) for trial in self._counted("map limits", trials)]
         low, high = self.graph.map_range
         span = max(max(maxima) - min(maxima), SMALLEST_SPAN * (high - low))
@@ -152,11 +157,12 @@ class GalleryMaker:
         return Effect(float(np.max(changes)), float(np.mean(changes)), len(trials))
 
     def _trials(self) -> list[_Trial]:
-        """Good images whose rows are not in the galleries less the photo to leave out: of each photo the first."""
-        places = {owner: self._owners.index(owner) for owner in self._owners}
-        if len(places) > 1:
-            return [_Trial(self.pixels, place, left_out=owner) for owner, place in places.items()]
-        return [_Trial(self.pixels, mirrored=np.s_[:, ::-1]), _Trial(self.pixels, mirrored=np.s_[::-1])]
+        """Good images whose rows are not in the galleries less the photo to leave out."""
+        owners = self._owners
+        tried = self.tried or tuple(owners.index(owner) for owner in dict.fromkeys(owners))
+        if len(set(owners)) > 1:
+            return [_Trial(self.pixels, place, left_out=owners[place]) for place in tried]
+        return [_Trial(self.pixels, place, mirror) for place in tried for mirror in (np.s_[:, ::-1], np.s_[::-1])]
 
     def _stacked(self, first: int, end: int) -> Pixels:
         return np.stack([self.pixels[index] for index in range(first, min(end, len(self.pixels)))])

@@ -12,6 +12,8 @@ from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines.graph import PHOTOS, TEXT_FEATURES, WORDS
 from clipspect.frame.decode import FrameLike
+from clipspect.frame.tiling import Tiling
+from clipspect.frame.viewing import Viewing
 from clipspect.recipes.judge import choose_judge
 from clipspect.recipes.memory import remember, require_room
 from clipspect.recipes.recipe import Recipe, check_recipe_name
@@ -35,6 +37,7 @@ def make_recipe(
     judge: str | None = None,
     rotations: bool = False,
     gallery_size: int | None = None,
+    tiling: Tiling | None = None,
     backend: str | None = None,
     progress: Progress = quiet,
     **options: Any,
@@ -58,7 +61,7 @@ def make_recipe(
     asked = WordsRequest(object, normal, anomalous, ensemble, fusion)
     if asked and like is not None:
         raise RecipeError(f"words are given, and those of recipe {like!r} asked for: leave one of the two out")
-    photos = read_references(references, opened.manifest.image, rotations=rotations)
+    photos = read_references(references, opened.manifest.image, rotations=rotations, viewing=Viewing(tiling=tiling))
     role = choose_judge(opened, judge, words=bool(asked) or like is not None, photos=photos is not None)
     require_room(opened, role, photos, gallery_size)
     words: Words | None = None
@@ -77,6 +80,7 @@ def make_recipe(
         tensors=features,
         prompts={} if words is None else words.prompts,
         parameters=opened.manifest.parameters,
+        tiling=tiling,
     )
     if photos is not None and role != WORDS:
         found = remember(opened, role, photos, features, gallery_size, backend=backend, progress=progress, **options)

@@ -41,7 +41,7 @@ def require_room(bundle: Bundle, role: str, photos: References | None, gallery_s
         raise RecipeError("this bundle keeps a subspace and no gallery: leave --gallery-size out")
     size = 0
     for rows, dim in (graph.features[name] for name in graph.galleries):
-        every = rows * len(photos)
+        every = rows * (len(photos) if gallery_size or photos.images_kept is None else photos.images_kept)
         size += 4 * dim * (every if gallery_size is None else min(every, gallery_size))
     if size > MAX_BYTES:
         raise RecipeError(
@@ -69,7 +69,9 @@ def remember(
     given: dict[str, Array] = {**words, **blank_references(graph)}
     probe: dict[str, npt.NDArray[Any]] = {IMAGE: photos[0][None], **given}
     with open_graph(bundle, graph, backend, probe=probe, **options) as engine:
-        maker = GalleryMaker(photos, graph, engine, given, photos.owners, progress)
+        maker = GalleryMaker(
+            photos, graph, engine, given, photos.owners, photos.tried, photos.images_kept, progress=progress
+        )
         found = _galleries(maker, gallery_size) if graph.galleries else _subspace(maker)
     turned = {"rotations": photos.turns} if photos.turns > 1 else {}
     sizes = [list(size) for size in photos.sizes]

@@ -84,11 +84,16 @@ class Recipe:
 
     @cached_property
     def tensors_digest(self) -> str:
-        """SHA-256 of the tensors alone, which limits belong to: docs/bundle-format.md says how it is made."""
+        """SHA-256 of the tensors, and of the tiles that they are read for: limits belong to them.
+
+        docs/bundle-format.md says how it is made.
+        """
         digest = hashlib.sha256()
         for name, value in sorted(self.tensors.items()):
             digest.update(f"{' '.join([name, *map(str, value.shape)])}\n".encode())
             digest.update(np.ascontiguousarray(value, "<f4").tobytes())
+        if self.tiling is not None:
+            digest.update(f"tiling {self.tiling.digits}\n".encode())
         return digest.hexdigest()
 
     def document(self) -> dict[str, Any]:

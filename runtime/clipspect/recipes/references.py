@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from PIL import Image
 from clipspect.base.errors import ImageError
 from clipspect.base.files import sha256_of
 from clipspect.frame.decode import FrameLike, Pixels, decode, source_name
-from clipspect.frame.resize import to_model_size
+from clipspect.frame.resize import part_of, to_model_size
 from clipspect.frame.spec import ImageSpec
-from clipspect.frame.views import same_aspect
+from clipspect.frame.viewing import WHOLE, Viewing
+from clipspect.frame.views import View, same_aspect
 from clipspect.recipes.rotations import STEPS, turned
+
+TILES_KEPT = 16  # as many as teaching takes of whole photographs: a tile then costs what such a frame does
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,36 +36,81 @@ class References:
     sizes: tuple[tuple[int, int], ...]  # of the photos, each once: width, height
     files: list[dict[str, str]]  # name without its folder; sha256 of the file, or of an array's RGB pixels; content
     spec: ImageSpec
-    turns: int = 1  # images of each photo: itself, or its rotations, too
+    views: list[tuple[View, ...]]  # of each photo, as of a frame that is inspected
+    turns: int = 1  # images of each view: itself, or its rotations, too
 
     @property
     def owners(self) -> tuple[int, ...]:
         """Which photo each of the images shows."""
-        return tuple(photo for photo in range(len(self.frames)) for _ in range(self.turns))
+        return tuple(photo for photo, _, _ in self._images)
+
+    @property
+    def tried(self) -> tuple[int, ...]:
+        """Images that are like frames to come: none that is turned; of whole photos one each, of tiles all.
+
+        Tiles come in an order drawn by chance, always the same: the first few stand for all.
+        """
+        upright = tuple(place for place, (_, _, step) in enumerate(self._images) if step == 0)
+        if self.images_kept is None:
+            return upright
+        return tuple(upright[drawn] for drawn in np.random.default_rng(0).permutation(len(upright)))
+
+    @property
+    def images_kept(self) -> int | None:
+        """How many images' rows a gallery keeps where nobody says how many rows: all, but of tiles TILES_KEPT.
+
+        Tiles share one gallery, wherever in the frame they lie, and each is compared with all of it.
+        """
+        tiled = any(len(views) > 1 for views in self.views)
+        return min(TILES_KEPT, len(self)) if tiled else None
 
     def __len__(self) -> int:
         """How many images there are for the graph."""
-        return len(self.frames) * self.turns
+        return len(self._images)
 
     def __getitem__(self, index: int) -> Pixels:
         """One image at the model's size, uint8 (H, W, 3). Raises IndexError, ImageError."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        photo, step = divmod(index, self.turns)
-        picture = decode(self.frames[photo])
-        return to_model_size(turned(np.asarray(picture), step) if step else picture, self.spec)
+        photo, view, step = self._images[index]
+        seen = part_of(self._decoded(photo), view.crop)
+        return to_model_size(turned(np.asarray(seen), step) if step else seen, self.spec)
+
+    def _decoded(self, photo: int) -> Image.Image:
+        """The photo; the last one is kept, for its other tiles."""
+        if photo not in self._last:
+            self._last.clear()
+            self._last[photo] = decode(self.frames[photo])
+        return self._last[photo]
+
+    @cached_property
+    def _images(self) -> list[tuple[int, View, int]]:
+        """Of each image its photo, its view and its turn."""
+        return [
+            (photo, view, step)
+            for photo, views in enumerate(self.views)
+            for view in views
+            for step in range(self.turns)
+        ]
+
+    @cached_property
+    def _last(self) -> dict[int, Image.Image]:
+        return {}
 
 
-def read_references(frames: Iterable[FrameLike], spec: ImageSpec, *, rotations: bool = False) -> References | None:
-    """Every photo, checked; None when there are none. Raises ImageError that names the photo.
+def read_references(
+    frames: Iterable[FrameLike], spec: ImageSpec, *, rotations: bool = False, viewing: Viewing = WHOLE
+) -> References | None:
+    """Every photo, checked, in the views of the recipe; None when there are none. Raises ImageError that names the
+    photo.
 
     All must have one aspect: parts from another camera, or cut otherwise, are not what will be inspected. No two may be
     the same file or pixels: a photo that is left out to be compared with the others would find itself among them.
-    With `rotations` each is seen in STEPS of the whole circle, turned before it is squashed.
+    With `rotations` each view is seen in STEPS of the whole circle, turned before it is squashed.
     """
     if isinstance(frames, (str, os.PathLike, Image.Image)) or getattr(frames, "ndim", 4) < 4:
         raise ImageError("references are several photos: pass them as a list")
-    photos, files = [], []
+    photos, files, views = [], [], []
     sizes: dict[tuple[int, int], str] = {}  # with the name of their first photo
     given: dict[str, str] = {}  # by SHA-256, the photo as it was named
     for number, frame in enumerate(frames, 1):
@@ -83,8 +132,9 @@ def read_references(frames: Iterable[FrameLike], spec: ImageSpec, *, rotations: 
             raise ImageError(f"the same reference twice: {given[digest]} and {source} are equal: leave one of them out")
         given[digest] = source
         photos.append(frame)
+        views.append(viewing.views(*image.size))
         files.append({"name": name, "sha256": digest, "content": content_digest(to_model_size(image, spec))})
-    return References(photos, tuple(sizes), files, spec, STEPS if rotations else 1) if sizes else None
+    return References(photos, tuple(sizes), files, spec, views, STEPS if rotations else 1) if sizes else None
 
 
 def reference_sizes(references: dict[str, Any] | None) -> tuple[tuple[int, int], ...]:

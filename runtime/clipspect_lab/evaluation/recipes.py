@@ -96,7 +96,8 @@ def make(bundle: Bundle, choice: RecipeChoice, references: Sequence[Path], backe
     words_from: dict[str, Any] = {"object": choice.object} if choice.recipe is None else {"like": choice.recipe}
     if not choice.words:
         words_from = {}
-    return make_recipe(bundle, name, **words_from, references=references, backend=backend, **options)
+    tiling = None if choice.recipe is None else open_recipe(bundle, choice.recipe).tiling
+    return make_recipe(bundle, name, **words_from, references=references, tiling=tiling, backend=backend, **options)
 
 
 def read_names(path: Path) -> dict[str, str]:
