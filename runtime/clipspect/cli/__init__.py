@@ -15,7 +15,21 @@ from typing import Any
 
 from clipspect.base.errors import ClipspectError
 from clipspect.base.version import __version__
-from clipspect.cli import audit, calibrate, compile, doctor, drift, info, recipe, run, teach, upgrade, verify, watch
+from clipspect.cli import (
+    audit,
+    calibrate,
+    compile,
+    doctor,
+    drift,
+    info,
+    line,
+    recipe,
+    run,
+    teach,
+    upgrade,
+    verify,
+    watch,
+)
 from clipspect.cli.plain_stream import open_streams, plain_streams
 
 BUILT_IN: dict[str, Any] = {
@@ -24,6 +38,7 @@ BUILT_IN: dict[str, Any] = {
     "calibrate": calibrate,
     "run": run,
     "watch": watch,
+    "line": line,
     "audit": audit,
     "drift": drift,
     "info": info,

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_sinks, engine_options, number
-from clipspect.sinks.rotation import DEFAULT_ROTATION, Rotation, parse_rotation
+from clipspect.sinks.rotation import DEFAULT_ROTATION, parse_rotation
 from clipspect.sinks.sorting import MODES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clipspect.inspection.inspector import Inspector
+    from clipspect.line.plan import Plan
+    from clipspect.sinks.sink import Sink
 
 _DESCRIPTION = """Inspect every image that is in FOLDER or comes into it, subfolders included, once it is complete,
 until the command is stopped. Each has exactly one line in DIR/results.jsonl, however often the command is
@@ -68,6 +72,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--health", metavar="S", type=_interval, default=60.0, help="seconds between two health lines (default: 60)"
     )
     parser.add_argument(
+        "--answer-within",
+        metavar="S",
+        type=_interval,
+        default=60.0,
+        help="seconds that engine and FOLDER have for an answer; then the command ends with status 1 (default: 60)",
+    )
+    parser.add_argument(
         "--rotate",
         metavar="WHEN",
         type=_rotation,
@@ -79,64 +90,77 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--overlays",
         metavar="VERDICTS",
         type=_verdicts,
+        default=(),
         help="write a picture beside its heat to DIR/overlays for each image with one of these verdicts, e.g. "
         "fail,uncertain,invalid; unjudged: the recipe has no limits",
     )
     parser.add_argument(
         "--mqtt", metavar="URL", help="publish, too: mqtt://[USER@]HOST[:PORT]/TOPIC, mqtts:// with TLS"
     )
-    parser.add_argument("--mqtt-password", metavar="FILE", type=Path, help="whose first line is the user's password")
+    parser.add_argument("--mqtt-password", metavar="FILE", help="whose first line is the user's password")
     add_sinks(parser)
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout instead of the table")
 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.base.errors import ClipspectError
-    from clipspect.bundle.bundle import Bundle
-    from clipspect.inspection.load import load
-    from clipspect.line.stop import Stop
-    from clipspect.line.watcher import Plan, Watcher
-    from clipspect.recipes.shelf import recipe_for, recipe_path
-    from clipspect.sinks.broker import parse_broker
-    from clipspect.sinks.json_lines import JsonPrinter
-    from clipspect.sinks.overlays import Overlays
-    from clipspect.sinks.registry import open_sink
-    from clipspect.sinks.terminal import Remarks, Table
+    from clipspect.line.plan import FOLDER, MqttPlan, Plan, SourcePlan
 
     if args.mqtt_password is not None and args.mqtt is None:
         raise ClipspectError("--mqtt-password: there is no --mqtt that it belongs to")
-    broker = parse_broker(args.mqtt, args.mqtt_password) if args.mqtt is not None else None
-    overlays = None if args.overlays is None else Overlays(args.out, verdicts=args.overlays)
-    sinks = (*([] if overlays is None else [overlays]), *(open_sink(text) for text in args.sinks))
+    source = SourcePlan(
+        f"{FOLDER}{args.folder}",
+        recipe=args.recipe,
+        sort=args.sort,
+        settle=args.settle,
+        give_up=args.give_up,
+        overlays=args.overlays,
+        sinks=tuple(args.sinks),
+    )
     plan = Plan(
-        args.folder, args.out, args.sort, args.settle, args.give_up, args.health,
-        broker=broker, rotation=args.rotate, sinks=sinks,
-    )  # fmt: skip
-    shown = (Remarks(_say), JsonPrinter(_print) if args.json else Table(_print))
-    bundle = Bundle.open(args.bundle)
-    recipe = recipe_for(bundle, args.recipe)  # what is wrong with it is told before --out is made
-    with Stop() as stop, Watcher(plan, stop, shown) as watcher:
-        with load(bundle, recipe, args.backend, map_limit=args.map_limit, **engine_options(args)) as inspector:
-            if overlays is not None:
-                overlays.map_range = lambda: inspector.map_range
-            _say_start(args, inspector)
-            watcher.run(inspector, recipe_path(bundle, args.recipe))
+        args.bundle,
+        str(args.out),
+        (source,),
+        mqtt=None if args.mqtt is None else MqttPlan(args.mqtt, args.mqtt_password),
+        backend=args.backend,
+        map_limit=args.map_limit,
+        rotate=args.rotate,
+        health=args.health,
+        answer_within=args.answer_within,
+        **engine_options(args),
+    )
+    return run_line(plan, show_line(args.json), f"watching {args.folder}")
+
+
+def run_line(plan: Plan, shown: Sequence[Sink], doing: str) -> int:
+    """Run a line until it ends, or a signal ends it."""
+    from clipspect.line.line import Line
+    from clipspect.line.stop import Stop
+
+    with Stop() as stop, Line(plan, stop, shown) as line:
+        for name, inspector in line.load().items():
+            _say_start(f"{name}: {doing}" if name else doing, inspector, plan.out)
+        line.run()
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
     return 0
 
 
-def _say_start(args: argparse.Namespace, inspector: Inspector) -> None:
+def show_line(as_json: bool) -> list[Sink]:
+    """What a person sees of a line."""
+    from clipspect.sinks.json_lines import JsonPrinter
+    from clipspect.sinks.terminal import Remarks, Table
+
+    return [Remarks(_say), JsonPrinter(_print) if as_json else Table(_print)]
+
+
+def _say_start(doing: str, inspector: Inspector, out: str) -> None:
     from clipspect.cli.run import engine_words, guard_line
 
     recipe = f"recipe {inspector.recipe.name!r}"
     if inspector.recipe.limits is None:
         recipe += " (it has no limits: no verdicts)"
-    print(
-        f"clipspect: watching {args.folder} with {recipe}, {engine_words(inspector)}; results in {args.out}",
-        file=sys.stderr,
-        flush=True,
-    )
+    _say(f"clipspect: {doing} with {recipe}, {engine_words(inspector)}; results in {out}")
     if said := guard_line(inspector):
         _say(said)
 
@@ -163,17 +187,18 @@ def _interval(text: str) -> float:
     return value
 
 
-def _rotation(text: str) -> Rotation:
+def _rotation(text: str) -> str:
     try:
-        return parse_rotation(text)
+        parse_rotation(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
-def _verdicts(text: str) -> frozenset[str]:
+def _verdicts(text: str) -> tuple[str, ...]:
     from clipspect.sinks.overlays import parse_verdicts
 
     try:
-        return parse_verdicts(text)
+        return tuple(parse_verdicts(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

@@ -16,7 +16,7 @@ from clipspect.base.files import atomic_file
 from clipspect.inspection.record import Record
 from clipspect.line.drift import FALSE_ALARM, Change, Drift
 from clipspect.line.drift_words import events
-from clipspect.line.health import Health, say
+from clipspect.line.health import Health
 from clipspect.recipes.recipe import Recipe
 from clipspect.sinks.log import Log
 from clipspect.sinks.log_file import Position
@@ -57,7 +57,7 @@ class KeptDrift:
         """The log's last record, and the recipe that judged it."""
         self._drift.recipe = recipe
         for event in events(self._take(record, self._log.end)):
-            say(f"drift {event.words}" + (f"; with it, {event.also}" if event.also else ""))
+            self._health.say(f"drift {event.words}" + (f"; with it, {event.also}" if event.also else ""))
         self._since_kept += 1
         if self._since_kept >= _EVERY:
             self.keep()
@@ -101,7 +101,7 @@ class KeptDrift:
         except FileNotFoundError:
             return Drift(recipe=recipe), anew
         except (OSError, MismatchError) as error:
-            say(f"drift: {error}: the search begins anew with the log's last file")
+            self._health.say(f"drift: {error}: the search begins anew with the log's last file")
             return Drift(recipe=recipe), anew
         place, known = self._log.resume(kept.log, kept.reached)
         if known < kept.reached.line:  # the log no longer has what was counted

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from clipspect.base import clock
 from clipspect.base.errors import ClipspectError
-from clipspect.frame.item import Item
 from clipspect.inspection.inspector import Inspector
-from clipspect.line.health import Health, say
+from clipspect.line.health import Health
 from clipspect.recipes.guard import guard_words
-from clipspect.recipes.recipe import read_recipe
+from clipspect.recipes.recipe import Recipe, read_recipe
 
 _LOOK_S = 1.0  # between two looks while no frame comes
 _SETTLED_NS = 1_000_000_000  # after which a file is not changed again without a new time of change
@@ -31,19 +30,14 @@ class FollowedRecipe:
     `Inspector.use_recipe`.
     """
 
-    def __init__(self, path: Path, inspector: Inspector, health: Health) -> None:
-        self._path, self._inspector, self._health = path, inspector, health
+    def __init__(self, path: Path, inspector: Inspector, health: Health, what: str = "recipe") -> None:
+        """`what` is its name among the problems."""
+        self._path, self._inspector, self._health, self._what = path, inspector, health, what
         self._since = clock.now()
         self._seen: _State | None = None  # None: it is to be read
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_looking, name="clipspect-recipe", daemon=True)
-
-    def before_each(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items; what replaced the recipe before one of them came is what judges it."""
-        for item in items:
-            self.look()
-            yield item
 
     def look(self) -> None:
         """Take over a file that was replaced. Any thread may call."""
@@ -65,7 +59,24 @@ class FollowedRecipe:
                     self._seen = None  # nothing is known of the file yet
                 self._refused(str(error))
             else:
-                self._health.problem("recipe", None)
+                self._health.problem(self._what, None)
+
+    def switch(self, path: Path, keep: Callable[[], None]) -> None:
+        """Take over the recipe of another file, and follow that. `keep` remembers it. Any thread may call.
+
+        Raises ClipspectError, also what `keep` raises: the recipe in use then goes on.
+        """
+        with self._lock:
+            recipe, before = read_recipe(path), self._inspector.recipe
+            self._inspector.use_recipe(recipe)
+            try:
+                keep()
+            except ClipspectError:
+                self._inspector.use_recipe(before)
+                raise
+            self._path, self._seen, self._since = path, None, clock.now()
+            self._health.problem(self._what, None)
+            self._tell(f"recipe {recipe.name!r} was switched to", before)
 
     def report(self) -> dict[str, Any]:
         """For the health document."""
@@ -97,13 +108,16 @@ class FollowedRecipe:
             return
         self._inspector.use_recipe(recipe)
         self._since = clock.now()
-        limits = self._inspector.limits
+        self._tell(f"recipe {recipe.name!r} was replaced", before)
+
+    def _tell(self, what: str, before: Recipe) -> None:
+        recipe, limits = self._inspector.recipe, self._inspector.limits
         said = guard_words(recipe, limits)
-        say(
-            f"recipe {recipe.name!r} was replaced: {recipe.digest[:12]} from the next image on, before "
-            f"{before.digest[:12]}; {'no limits' if limits is None else limits.words}{f'; {said}' if said else ''}"
+        self._health.say(
+            f"{what}: {recipe.digest[:12]} from the next image on, before {before.digest[:12]}; "
+            f"{'no limits' if limits is None else limits.words}{f'; {said}' if said else ''}"
         )
 
     def _refused(self, reason: str) -> None:
         recipe = self._inspector.recipe
-        self._health.problem("recipe", f"{reason}; until then {recipe.name!r} {recipe.digest[:12]} goes on")
+        self._health.problem(self._what, f"{reason}; until then {recipe.name!r} {recipe.digest[:12]} goes on")

@@ -1,4 +1,4 @@
-"""How the watcher is: counts, the backlog, what is wrong now."""
+"""How a source of a line is, or the line itself: counts, and what is wrong now."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from collections import Counter, deque
 from time import monotonic
 from typing import Any
 
-from clipspect.base import clock
-
 _LATENCIES = 100  # images, the last ones, that the median is of
-
-
-def say(text: str) -> None:
-    """A line for the person or the journal."""
-    print(f"clipspect: {text}", file=sys.stderr, flush=True)
 
 
 class Health:
     """Counts since the start of the process. Any thread may call."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        """`name` of the source, where there are several: what is said begins with it."""
+        self._prefix = f"{name}: " if name else ""
         self._lock = threading.Lock()
         self._start = monotonic()
         self._verdicts: Counter[str] = Counter()
+        self._dropped = 0
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._problems: dict[str, str] = {}
 
-    def inspected(self, verdict: str, latency_ms: float) -> None:
-        """One more line in the log."""
+    def say(self, text: str) -> None:
+        """A line for the person or the journal."""
+        print(f"clipspect: {self._prefix}{text}", file=sys.stderr, flush=True)
+
+    def inspected(self, verdict: str, latency_ms: float, dropped: int = 0) -> None:
+        """One more line in the log; the source dropped so many frames before it."""
         with self._lock:
             self._verdicts[verdict] += 1
+            self._dropped += dropped
             self._latencies.append(latency_ms)
 
     def problem(self, what: str, text: str | None) -> None:
@@ -44,26 +45,33 @@ class Health:
             else:
                 self._problems[what] = text
         if text is not None and text != before:
-            say(text)
+            self.say(text)
         elif text is None and before is not None:
-            say(f"{what}: works again")
+            self.say(f"{what}: works again")
 
     def failed(self, text: str) -> None:
-        """What ends the watcher: it stays among the problems, and is told by whoever reports the error."""
+        """What ends it: it stays among the problems, and is told by whoever reports the error."""
         with self._lock:
             self._problems["end"] = text
 
-    def document(self, status: str, backlog: int, mqtt: dict[str, Any] | None) -> dict[str, Any]:
-        """As JSON. `latency_p50_ms` is from a file's last change, as it was seen, to its line in the log."""
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong now."""
+        with self._lock:
+            return list(self._problems.values())
+
+    @property
+    def uptime_s(self) -> float:
+        return round(monotonic() - self._start, 1)
+
+    def counts(self) -> dict[str, Any]:
+        """For the health document. `latency_p50_ms` is from a file's last change, as it was seen, or from when the
+        source gave a frame, to its line in the log.
+        """
         with self._lock:
             return {
-                "status": status,
-                "time": clock.now(),
-                "uptime_s": round(monotonic() - self._start, 1),
                 "inspected": sum(self._verdicts.values()),
                 "verdicts": dict(self._verdicts),
-                "backlog": backlog,
+                "dropped": self._dropped,
                 "latency_p50_ms": round(statistics.median(self._latencies), 1) if self._latencies else None,
-                "problems": list(self._problems.values()),
-                "mqtt": mqtt,
             }

@@ -24,7 +24,7 @@ class Heartbeat:
     def __init__(self, path: Path, every: float, document: Callable[[str], dict[str, Any]], health: Health) -> None:
         self._path, self._every, self._document, self._health = path, every, document, health
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="clipspect-health")
+        self._thread = threading.Thread(target=self._run, name="clipspect-health", daemon=True)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -35,6 +35,11 @@ class Heartbeat:
     ) -> None:
         self._over.set()
         self._thread.join()
+
+    def finish(self, seconds: float) -> None:
+        """Write the last document, but wait no longer for the disk."""
+        self._over.set()
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""A wish to stop, from a signal: the image at hand is finished first."""
+"""A wish to stop, from a signal or a thread: the image at hand is finished first."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ class Stop:
         """`then` is called by the first signal, in the main thread, whatever that is doing."""
         self._then = then
         self.signal: int | None = None
+        self._ended = False
         self._before: dict[int, Any] = {}
 
     def __bool__(self) -> bool:
-        return self.signal is not None
+        return self._ended or self.signal is not None
+
+    def end(self) -> None:
+        """As a signal does. Any thread may call."""
+        self._ended = True
 
     def __enter__(self) -> Stop:
         for number in _SIGNALS:

@@ -25,15 +25,24 @@ class Broker:
     password: str | None = field(default=None, repr=False)
     encrypted: bool = False
 
-    @property
-    def result(self) -> str:
-        """The topic of the results."""
-        return f"{self.topic}/result"
+    def result(self, source: str) -> str:
+        """The topic of a source's results; of those of the only source, where it has no name."""
+        return f"{self.topic}/{source}/result" if source else f"{self.topic}/result"
 
     @property
     def status(self) -> str:
         """The topic of the retained status."""
         return f"{self.topic}/status"
+
+    @property
+    def command(self) -> str:
+        """The topic of what a line is to do."""
+        return f"{self.topic}/command"
+
+    @property
+    def answer(self) -> str:
+        """The topic of what it says to that."""
+        return f"{self.topic}/answer"
 
     def __str__(self) -> str:
         return f"mqtt broker {self.host}:{self.port}"

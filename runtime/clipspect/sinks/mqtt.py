@@ -1,4 +1,4 @@
-"""The log as an outbox: every line goes to an MQTT broker, however often broker or watcher stop in between."""
+"""Logs as an outbox: every line goes to an MQTT broker, however often broker or line stop in between."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 import json
 import ssl
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -16,13 +17,10 @@ from typing import TYPE_CHECKING, Any
 from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
-from clipspect.inspection.outcome import Outcome
-from clipspect.inspection.record import Record
 from clipspect.sinks.broker import Broker
 from clipspect.sinks.log import Log
 from clipspect.sinks.log_file import Position
 from clipspect.sinks.records import json_object
-from clipspect.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -36,44 +34,66 @@ _CUT_OFF_S = 20.0  # at the end, for a network that does not answer at all
 _AT_LEAST_ONCE = 1  # quality of service
 
 Status = Callable[[str], dict[str, Any]]
+Command = Callable[[bytes], dict[str, Any]]  # what is said to a message
 
 
-class Outbox(Sink):
-    """A thread that sends the lines of a log, in their order, each at least once, and keeps up a retained status.
+class Queue:
+    """A log, the topic of its lines, and how far the broker has acknowledged them, which stands in a file."""
 
-    The lines go to TOPIC/result, each as soon as `take` says that it is there. How far the broker has acknowledged them
-    stands in the file `cursor`, so that what was not sent when either side stopped is sent later. TOPIC/status is
+    def __init__(self, topic: str, log: Log, cursor: Path) -> None:
+        self.topic, self._log, self._path = topic, log, cursor
+        self._cursor, self.lost = _acknowledged(cursor, log)  # `lost`: lines that cannot be sent any more, in words
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The part of the log that is not acknowledged."""
+        return self._log.bytes_after(self._cursor)
+
+    def next_lines(self) -> list[tuple[bytes, Position]]:
+        return list(islice(self._log.lines(self._cursor), _WINDOW))
+
+    def acknowledge(self, place: Position) -> None:
+        with atomic_file(self._path) as file:
+            file.write(json.dumps({"log": self._log.name, **dataclasses.asdict(place)}).encode())
+        self._cursor = place
+
+
+class Outbox:
+    """A thread that sends the lines of logs, each log's in their order, each at least once, and keeps up a retained
+    status.
+
+    Lines go out as soon as `news` says that there are some, in turns where there are several logs. TOPIC/status is
     retained: the document that `status` makes, "online" when connected and every `every` seconds, "offline" at the end;
-    when we are cut off, the last will says so. Leaving the context sends what is left for up to five seconds while
-    there is a broker, then says goodbye.
+    when we are cut off, the last will says so. What comes to TOPIC/command goes to `command`, where there is one, and
+    what that says to TOPIC/answer. Leaving the context sends what is left for up to five seconds while there is a
+    broker, then says goodbye.
     """
 
     def __init__(
         self,
         broker: Broker,
-        log: Log,
-        cursor: Path,
+        queues: Sequence[Queue],
         *,
         status: Status,
         every: float,
         problem: Callable[[str | None], None],
+        command: Command | None = None,
     ) -> None:
-        self._broker, self._log, self._path = broker, log, cursor
+        self._broker, self._queues, self._command = broker, queues, command
         self._status, self._every, self._problem = status, every, problem
-        self._cursor, self.lost = _acknowledged(cursor, log)  # `lost`: lines that cannot be sent any more, in words
         self._acknowledged = 0
         self._connected = False
         self._end: float | None = None  # monotonic, of the parting
-        self._news = threading.Event()  # a line, an answer of the broker, a lost connection, the end
+        self._news = threading.Event()  # a line, a command, an answer of the broker, a lost connection, the end
         self._thread = threading.Thread(target=self._keep_sending, name="clipspect-mqtt", daemon=True)
 
-    def take(self, record: Record, outcome: Outcome) -> None:
-        """The record is in the log."""
+    def news(self) -> None:
+        """A record is in its log."""
         self._news.set()
 
     def report(self) -> dict[str, Any]:
-        """For the health document: `waiting_bytes` is the part of the log that is not acknowledged."""
-        waiting = self._log.bytes_after(self._cursor)
+        """For the health document: `waiting_bytes` is the part of the logs that is not acknowledged."""
+        waiting = sum(queue.waiting_bytes for queue in self._queues)
         return {"connected": self._connected, "acknowledged": self._acknowledged, "waiting_bytes": waiting}
 
     def __enter__(self) -> Outbox:
@@ -105,7 +125,7 @@ class Outbox(Sink):
 
     def _send_while_connected(self) -> None:
         """Until the end. Raises OSError, ClipspectError when the connection cannot be made or is lost."""
-        connection = _Connection(self._broker, self._news)
+        connection = Connection(self._broker, self._news, listens=self._command is not None)
         try:
             connection.open(self._wait)
             self._connected = True
@@ -114,30 +134,43 @@ class Outbox(Sink):
         finally:
             connection.close()
 
-    def _send(self, connection: _Connection) -> None:
+    def _send(self, connection: Connection) -> None:
         next_status = 0.0
         while self._end is None or monotonic() < self._end:
+            self._obey(connection)
             if monotonic() >= next_status:
                 self._send_status(connection, "online")
                 next_status = monotonic() + self._every
             ending = self._end is not None  # asked before the look, so that the last line is not overlooked
-            lines = list(islice(self._log.lines(self._cursor), _WINDOW))
-            if lines:
-                sent = [connection.publish(self._broker.result, line) for line, _ in lines]
-                self._wait_for_answers(connection, sent)
-                self._acknowledge(lines[-1][1], len(lines))
-            elif ending:
-                break
-            else:
+            if not self._send_lines(connection):
+                if ending:
+                    break
                 self._wait(min(_LOOK_S, next_status - monotonic()))
                 connection.check()
         self._send_status(connection, "offline")
 
-    def _send_status(self, connection: _Connection, status: str) -> None:
+    def _send_lines(self, connection: Connection) -> bool:
+        """Some of each log; whether there were any."""
+        batches = [(queue, lines) for queue in self._queues if (lines := queue.next_lines())]
+        sent = [connection.publish(queue.topic, line) for queue, lines in batches for line, _ in lines]
+        if sent:
+            self._wait_for_answers(connection, sent)
+        for queue, lines in batches:
+            queue.acknowledge(lines[-1][1])
+            self._acknowledged += len(lines)
+        return bool(sent)
+
+    def _obey(self, connection: Connection) -> None:
+        while self._command is not None and connection.commands:
+            answer = self._command(connection.commands.popleft())
+            sent = connection.publish(self._broker.answer, json.dumps(answer).encode())
+            self._wait_for_answers(connection, [sent])
+
+    def _send_status(self, connection: Connection, status: str) -> None:
         document = json.dumps(self._status(status)).encode()
         self._wait_for_answers(connection, [connection.publish(self._broker.status, document, retain=True)])
 
-    def _wait_for_answers(self, connection: _Connection, sent: list[int]) -> None:
+    def _wait_for_answers(self, connection: Connection, sent: list[int]) -> None:
         until = monotonic() + _ANSWER_S
         while not connection.answered(sent):
             connection.check()
@@ -150,18 +183,13 @@ class Outbox(Sink):
         self._news.wait(max(seconds, 0))
         self._news.clear()
 
-    def _acknowledge(self, place: Position, lines: int) -> None:
-        with atomic_file(self._path) as file:
-            file.write(json.dumps({"log": self._log.name, **dataclasses.asdict(place)}).encode())
-        self._cursor = place
-        self._acknowledged += lines
 
-
-class _Connection:
+class Connection:
     """One connection to the broker, from its opening to its loss; paho's thread tells what comes of it."""
 
-    def __init__(self, broker: Broker, news: threading.Event) -> None:
-        self._broker, self._news = broker, news
+    def __init__(self, broker: Broker, news: threading.Event, *, listens: bool = False) -> None:
+        self._broker, self._news, self._listens = broker, news, listens
+        self.commands: deque[bytes] = deque()  # that have come, the oldest first
         self._accepted = False
         self._answered: set[int] = set()  # messages, by their number
         self._lost: str | None = None  # why, once it is
@@ -214,6 +242,7 @@ class _Connection:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_message = self._on_message
         return client
 
     def _on_connect(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
@@ -221,7 +250,14 @@ class _Connection:
             self._lost = str(reason)
         else:
             self._accepted = True
+            if self._listens:
+                client.subscribe(self._broker.command, _AT_LEAST_ONCE)
         self._news.set()
+
+    def _on_message(self, client: Client, data: Any, message: Any) -> None:
+        if not message.retain:  # it would come again with every connection, whatever was asked for since
+            self.commands.append(message.payload)
+            self._news.set()
 
     def _on_publish(self, client: Client, data: Any, message: int, reason: Any, properties: Any) -> None:
         self._answered.add(message)

@@ -26,9 +26,18 @@ class Overlays(Sink):
 
     keeps_pictures = True
 
-    def __init__(self, folder: Path, scale: HeatScale | None = None, verdicts: frozenset[str] | None = None) -> None:
-        """`scale` is that of the heat; without one it has the map limit in its middle, for which `map_range` is set."""
-        self._folder, self._scale, self._verdicts = folder, scale, verdicts
+    def __init__(
+        self,
+        folder: Path,
+        scale: HeatScale | None = None,
+        verdicts: frozenset[str] | None = None,
+        *,
+        by_id: bool = False,
+    ) -> None:
+        """`scale` is that of the heat; without one it has the map limit in its middle, for which `map_range` is set.
+        With `by_id` each is named after its record, so that years of them, and restarts, share no name.
+        """
+        self._folder, self._scale, self._verdicts, self._by_id = folder, scale, verdicts, by_id
         self.map_range: Callable[[], tuple[float, float]] = lambda: (0.0, 1.0)  # of the inspector, as it is then
         self._names = OverlayNames()
 
@@ -39,6 +48,8 @@ class Overlays(Sink):
         name = record.item.name
         if record.item.file is not None:
             stem = with_id(Path(record.item.file.name), record.id).with_suffix("").as_posix()
+        elif self._by_id:
+            stem = f"{record.item.number}~{record.id[:16]}"
         else:
             stem = self._names.next(name if outcome.result.source is None else str(PurePath(name).with_suffix("")))
         return {OVERLAY: f"{OVERLAYS}/{stem}.jpg"}

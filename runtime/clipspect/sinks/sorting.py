@@ -43,16 +43,21 @@ def fitting_stem(stem: str) -> str:
     return stem
 
 
+def check_devices(mode: str, folder: Path, out: Path) -> None:
+    """Raises ClipspectError where images of a folder cannot be linked or moved to `out`, which is there."""
+    if mode in {"link", "move"} and os.stat(folder).st_dev != os.stat(out).st_dev:
+        raise ClipspectError(
+            f"--sort {mode}: {out} is not on the file system of {folder}: choose an --out there, or --sort copy"
+        )
+
+
 class Sorter(Sink):
     """Links, moves or copies the images of a watched folder to `out`/VERDICT/, in their subfolders."""
 
     def __init__(self, mode: str, folder: Path, out: Path) -> None:
         """Raises ClipspectError where `mode` is not possible between the two folders."""
         self._mode, self._folder, self._out = mode, folder, out
-        if mode in {"link", "move"} and os.stat(folder).st_dev != os.stat(out).st_dev:
-            raise ClipspectError(
-                f"--sort {mode}: {out} is not on the file system of {folder}: choose an --out there, or --sort copy"
-            )
+        check_devices(mode, folder, out)
 
     def files(self, record: Record, outcome: Outcome) -> Mapping[str, str]:
         """A free path for the image, relative to `out`: its own name, or one with its id when that is taken."""

@@ -137,4 +137,4 @@ def test_where_it_cannot_be_kept_health_says_so_and_inspection_goes_on(place: Pa
     line.take(drawn_records(_scores()[:3]))
     line.stop()
     assert line.drift.report()["evidence"]
-    assert any("drift" in problem for problem in line.health.document("online", 0, None)["problems"])
+    assert any("drift" in problem for problem in line.health.problems)

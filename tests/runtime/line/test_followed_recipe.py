@@ -111,11 +111,12 @@ def test_each_frame_is_scored_and_judged_by_one_recipe_however_often_it_is_repla
         for number in range(80):
             if number % 10 == 0:
                 write_recipe(recipe, half if number % 20 == 0 else BRIGHT)
+            followed.look()
             yield Item("camera", number, None, frame)
 
     with clipspect.load(tiny_bundle, backend="onnxruntime") as inspector:
         followed = FollowedRecipe(recipe, inspector, health)
-        records = [record_of(outcome, inspector) for outcome in inspector.stream(followed.before_each(items()))]
+        records = [record_of(outcome, inspector) for outcome in inspector.stream(items())]
     judged = {(record.recipe.digest, round((record.score or 0) * 255), record.verdict) for record in records}
     assert judged == {(half.digest, 50, "fail"), (BRIGHT.digest, 100, "uncertain")}
     assert [record.recipe.digest for record in records[-1:]] == [BRIGHT.digest]
@@ -144,10 +145,10 @@ def test_a_recipe_that_the_system_does_not_give_at_first_is_read_again(
         for _ in range(2):
             followed.look()
             assert inspector.recipe.digest == BRIGHT.digest
-            assert health.document("online", 0, None)["problems"]
+            assert health.problems
         followed.look()
         assert inspector.recipe.digest == DARK.digest
-        assert health.document("online", 0, None)["problems"] == []
+        assert health.problems == []
 
 
 def test_a_recipe_outside_the_bundle_is_followed_also_while_no_image_comes(

@@ -19,7 +19,7 @@ def test_a_second_watcher_on_the_same_out_is_refused(
     with Watching(folder, tiny_bundle, out) as watching:
         watching.wait_until((out / "health.json").exists)
         assert run("watch", folder, "--bundle", tiny_bundle, "--out", out) == 1
-        assert f"another clipspect watch (process {watching.process.pid}) writes there" in error_of(capsys)
+        assert f"another clipspect (process {watching.process.pid}) writes there" in error_of(capsys)
         assert watching.stop() == 0
 
 

@@ -1,0 +1,210 @@
+"""What a line needs of a source besides its items: which file an outcome is of, whether it is to be told, and when.
+
+A watched folder's files are inspected exactly once, across restarts; any other source's frames as they come.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import errno
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+
+from clipspect.base.errors import ClipspectError, ImageError, ImageReadError
+from clipspect.base.plug_ins import described
+from clipspect.frame.item import Item
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.record import FileRecord
+from clipspect.line.health import Health
+from clipspect.line.index import Index
+from clipspect.line.plan import OWN, SourcePlan
+from clipspect.sinks.log import Log
+from clipspect.sources.files import VIDEO, kind_of
+from clipspect.sources.folder import Candidate, Folder
+from clipspect.sources.part import Part
+from clipspect.sources.registry import open_source
+
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between two attempts to open a source that failed
+_LOOK_FOR_STOP_S = 0.1
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a record needs of its item, besides the item."""
+
+    item: Item
+    since: float  # monotonic seconds
+    id: str | None = None  # None: the record has one of its own
+    file: FileRecord | None = None
+
+
+class Feed(abc.ABC):
+    """A context manager. One thread takes the items, another gives back their outcomes, in their order."""
+
+    failed: str | None = None  # what ended a source that is not opened again
+
+    @property
+    def backlog(self) -> int:
+        """Files that are not inspected yet; 0 where that is not known."""
+        return 0
+
+    @property
+    def looking_since(self) -> float | None:
+        """Monotonic seconds since when the source is asked for something that it has to answer soon."""
+        return None
+
+    @abc.abstractmethod
+    def items(self, stop: object) -> Iterator[Item]:
+        """Until the source ends or `stop` is true."""
+
+    @abc.abstractmethod
+    def told(self, outcome: Outcome) -> Told | None:
+        """For the outcome's record; None where it is not to be told, now or at all."""
+
+    @abc.abstractmethod
+    def enter(self, told: Told) -> None:
+        """The record is in the log. Raises OSError: it can be called again."""
+
+    @abc.abstractmethod
+    def release(self, told: Told) -> None:
+        """All that has to be done with it is done."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of who waits for an item."""
+
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class FolderFeed(Feed):
+    """New files of a folder: the line in the log is the moment after which a file is done."""
+
+    def __init__(self, source: SourcePlan, folder: Path, place: Path, skip: Path, log: Log, health: Health) -> None:
+        self._root, self._place, self._health = folder, place, health
+        self._name = source.name or str(folder)
+        self._index = Index(place / OWN / "index.sqlite", log)
+        health.problem("unknown", self._index.unknown)
+        self._folder = Folder(
+            folder,
+            skip=skip,
+            settle=source.settle,
+            give_up=source.give_up,
+            known=self._index.__contains__,
+            problem=lambda text: health.problem("folder", text),
+        )
+        self._candidates: dict[str, Candidate] = {}  # by id, whose record is being written
+
+    @property
+    def backlog(self) -> int:
+        return self._folder.backlog
+
+    @property
+    def looking_since(self) -> float | None:
+        return self._folder.looking_since
+
+    def items(self, stop: object) -> Iterator[Item]:
+        for item in self._folder.ready(stop):
+            yield dataclasses.replace(item, source=self._name)
+
+    def told(self, outcome: Outcome) -> Told | None:
+        candidate = self._folder.under_way(outcome.item)
+        part = candidate.part
+        if Part.at(self._root, part.name) != part:  # it has gone, or what was read may be a mixture
+            self._folder.release(candidate)
+            return None
+        if isinstance(outcome.error, ImageReadError):  # nothing is known of the image: it is told, and waited for
+            self._folder.release(candidate, unread=str(outcome.error))
+            return None
+        if isinstance(outcome.error, ImageError) and not candidate.last_try:
+            self._folder.release(candidate, again=True)
+            return None
+        self._candidates[part.id] = candidate
+        return Told(outcome.item, candidate.since, part.id, FileRecord(part.name, part.size, part.mtime_ns))
+
+    def enter(self, told: Told) -> None:
+        try:
+            self._index.add(self._candidates[str(told.id)].part)
+        except sqlite3.OperationalError as error:  # a full disk; whatever else it is, the log has the line
+            raise OSError(errno.ENOSPC, str(error), self._place / OWN) from error
+
+    def release(self, told: Told) -> None:
+        self._folder.release(self._candidates.pop(str(told.id)))
+
+    def close(self) -> None:
+        self._folder.close()
+
+    def __enter__(self) -> FolderFeed:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._index.close()
+
+
+class StreamFeed(Feed):
+    """A camera, a video, images that are there, another package's source: its frames as it gives them.
+
+    A source that fails is opened again after a pause, and its numbers go on; but for files and videos, which would
+    begin again with their first frame.
+    """
+
+    def __init__(self, source: SourcePlan, health: Health) -> None:
+        self._source, self._health = source, health
+        self._name = source.name or source.source
+        self._next_number = 0
+        self._came: dict[int, float] = {}  # monotonic seconds, by the item's number
+        self._closed = False
+
+    def items(self, stop: object) -> Iterator[Item]:
+        pause = _PAUSE_S
+        while not (stop or self._closed):
+            first, ends = self._next_number, kind_of(self._source.source) == VIDEO
+            try:
+                opened = open_source(self._source.source)
+                ends = ends or opened.total is not None
+                with closing(iter(opened)) as items:  # type: ignore[type-var]
+                    for item in items:
+                        if stop or self._closed:
+                            return
+                        self._health.problem("source", None)
+                        self._next_number = max(self._next_number, first + item.number + 1)
+                        self._came[first + item.number] = monotonic()
+                        yield dataclasses.replace(item, source=self._name, number=first + item.number)
+                return
+            except Exception as error:
+                text = str(error) if isinstance(error, ClipspectError) else described(error)
+                if ends:
+                    self.failed = text
+                    self._health.problem("source", text)
+                    return
+                pause = _PAUSE_S if self._next_number > first else min(2 * pause, _LONGEST_PAUSE_S)
+                self._health.problem("source", f"{text}: it is opened again in {pause:g} s")
+            until = monotonic() + pause
+            while monotonic() < until and not (stop or self._closed):
+                time.sleep(_LOOK_FOR_STOP_S)
+
+    def told(self, outcome: Outcome) -> Told | None:
+        return Told(outcome.item, self._came.pop(outcome.item.number))
+
+    def enter(self, told: Told) -> None:
+        """Nothing is remembered of a frame but its record."""
+
+    def release(self, told: Told) -> None:
+        """Nothing is held of a frame."""
+
+    def close(self) -> None:
+        self._closed = True

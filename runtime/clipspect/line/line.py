@@ -1,0 +1,212 @@
+"""A line: sources, recipes and sinks over one engine, in one process, with one health document."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from clipspect.base import clock
+from clipspect.base.errors import ClipspectError
+from clipspect.base.plug_ins import described
+from clipspect.bundle.bundle import Bundle
+from clipspect.inspection.inspector import Inspector
+from clipspect.inspection.load import load
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.record import Record
+from clipspect.line.commands import obeyed
+from clipspect.line.health import Health
+from clipspect.line.heartbeat import Heartbeat
+from clipspect.line.notify import Notifier
+from clipspect.line.plan import OWN, Plan, nearest
+from clipspect.line.recipes_in_use import Chosen, RecipesInUse, chosen_recipes
+from clipspect.line.source_run import SourceRun, check_folder, holding
+from clipspect.line.stop import Stop
+from clipspect.line.watchdog import Watchdog
+from clipspect.recipes.recipe import Recipe
+from clipspect.sinks.mqtt import Outbox, Queue
+from clipspect.sinks.sink import Sink
+
+HEALTH = "health.json"
+_LOOK_FOR_END_S = 0.2
+_LAST_WORDS_S = 5.0  # for the last health document of a process that hangs
+
+
+class Line:
+    """A context manager that holds the folders of results; entered, it `load`s its engine and `run`s.
+
+    Entering it raises ClipspectError at once for what cannot be used: the bundle, a recipe, a folder, a log. Nothing is
+    made before bundle, recipes and folders are known to be there.
+    """
+
+    def __init__(self, plan: Plan, stop: Stop | None = None, shown: Sequence[Sink] = ()) -> None:
+        """`shown` are the sinks that a person sees: what is in the logs."""
+        self.plan, self.health = plan, Health()
+        self._stop, self._shown = Stop() if stop is None else stop, shown
+        self._showing = threading.Lock()
+        self._notifier = Notifier()
+        self._outbox: Outbox | None = None
+        self._failures: list[BaseException] = []
+
+    def __enter__(self) -> Line:
+        plan = self.plan
+        self._bundle = Bundle.open(plan.bundle)
+        self._chosen: dict[str, dict[str, Chosen]] = {
+            source.name: chosen_recipes(self._bundle, source, plan.place(source)) for source in plan.sources
+        }
+        for source in plan.sources:
+            if source.folder is not None:
+                check_folder(source.folder, plan.place(source))
+        broker = None if plan.mqtt is None else plan.mqtt.broker
+        runs = [SourceRun(source, plan, self._stop, self._logged) for source in plan.sources]
+        with ExitStack() as stack:
+            if all(run.place != Path(plan.out) for run in runs):
+                stack.enter_context(holding(Path(plan.out)))
+            self._runs = {run.source.name: stack.enter_context(run) for run in runs}
+            if broker is not None and plan.mqtt is not None:
+                queues = [Queue(broker.result(run.source.name), run.log, run.place / OWN / "mqtt.json") for run in runs]
+                for run, queue in zip(runs, queues):
+                    run.health.problem("unsent", queue.lost)
+                self._outbox = Outbox(
+                    broker,
+                    queues,
+                    status=self.document,
+                    every=plan.health,
+                    problem=lambda text: self.health.problem("mqtt", text),
+                    command=(lambda message: obeyed(message, self.use_recipe)) if plan.mqtt.commands else None,
+                )
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def load(self) -> dict[str, Inspector]:
+        """Open the engine; by the sources' names, the inspectors of their frames. Raises BackendError, RecipeError."""
+        first: Inspector | None = None
+        for run in self._runs.values():
+            chosen, inspectors = self._chosen[run.source.name], {}
+            for folder, own in chosen.items():
+                inspectors[folder] = self._opened(own.recipe, first)
+                first = first or inspectors[folder]
+                self._open.callback(inspectors[folder].close)
+            run.use(self._open.enter_context(RecipesInUse(inspectors, chosen, run.source, run.place, run.health)))
+        return {name: run.recipes.first for name, run in self._runs.items()}
+
+    def run(self) -> None:
+        """Inspect what comes until all sources have ended or stop is asked for. A source that fails is told, and the
+        others go on. Raises BackendError, and any other error that ends the line; ClipspectError at the end for a
+        source that failed for good. The last health document says all of it. An engine that hangs ends the process.
+        """
+        runs = list(self._runs.values())
+        first = runs[0].recipes.first
+        with ExitStack() as stack:
+            heartbeat = Heartbeat(Path(self.plan.out, HEALTH), self.plan.health, self.document, self.health)
+            stack.enter_context(
+                Watchdog(
+                    runs,
+                    lambda: first.running_since,
+                    self.plan.answer_within,
+                    self._stop,
+                    self._notifier,
+                    lambda text: self._end_at_once(heartbeat, text),
+                )
+            )
+            for run in runs:
+                stack.callback(run.drift.keep)
+            if self._outbox is not None:
+                stack.enter_context(self._outbox)
+            stack.enter_context(heartbeat)
+            threads = [threading.Thread(target=self._guarded, args=(run,), daemon=True) for run in runs]
+            for thread in threads:
+                thread.start()
+            self._notifier.tell("READY=1")
+            stack.callback(self._notifier.tell, "STOPPING=1")
+            _wait_for(threads)
+        if self._failures:
+            raise self._failures[0]
+        for run in runs:
+            if run.failed is not None:
+                raise ClipspectError(f"{run.source.name or run.source.source}: {run.failed}")
+
+    def stop(self) -> None:
+        """End `run`: each source finishes the image at hand. Any thread may call."""
+        self._stop.end()
+
+    def use_recipe(self, source: str, recipe: str) -> dict[str, Any]:
+        """Switch a source, "" where there is one alone, to another recipe of the bundle between two of its frames.
+
+        No frame is dropped or judged twice: each has one recipe, which its record names. Frames that the engine has
+        taken already keep the old one. It stays so through a restart, until the line's file names another recipe for
+        the source. The name and the digest of the new one. Any thread may call. Raises ClipspectError: nothing changed.
+        """
+        if not source and len(self._runs) == 1:
+            (source,) = self._runs
+        if source not in self._runs:
+            raise ClipspectError(f"{source!r:.80}: no source has that name; {nearest(source, list(self._runs))}")
+        return self._runs[source].recipes.switch(recipe)
+
+    def document(self, status: str) -> dict[str, Any]:
+        """The health document; of one source without a name, all in one."""
+        document: dict[str, Any] = {
+            "status": status,
+            "time": clock.now(),
+            "uptime_s": self.health.uptime_s,
+            "problems": self.health.problems,
+            "mqtt": None if self._outbox is None else self._outbox.report(),
+        }
+        if list(self._runs) == [""]:
+            own = self._runs[""].document()
+            return {**document, **own, "problems": [*own["problems"], *document["problems"]]}
+        sources = {name: {"state": run.state, **run.document()} for name, run in self._runs.items()}
+        problems = [f"{name}: {text}" for name, own in sources.items() for text in own["problems"]]
+        return {**document, "problems": [*document["problems"], *problems], "sources": sources}
+
+    def _opened(self, recipe: Recipe, first: Inspector | None) -> Inspector:
+        """Over the engine of the first inspector; the first opens it."""
+        if first is not None:
+            return first.with_recipe(recipe)
+        plan = self.plan
+        return load(self._bundle, recipe, plan.backend, map_limit=plan.map_limit, **plan.engine_options)
+
+    def _guarded(self, run: SourceRun) -> None:
+        """In the source's thread."""
+        try:
+            run.run()
+        except Exception as error:
+            run.state = "failed"
+            run.health.failed(str(error) if isinstance(error, ClipspectError) else described(error))
+            self._failures.append(error)
+            self._stop.end()
+
+    def _logged(self, record: Record, outcome: Outcome) -> None:
+        if self._outbox is not None:
+            self._outbox.news()
+        with self._showing:
+            for sink in self._shown:
+                sink.take(record, outcome)
+
+    def _end_at_once(self, heartbeat: Heartbeat, text: str) -> None:
+        """In the watchdog's thread: threads that hang cannot be ended but with the process."""
+        self.health.failed(text)
+        self._notifier.tell("STOPPING=1", f"STATUS={text}")
+        heartbeat.finish(_LAST_WORDS_S)
+        print(f"clipspect: error: {text}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def _wait_for(threads: Sequence[threading.Thread]) -> None:
+    try:
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(_LOOK_FOR_END_S)
+    except KeyboardInterrupt:  # the second ctrl-C
+        print("clipspect: interrupted", file=sys.stderr, flush=True)
+        os._exit(130)

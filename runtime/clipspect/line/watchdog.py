@@ -1,0 +1,75 @@
+"""Notices an engine, or a source, that does not answer: health says it, and where nothing goes on the process ends.
+
+A run of an engine cannot be interrupted, nor a read from a share that hangs: the one way on is another process.
+systemd starts it; and ends this one when its watchdog hears nothing any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+from types import TracebackType
+
+from clipspect.line.notify import Notifier
+from clipspect.line.source_run import SourceRun
+from clipspect.line.stop import Stop
+
+_LOOK_S = 0.5
+_PARTING_S = 30.0  # besides one answer, that a process has to end in
+
+
+class Watchdog:
+    """A context manager: a thread that looks at everything twice a second, or as often as systemd wants it."""
+
+    def __init__(
+        self,
+        runs: Sequence[SourceRun],
+        running_since: Callable[[], float | None],
+        answer_within: float,
+        stop: Stop,
+        notifier: Notifier,
+        end: Callable[[str], None],
+    ) -> None:
+        """`running_since` is the engine's; `end` is called with what does not answer, and ends the process."""
+        self._runs, self._running_since, self._answer_within = runs, running_since, answer_within
+        self._stop, self._notifier, self._end = stop, notifier, end
+        self._look_s = min(_LOOK_S, (notifier.watchdog_s or _LOOK_S) / 4)
+        self._stopping_since: float | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_looking, name="clipspect-watchdog", daemon=True)
+
+    def __enter__(self) -> Watchdog:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _keep_looking(self) -> None:
+        while not self._over.wait(self._look_s):
+            hung = self._hung()
+            if hung is not None:
+                self._end(hung)
+                return
+            self._notifier.tell("WATCHDOG=1")
+
+    def _hung(self) -> str | None:
+        """What keeps all from going on; health is told of what keeps one source from it."""
+        since, now = self._running_since(), monotonic()
+        if since is not None and now - since > self._answer_within:
+            return f"the engine has not answered for {now - since:.0f} s: start the command again"
+        if self._stop:
+            self._stopping_since = self._stopping_since or now
+            if now - self._stopping_since > self._answer_within + _PARTING_S:
+                return f"the end was asked for {now - self._stopping_since:.0f} s ago, and something holds it up"
+        live = [run for run in self._runs if run.state == "running"]
+        stalled = [run.stalled(self._answer_within, len(self._runs)) for run in live]
+        for run, text in zip(live, stalled):
+            run.health.problem("answer", text)
+            run.look_for_silence()
+        told = [text for text in stalled if text is not None]
+        return f"{told[0]}; nothing else goes on: start the command again" if live and len(told) == len(live) else None
