@@ -1,4 +1,4 @@
-"""Whether a line can begin: everything that it needs is opened, once each; nothing is inspected, and nothing written."""
+"""Whether a line can begin: all that it needs is opened, once each; nothing is inspected, and nothing written."""
 
 from __future__ import annotations
 
@@ -79,10 +79,8 @@ def _recipes(plan: Plan, bundle: Bundle, stack: ExitStack) -> Iterator[Finding]:
                     inspector = first = stack.enter_context(
                         load(bundle, chosen.recipe, plan.backend, map_limit=plan.map_limit, **plan.engine_options)
                     )
-                    yield Finding(
-                        "engine",
-                        f"{first.backend} on {first.device} in {first.precision}, open after {monotonic() - start:.1f} s",
-                    )
+                    words = f"{first.backend} on {first.device} in {first.precision}"
+                    yield Finding("engine", f"{words}, open after {monotonic() - start:.1f} s")
                 else:
                     inspector = stack.enter_context(first.with_recipe(chosen.recipe))
                 where = " ".join(part for part in (source.name, folder) if part)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clipspect.base.errors import ClipspectError
+from clipspect.sinks.kept_link import CHAIN
 from clipspect.sinks.records import json_object
 
 _BLOCK = 1 << 16
@@ -44,7 +45,7 @@ class LogFile:
 def whole_size(handle: int, size: int, path: Path) -> int:
     """The end of the last whole line. After a power cut a line can have its end, but zeros in its middle.
 
-    Raises ClipspectError where the last line is none of clipspect watch.
+    Raises ClipspectError where the last line is none of clipspect watch or line.
     """
     end = line_start(handle, size)
     if end == 0:
@@ -52,14 +53,14 @@ def whole_size(handle: int, size: int, path: Path) -> int:
     start = line_start(handle, end - 1)
     line = os.pread(handle, end - start, start)
     document = json_object(line) or {}
-    if is_of_a_watched_file(document):
-        if isinstance(document.get("chain"), dict):
-            return end
-    elif line.startswith(b"{") and b"\0" in line:
+    is_ours = is_of_a_watched_file(document) or (path.parent / CHAIN).exists()
+    if is_ours and isinstance(document.get("chain"), dict):
+        return end
+    if line.startswith(b"{") and b"\0" in line and not is_of_a_watched_file(document):
         return start
     if is_of_a_watched_file(document) or document.keys() >= _OLD_KEYS:
         raise ClipspectError(f"{path}: was written by an older clipspect watch: keep it, choose another --out")
-    raise ClipspectError(f"{path}: was not written by clipspect watch: choose another --out")
+    raise ClipspectError(f"{path}: was not written by clipspect watch or line: choose another --out")
 
 
 def last_line(handle: int, size: int) -> bytes:

@@ -51,7 +51,7 @@ def test_an_out_that_cannot_be_written_or_has_another_log_is_refused(
     capsys.readouterr()
     before = (out / "results.jsonl").read_bytes()
     assert run("watch", folder, "--bundle", tiny_bundle, "--out", out) == 1
-    assert "results.jsonl: was not written by clipspect watch: choose another --out" in error_of(capsys)
+    assert "results.jsonl: was not written by clipspect watch or line: choose another --out" in error_of(capsys)
     assert (out / "results.jsonl").read_bytes() == before
 
 

@@ -1,0 +1,80 @@
+"""`clipspect`, but that a white pixel makes something fail: python faulty.py FAULT ARGUMENTS. What no test can have
+otherwise: an engine that hangs in the middle of its work, a share that does not answer.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipspect.base.errors import BackendError
+from clipspect.cli import main
+from clipspect.frame.item import Item
+from clipspect.inspection.shared_engine import SharedEngine
+from clipspect.sources import registry
+from clipspect.sources.folder import Folder
+
+_answered, _parts = SharedEngine._answered, Folder._parts
+_FOREVER_S = 10_000
+_opened = [0]
+
+
+def _engine_hangs(self: SharedEngine, serving: Any, pixels: Any, outputs: Sequence[str]) -> Any:
+    if pixels.max() == 255:
+        time.sleep(_FOREVER_S)
+    return _answered(self, serving, pixels, outputs)
+
+
+def _engine_raises(self: SharedEngine, serving: Any, pixels: Any, outputs: Sequence[str]) -> Any:
+    if pixels.max() == 255:
+        raise BackendError("the engine fell over")
+    return _answered(self, serving, pixels, outputs)
+
+
+def _engine_answers_nan(self: SharedEngine, serving: Any, pixels: Any, outputs: Sequence[str]) -> Any:
+    answer = _answered(self, serving, pixels, outputs)
+    return {name: values * np.nan for name, values in answer.items()} if pixels.max() == 255 else answer
+
+
+def _share_hangs(self: Folder) -> Iterator[Any]:
+    """Once there is a file named "hang" in the folder."""
+    if (self.root / "hang").exists():
+        time.sleep(_FOREVER_S)
+    return _parts(self)
+
+
+def _flaky(source: str, skip: object) -> Iterator[Item]:
+    """A camera that gives three frames, fails, and gives three more when it is opened again, and so on."""
+    _opened[0] += 1
+    for number in range(3):
+        yield Item(source, number, None, np.full((32, 32), 20 * _opened[0] + number, np.uint8))
+    raise OSError(f"the cable was pulled {_opened[0]} times")
+
+
+def _drawn(source: str, skip: object) -> Iterator[Item]:
+    """drawn:N, a camera that gives N frames and ends."""
+    for number in range(int(source.partition(":")[2])):
+        yield Item(source, number, None, np.full((32, 32), 20 + number, np.uint8), dropped=number % 2)
+
+
+if __name__ == "__main__":
+    match sys.argv.pop(1):
+        case "engine hangs":
+            SharedEngine._answered = _engine_hangs
+        case "engine raises":
+            SharedEngine._answered = _engine_raises
+        case "engine answers NaN":
+            SharedEngine._answered = _engine_answers_nan
+        case "share hangs":
+            Folder._parts = _share_hangs
+        case "cameras":
+            registry.BUILT_IN_SOURCES.update(flaky=_flaky, drawn=_drawn)
+        case fault:
+            raise ValueError(fault)
+    sys.argv[0] = str(Path(sys.argv[0]).with_name("clipspect"))
+    sys.exit(main())
