@@ -1,4 +1,4 @@
-"""The systemd unit: systemd accepts it, and what it starts is a command that clipspect accepts."""
+"""The systemd units: systemd accepts them, and what they start are commands that clipspect accepts."""
 
 from __future__ import annotations
 
@@ -35,15 +35,25 @@ def test_engines_are_looked_for_where_the_comments_compile_them() -> None:
     assert build_parser().parse_args(shlex.split(command)).command == "compile"
 
 
+def test_the_line_s_unit_starts_a_command_that_there_is_and_waits_for_its_word() -> None:
+    (command,) = re.findall(r"^ExecStart=/opt/clipspect/bin/clipspect (.*)$", unit("line"), re.MULTILINE)
+    args = build_parser().parse_args(shlex.split(command.replace("%i", "line1")))
+    assert (args.command, str(args.plan)) == ("line", "/etc/clipspect/line1.toml")
+    for name in ("watch", "line"):
+        assert "\nType=notify\n" in unit(name)
+        assert re.search(r"^WatchdogSec=\d+$", unit(name), re.MULTILINE)
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    path = tmp_path / "clipspect-watch@line1.service"
-    path.write_text(unit().replace("/opt/clipspect/bin/clipspect", "/bin/true"))
+@pytest.mark.parametrize("name", ["watch", "line"])
+def test_systemd_accepts_the_unit(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"clipspect-{name}@line1.service"
+    path.write_text(unit(name).replace("/opt/clipspect/bin/clipspect", "/bin/true"))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def unit() -> str:
-    return (SYSTEMD / "clipspect-watch@.service").read_text()
+def unit(name: str = "watch") -> str:
+    return (SYSTEMD / f"clipspect-{name}@.service").read_text()
