@@ -128,7 +128,9 @@ def _first_frame(source: str) -> str:
 
     def look() -> None:
         try:
-            came.append(next(iter(open_source(source)), None))
+            opened = open_source(source)
+            came.append(next(iter(opened), None))
+            opened.close()
         except ClipspectError as error:
             came.append(error)
         except Exception as error:

@@ -9,10 +9,11 @@ import abc
 import dataclasses
 import errno
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -28,8 +29,10 @@ from clipspect.line.plan import OWN, SourcePlan
 from clipspect.sinks.log import Log
 from clipspect.sources.files import VIDEO, kind_of
 from clipspect.sources.folder import Candidate, Folder
+from clipspect.sources.handover import Handover
 from clipspect.sources.part import Part
-from clipspect.sources.registry import open_source
+from clipspect.sources.policy import BLOCK
+from clipspect.sources.registry import Sources, open_source
 
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between two attempts to open a source that failed
 _LOOK_FOR_STOP_S = 0.1
@@ -158,44 +161,24 @@ class FolderFeed(Feed):
 class StreamFeed(Feed):
     """A camera, a video, images that are there, another package's source: its frames as it gives them.
 
-    A source that fails is opened again after a pause, and its numbers go on; but for files and videos, which would
-    begin again with their first frame.
+    A thread of its own asks the source, which can be silent for ever, so that the line can always end. A source that
+    fails is opened again after a pause, and its numbers go on; but for files and videos, which would begin again with
+    their first frame.
     """
 
     def __init__(self, source: SourcePlan, health: Health) -> None:
         self._source, self._health = source, health
         self._name = source.name or source.source
+        self._handover = Handover(BLOCK)
+        self._opened: Sources | None = None
         self._next_number = 0
         self._came: dict[int, float] = {}  # monotonic seconds, by the item's number
-        self._closed = False
 
     def items(self, stop: object) -> Iterator[Item]:
-        pause = _PAUSE_S
-        while not (stop or self._closed):
-            first, ends = self._next_number, kind_of(self._source.source) == VIDEO
-            try:
-                opened = open_source(self._source.source)
-                ends = ends or opened.total is not None
-                with closing(iter(opened)) as items:  # type: ignore[type-var]
-                    for item in items:
-                        if stop or self._closed:
-                            return
-                        self._health.problem("source", None)
-                        self._next_number = max(self._next_number, first + item.number + 1)
-                        self._came[first + item.number] = monotonic()
-                        yield dataclasses.replace(item, source=self._name, number=first + item.number)
-                return
-            except Exception as error:
-                text = str(error) if isinstance(error, ClipspectError) else described(error)
-                if ends:
-                    self.failed = text
-                    self._health.problem("source", text)
-                    return
-                pause = _PAUSE_S if self._next_number > first else min(2 * pause, _LONGEST_PAUSE_S)
-                self._health.problem("source", f"{text}: it is opened again in {pause:g} s")
-            until = monotonic() + pause
-            while monotonic() < until and not (stop or self._closed):
-                time.sleep(_LOOK_FOR_STOP_S)
+        threading.Thread(target=self._capture, args=(stop,), name="clipspect-feed", daemon=True).start()
+        for item in self._handover:
+            self._came[item.number] = item.captured_monotonic or monotonic()
+            yield item
 
     def told(self, outcome: Outcome) -> Told | None:
         return Told(outcome.item, self._came.pop(outcome.item.number))
@@ -207,4 +190,48 @@ class StreamFeed(Feed):
         """Nothing is held of a frame."""
 
     def close(self) -> None:
-        self._closed = True
+        self._handover.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    def _capture(self, stop: object) -> None:
+        """Until the source ends, or the feed is closed."""
+        pause = _PAUSE_S
+        while not self._handover.closed:
+            before = self._next_number
+            text, ends = self._captured()
+            if text is None:
+                break
+            if ends:
+                self.failed = text
+                self._health.problem("source", text)
+                break
+            pause = _PAUSE_S if self._next_number > before else min(2 * pause, _LONGEST_PAUSE_S)
+            self._health.problem("source", f"{text}: it is opened again in {pause:g} s")
+            until = monotonic() + pause
+            while monotonic() < until and not (stop or self._handover.closed):
+                time.sleep(_LOOK_FOR_STOP_S)
+        self._handover.end()
+
+    def _captured(self) -> tuple[str | None, bool]:
+        """Hand over what the source gives until it ends: why it failed, None where it did not; and whether that is for
+        good.
+        """
+        first, ends = self._next_number, kind_of(self._source.source) == VIDEO
+        problem = partial(self._health.problem, "source")
+        try:
+            self._opened = opened = open_source(self._source.source, self._source.policy, problem)
+            ends = ends or opened.total is not None
+            for item in opened:
+                if self._next_number == first:
+                    problem(None)  # what kept it from being opened before; from here on it tells by itself
+                self._next_number = max(self._next_number, first + item.number + 1)
+                numbered = dataclasses.replace(item, source=self._name, number=first + item.number)
+                if not self._handover.put(numbered):
+                    opened.close()
+                    break
+        except ClipspectError as error:
+            return str(error), ends
+        except Exception as error:
+            return described(error), ends
+        return None, True

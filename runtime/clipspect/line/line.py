@@ -129,7 +129,7 @@ class Line:
                 thread.start()
             self._notifier.tell("READY=1")
             stack.callback(self._notifier.tell, "STOPPING=1")
-            _wait_for(threads)
+            self._wait_for(threads)
         if self._failures:
             raise self._failures[0]
         for run in runs:
@@ -201,12 +201,14 @@ class Line:
         print(f"clipspect: error: {text}", file=sys.stderr, flush=True)
         os._exit(1)
 
-
-def _wait_for(threads: Sequence[threading.Thread]) -> None:
-    try:
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(_LOOK_FOR_END_S)
-    except KeyboardInterrupt:  # the second ctrl-C
-        print("clipspect: interrupted", file=sys.stderr, flush=True)
-        os._exit(130)
+    def _wait_for(self, threads: Sequence[threading.Thread]) -> None:
+        try:
+            while any(thread.is_alive() for thread in threads):
+                if self._stop:
+                    for run in self._runs.values():
+                        run.let_go()
+                for thread in threads:
+                    thread.join(_LOOK_FOR_END_S / len(threads))
+        except KeyboardInterrupt:  # the second ctrl-C
+            print("clipspect: interrupted", file=sys.stderr, flush=True)
+            os._exit(130)

@@ -19,6 +19,7 @@ from clipspect.sinks.broker import Broker, parse_broker
 from clipspect.sinks.overlays import parse_verdicts
 from clipspect.sinks.rotation import Rotation, parse_rotation
 from clipspect.sinks.sorting import VERDICT_FOLDERS
+from clipspect.sources.policy import parse_policy
 
 FOLDER = "folder:"  # what a source begins with whose new files are inspected exactly once
 OWN = ".watch"  # the folder beside a log that holds what is remembered besides
@@ -37,6 +38,7 @@ class SourcePlan:
     sort: Literal["link", "move", "copy", "none"] | None = None  # of a folder; None: link
     settle: float = 1.0  # without a change until a file is read
     give_up: float = 30.0  # without a change until a file that cannot be decoded is an error
+    policy: str | None = None  # of frames that come too fast: latest, block, queue:N; None: the source's own
     silent_after: float | None = None  # without a frame until health tells of it
     overlays: tuple[str, ...] = ()  # verdicts whose frames are drawn
     sinks: tuple[str, ...] = ()  # as --sink takes them; they take a record before it is in the log
@@ -159,6 +161,12 @@ def _check_source(source: SourcePlan) -> None:
             parse_verdicts(",".join(source.overlays))
         except ValueError as error:
             raise MismatchError(f"overlays: {error}") from error
+    if source.policy is not None:
+        _require(source.folder is None, "policy", "none for a folder, whose files wait", source.policy)
+        try:
+            parse_policy(source.policy)
+        except ClipspectError as error:
+            raise MismatchError(str(error)) from error
     if source.folder is None:
         for name in ("recipes", "sort"):
             if getattr(source, name):

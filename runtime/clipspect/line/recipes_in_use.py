@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from clipspect.base.document import MismatchError, from_json
-from clipspect.base.errors import AnswerError, RecipeError
+from clipspect.base.errors import AnswerError, ImageError, RecipeError
 from clipspect.base.files import atomic_file
 from clipspect.bundle.bundle import Bundle
 from clipspect.frame.decode import FrameLike
@@ -133,14 +133,18 @@ class RecipesInUse:
     def workers(self) -> int:
         return self.first.workers
 
+    @property
+    def tiled(self) -> bool:
+        return any(inspector.tiled for inspector in self._inspectors.values())
+
     def prepare_alone(self, frame: FrameLike) -> Frame:
         return self.of(str(frame) if isinstance(frame, (str, Path)) else None).prepare_alone(frame)
 
-    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError]:
+    def answer(self, frames: Sequence[Frame]) -> list[Answer | AnswerError | ImageError]:
         return [answer for frame in frames for answer in self.of(frame.source).answer([frame])]
 
-    def finish(self, frame: Frame, answer: Answer) -> Result:
-        return self.of(frame.source).finish(frame, answer)
+    def finish(self, answer: Answer) -> Result:
+        return self.of(answer.frame.source).finish(answer)
 
     def __enter__(self) -> RecipesInUse:
         with ExitStack() as stack:

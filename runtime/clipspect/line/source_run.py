@@ -116,6 +116,10 @@ class SourceRun:
                 items.close()
         self.state = "ended" if self._feed.failed is None else "failed"
 
+    def let_go(self) -> None:
+        """End who waits for the source: stop was asked for. Any thread may call, again and again."""
+        self._feed.close()
+
     @property
     def failed(self) -> str | None:
         """What the source, which is not opened again, ended with."""
