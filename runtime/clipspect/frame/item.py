@@ -12,6 +12,25 @@ from clipspect.frame.decode import FrameLike, source_name
 CALLER = "caller"  # the source of frames that are given without one
 
 
+@dataclass(frozen=True)
+class Moment:
+    """When a frame was, as its item says."""
+
+    number: int
+    captured_at: datetime | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """The frames of a source that showed one part."""
+
+    part: int  # of the source's parts, from 0
+    frames: int  # that showed it
+    first: Moment
+    last: Moment
+
+
 @dataclass(frozen=True, eq=False)
 class Item:
     """One frame of a source. What a source knows of it besides, it finds by the number."""
@@ -23,6 +42,11 @@ class Item:
     dropped: int = 0  # frames that the source let go since the item before
     seconds: float | None = None  # on the source's own clock, since its first frame; None where it has none
     captured_monotonic: float | None = None  # `time.monotonic()` at the capture; None where nobody here saw it
+    span: Span | None = None  # of the part that the frame was chosen for; None where each frame counts for itself
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.number, self.captured_at, self.seconds)
 
     @property
     def name(self) -> str:

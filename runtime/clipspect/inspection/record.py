@@ -6,6 +6,7 @@ import dataclasses
 import json
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ import msgspec
 
 from clipspect.base import clock
 from clipspect.base.version import __version__
+from clipspect.frame.item import Span
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.regions import Region
 from clipspect.inspection.result import Timings, Verdict
@@ -33,6 +35,25 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class MomentRecord:
+    """When a frame was."""
+
+    number: int  # of the frame in its source, from 0
+    captured_at: str | None  # ISO 8601; None where the source does not know
+    seconds: float | None  # on the source's own clock; None where it has none
+
+
+@dataclass(frozen=True)
+class SpanRecord:
+    """The frames that showed the part of which the inspected one is the best."""
+
+    part: int  # of the source's parts, from 0
+    frames: int  # that showed it
+    first: MomentRecord
+    last: MomentRecord
+
+
+@dataclass(frozen=True)
 class ItemRecord:
     """What was inspected."""
 
@@ -45,6 +66,7 @@ class ItemRecord:
     file: FileRecord | None = None
     dropped: int = 0  # frames that the source let go since the item before
     seconds: float | None = None  # on the source's own clock, such as a place in a video; None where it has none
+    span: SpanRecord | None = None  # where one record is of a part that many frames show
 
 
 @dataclass(frozen=True)
@@ -123,14 +145,22 @@ def record_of(
     item, result = outcome.item, outcome.result
     recipe = inspector.recipe if result is None else result.recipe
     width, height = (None, None) if result is None else result.size
-    captured_at = None if item.captured_at is None else clock.written(item.captured_at)
     bundle = inspector.bundle
     record = Record(
         schema=1,
         id=id or uuid.uuid4().hex,
         time=clock.now(),
         item=ItemRecord(
-            item.source, item.number, item.name, captured_at, width, height, file, item.dropped, item.seconds
+            item.source,
+            item.number,
+            item.name,
+            _written(item.captured_at),
+            width,
+            height,
+            file,
+            item.dropped,
+            item.seconds,
+            None if item.span is None else _span(item.span),
         ),
         bundle=BundleRecord(bundle.path.resolve().name, bundle.manifest.method, bundle.digest),
         recipe=RecipeRecord(recipe.name, recipe.digest),
@@ -154,3 +184,14 @@ def record_of(
         regions=result.regions,
         timings_ms=result.timings,
     )
+
+
+def _span(span: Span) -> SpanRecord:
+    first, last = (
+        MomentRecord(moment.number, _written(moment.captured_at), moment.seconds) for moment in (span.first, span.last)
+    )
+    return SpanRecord(span.part, span.frames, first, last)
+
+
+def _written(time: datetime | None) -> str | None:
+    return None if time is None else clock.written(time)
