@@ -6,6 +6,8 @@ Other packages add sources by entry points of the group `clipspect.sources`: see
 """
 
 from clipspect.sources.folder import folder as folder
+from clipspect.sources.gate import Gate as Gate
+from clipspect.sources.parts import parts as parts
 from clipspect.sources.policy import Policy as Policy
 from clipspect.sources.pushed import Pushed as Pushed
 from clipspect.sources.pushed import push as push
@@ -13,4 +15,6 @@ from clipspect.sources.registry import Sources as Sources
 from clipspect.sources.registry import files as files
 from clipspect.sources.registry import open_source as open_source
 from clipspect.sources.registry import open_sources as open_sources
+from clipspect.sources.trigger import Trigger as Trigger
+from clipspect.sources.trigger import fired_at as fired_at
 from clipspect.sources.video import video as video
