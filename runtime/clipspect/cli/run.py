@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from clipspect.base.errors import ClipspectError
 from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_sinks, count, engine_options, number
+from clipspect.cli.over_time import OverTime, add_over_time
 from clipspect.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "or N wait; what is dropped is counted (default: latest for cameras, block for videos; a video is read at its "
         "own speed with another)",
     )
+    add_over_time(parser)
     add_engine(parser)
     parser.add_argument("--batch", metavar="N", type=count, default=1, help="images per run of the engine (default: 1)")
     parser.add_argument("--map-limit", metavar="X", type=number, help="regions are where the anomaly map is over this")
@@ -76,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.sinks.registry import open_sink
     from clipspect.sources.registry import open_sources
 
+    over_time = OverTime.of(args)
     sources = open_sources(args.sources, skip=args.out, policy=args.policy)
     others = [open_sink(text) for text in args.sinks]
     with contextlib.ExitStack() as stack:
@@ -90,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             stack.enter_context(sink)
         summary = _Summary()
         with Stop(sources.close) if sources.total is None else contextlib.nullcontext() as stop:
-            _inspect(inspector, sources, args.batch, sinks, summary, bar)
+            _inspect(inspector, sources, over_time, args.batch, sinks, summary, bar)
     print(summary.line(inspector, args.out, args.report), file=sys.stderr)
     if stop and stop.signal == signal.SIGINT:
         raise KeyboardInterrupt
@@ -108,18 +111,25 @@ def _policy(text: str) -> str:
 
 
 def _inspect(
-    inspector: Inspector, sources: Sources, batch: int, sinks: list[Sink], summary: _Summary, bar: ProgressBar
+    inspector: Inspector,
+    sources: Sources,
+    over_time: OverTime,
+    batch: int,
+    sinks: list[Sink],
+    summary: _Summary,
+    bar: ProgressBar,
 ) -> None:
     from clipspect.inspection.record import record_of
     from clipspect.sinks.chain import Chain
     from clipspect.sinks.sink import with_files
 
-    total = math.inf if sources.total is None else sources.total
-    keep_pictures = any(sink.keeps_pictures for sink in sinks)
+    total = math.inf if sources.total is None or over_time.gate else sources.total
+    keep_pictures = over_time.needs_pictures or any(sink.keeps_pictures for sink in sinks)
     chain = Chain()
     bar("", 0, total)
-    with contextlib.closing(inspector.stream(sources, batch, keep_pictures=keep_pictures)) as outcomes:
-        for done, outcome in enumerate(outcomes, 1):
+    items = over_time.items(sources)
+    with contextlib.closing(inspector.stream(items, batch, keep_pictures=keep_pictures)) as outcomes:
+        for done, outcome in enumerate(over_time.outcomes(outcomes), 1):
             record = chain.added(with_files(record_of(outcome, inspector), outcome, sinks))
             for sink in sinks:
                 sink.take(record, outcome)
