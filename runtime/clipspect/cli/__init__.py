@@ -24,6 +24,7 @@ from clipspect.cli import (
     info,
     line,
     recipe,
+    roi,
     run,
     teach,
     upgrade,
@@ -34,6 +35,7 @@ from clipspect.cli.plain_stream import open_streams, plain_streams
 
 BUILT_IN: dict[str, Any] = {
     "recipe": recipe,
+    "roi": roi,
     "teach": teach,
     "calibrate": calibrate,
     "run": run,

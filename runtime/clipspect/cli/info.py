@@ -11,12 +11,14 @@ from clipspect.cli.compile import engine_words
 from clipspect.cli.limit_words import limit_rows, scorer_rows
 from clipspect.cli.recipe import in_bytes, prompt_words
 from clipspect.engines.graph import BOTH, PHOTOS
+from clipspect.recipes.region import region_rows
 from clipspect.recipes.shelf import open_recipe, recipe_names
 
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
     from clipspect.bundle.inspection_graph import InspectionGraph, Parity
     from clipspect.bundle.manifest import Manifest
+    from clipspect.frame.spec import ImageSpec
     from clipspect.recipes.compile import CompiledGraph
     from clipspect.recipes.recipe import Recipe
 
@@ -58,6 +60,7 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
                 "object": recipe.object,
                 "prompts": recipe.prompts,
                 **{key: recipe.document()[key] for key in ("limits", "calibration", "history")},
+                "region_of_interest": recipe.document().get("region_of_interest"),
                 "references": recipe.references,
                 "tiling": recipe.document().get("tiling"),
                 "tensors": {name: list(tensor.shape) for name, tensor in recipe.tensors.items()},
@@ -85,7 +88,7 @@ def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -
     ]  # fmt: skip
     lines = [f"{name:14}{value}" for name, value in rows]
     lines += ["", "recipes"]
-    lines += [line for recipe in recipes for line in _recipe_lines(recipe)] or ["  none"]
+    lines += [line for recipe in recipes for line in _recipe_lines(recipe, image)] or ["  none"]
     if engines:
         lines += ["", "compiled engines of these graphs, in this user's cache"]
         lines += [f"  {engine.graph:10}{engine_words(engine)}" for engine in engines]
@@ -133,10 +136,12 @@ def _parity_words(parity: Parity) -> str:
     )
 
 
-def _recipe_lines(recipe: Recipe) -> list[str]:
-    if recipe.limits is None:
+def _recipe_lines(recipe: Recipe, image: ImageSpec) -> list[str]:
+    region = recipe.region_of_interest
+    rows = [] if region is None else region_rows(region, (image.width, image.height))
+    if recipe.limits is None and not rows:
         return [f"  {recipe.name:24}{_recipe_words(recipe)}, no limits: scores without a verdict"]
-    rows = [*limit_rows(recipe), *scorer_rows(recipe)]
+    rows += [*limit_rows(recipe), *scorer_rows(recipe)]
     return [f"  {recipe.name:24}{_recipe_words(recipe)}", *(f"    {name:14}{value}" for name, value in rows)]
 
 

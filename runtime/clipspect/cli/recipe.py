@@ -54,7 +54,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_engine(parser)
     add_out(parser, "recipes/NAME.safetensors in the bundle")
     parser.add_argument(
-        "--force", action="store_true", help="replace the recipe NAME; its limits go with it, its history stays"
+        "--force",
+        action="store_true",
+        help="replace the recipe NAME; its limits go with it, its history and its region of interest stay",
     )
 
 
@@ -88,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
             rotations=args.rotations,
             gallery_size=args.gallery_size,
             tiling=tiling_of(args, bundle),
+            region_of_interest=None if old is None else old.region_of_interest,
             backend=args.backend,
             progress=bar,
             **engine_options(args),

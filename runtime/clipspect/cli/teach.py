@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
             tiling=tiling_of(args, bundle),
             **rates_of(args),
             group=args.group,
+            region_of_interest=None if old is None else old.region_of_interest,
             backend=args.backend,
             pictures=pictures,
             progress=bar,

@@ -15,6 +15,7 @@ from PIL import Image
 
 from clipspect.base.errors import ImageError
 from clipspect.frame.decode import FrameLike, Picture, read, size_of, source_name, to_rgb
+from clipspect.frame.judged_area import JudgedArea
 from clipspect.frame.quality import Quality, measure
 from clipspect.frame.resize import part_of, to_model_size
 from clipspect.frame.spec import ImageSpec
@@ -36,7 +37,8 @@ class Frame:
     pixels: npt.NDArray[np.uint8] = field(repr=False)  # (1, H, W, 3): what is in the box, in the model's size
     decode_ms: float
     preprocess_ms: float
-    quality: Quality  # of the pixels
+    quality: Quality  # of the pixels that are judged; of all where none may be
+    area: JudgedArea | None = field(default=None, repr=False)  # what of it is judged; None: all
 
     @property
     def is_tiled(self) -> bool:
@@ -92,7 +94,10 @@ def prepare(
     except ImageError as error:
         raise ImageError(f"{source or 'frame'}: {error}") from error
     pixels = to_model_size(part_of(picture, box), spec, pool, parts)[None]
-    quality = measure(pixels)
+    area = viewing.judged(size, box, pixels[0])
+    quality = measure(
+        pixels, None if area is None or area.fault else area.mask_of_view(box, spec.width, spec.height)[None]
+    )
     done = perf_counter()
     times = (decoded - start) * 1e3, (done - decoded) * 1e3
-    return Frame(source, frame, picture, size, viewing, box, views, pixels, *times, quality)
+    return Frame(source, frame, picture, size, viewing, box, views, pixels, *times, quality, area)

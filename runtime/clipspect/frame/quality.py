@@ -11,6 +11,8 @@ from PIL import Image
 
 GRID = 4  # cells a side that the layout is made of: a defect fills few of them, another scene differs in many
 LAYOUT_LENGTH = 3 * GRID * GRID
+_INNER, _BEFORE, _AFTER = slice(1, -1), slice(None, -2), slice(2, None)
+_NEIGHBOURS = ((_BEFORE, _INNER), (_AFTER, _INNER), (_INNER, _BEFORE), (_INNER, _AFTER))  # rows, columns
 DARK, BRIGHT = 5, 250  # a sample up to the one, or from the other, is clipped
 
 
@@ -29,13 +31,15 @@ class Quality:
     layout: tuple[float, ...] = field(repr=False)  # mean of each cell and channel minus the mean of all, row-major
 
 
-def measure(pixels: npt.NDArray[np.uint8]) -> Quality:
+def measure(pixels: npt.NDArray[np.uint8], judged: npt.NDArray[np.bool_] | None = None) -> Quality:
     """The quality of a frame by its views in the model's size, uint8 RGB (V, H, W, 3); a third of a millisecond at 240
-    pixels.
+    pixels. With `judged` (V, H, W), of these pixels alone, which are some.
 
     A blur shows in the sharpness from a standard deviation of about 0.4 of a model's pixel, which is where a model
     begins to see it: of photographs of 576 x 768 in a model of 240, from 0.7 of the photograph's own.
     """
+    if judged is not None:
+        return _of_judged(pixels, judged)
     views, height, width, _ = pixels.shape
     levels = np.zeros(256, np.int64)  # pixels of each grey level
     cells = np.zeros((GRID, GRID, 3), np.int64)
@@ -62,6 +66,42 @@ def measure(pixels: npt.NDArray[np.uint8]) -> Quality:
         sharpness=edges / (views * max((height - 2) * (width - 2), 1)),
         layout=tuple((means - means.mean()).ravel().tolist()),
     )
+
+
+def _of_judged(pixels: npt.NDArray[np.uint8], judged: npt.NDArray[np.bool_]) -> Quality:
+    """Cells are those of the judged pixels' box; one without any has the mean of the others. The Laplacian is of pixels
+    that are judged as their four neighbours are."""
+    grey = np.stack([np.asarray(Image.fromarray(view).convert("L")) for view in pixels])
+    levels, samples = grey[judged].astype(np.int64), pixels[judged].astype(np.int64)  # (N,), (N, 3)
+    count, total = levels.size, int(levels.sum())
+    inner = judged[:, 1:-1, 1:-1].copy()
+    for rows, columns in _NEIGHBOURS:
+        inner &= judged[:, rows, columns]
+    edges = 4 * grey[:, 1:-1, 1:-1].astype(np.int16)
+    for rows, columns in _NEIGHBOURS:
+        edges -= grey[:, rows, columns]
+    return Quality(
+        brightness=total / count,
+        contrast=math.sqrt(count * int((levels**2).sum()) - total * total) / count,
+        saturation=_spread(pixels[judged][None]) / count,
+        clipped=(np.count_nonzero(samples <= DARK) + np.count_nonzero(samples >= BRIGHT)) / (3 * count),
+        sharpness=int(np.abs(edges[inner]).sum(dtype=np.int64)) / max(int(np.count_nonzero(inner)), 1),
+        layout=_layout_of_judged(pixels, judged),
+    )
+
+
+def _layout_of_judged(pixels: npt.NDArray[np.uint8], judged: npt.NDArray[np.bool_]) -> tuple[float, ...]:
+    seen: npt.NDArray[np.bool_] = np.logical_or.reduce(judged)
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    across, down = (line[0] + np.arange(GRID + 1) * (line[-1] + 1 - line[0]) // GRID for line in (columns, rows))
+    means = np.full((GRID, GRID, 3), np.nan)
+    for y in range(GRID):
+        for x in range(GRID):
+            cell = np.s_[:, down[y] : down[y + 1], across[x] : across[x + 1]]
+            if (number := np.count_nonzero(judged[cell])) > 0:
+                means[y, x] = pixels[cell][judged[cell]].sum(axis=0, dtype=np.int64) / number
+    found = ~np.isnan(means)
+    return tuple(np.where(found, means - means[found].mean(), 0).ravel().tolist())
 
 
 def _cells(length: int) -> npt.NDArray[np.int64]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
@@ -11,15 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import ImageError, RecipeError
+from clipspect.frame.alignment import Alignment
 from clipspect.frame.decode import MAX_PIXELS
 from clipspect.frame.views import Box, same_aspect
 
 Mask: TypeAlias = npt.NDArray[np.bool_]  # (height, width), True inside
 Polygon: TypeAlias = tuple[tuple[int, int], ...]  # corners x, y between pixels: 0, 0 is the frame's upper left corner
 
+Shift: TypeAlias = tuple[Fraction, Fraction]  # right and down, in shares of the frame's width and height
+
 MASK: Final = "mask"
 CROP: Final = "crop"
-_MOST_SIZES = 4  # of frames, whose masks are kept
+NO_SHIFT = (Fraction(0), Fraction(0))
+_MOST_MASKS = 4  # that are kept
 
 
 @dataclass(frozen=True)
@@ -49,15 +56,6 @@ class Area:
 
 
 @dataclass(frozen=True)
-class Alignment:
-    """How a part that shifts is found: the frame, small and grey, is compared with the one that it was drawn on."""
-
-    size: tuple[int, int]  # width and height of the small picture
-    picture: str = field(repr=False)  # its grey levels, a byte each, row by row, as base64
-    reach: int  # pixels of the frame that it was drawn on: a part that lies farther off is not judged
-
-
-@dataclass(frozen=True)
 class RegionOfInterest:
     """What of a frame is judged, drawn on a frame of `frame_size`. Frames of another size see it scaled."""
 
@@ -79,29 +77,52 @@ class RegionOfInterest:
                     f"region of interest: its mask has not the {width * height} pixels of a frame of "
                     f"{_size(self.frame_size)}: draw it again"
                 )
+        if self.mode == CROP and self.alignment is not None:
+            raise RecipeError("region of interest: a crop is not aligned: choose the mode mask, or leave alignment out")
 
     def fits(self, width: int, height: int) -> bool:
         """Whether a frame of that size has the aspect of the one that the region was drawn on."""
         return same_aspect((width, height), self.frame_size)
 
-    def mask(self, width: int, height: int) -> Mask:
-        """The judged pixels of a frame of that size, read-only: each is what lies at its centre in the frame that was
-        drawn on. Raises ImageError where none is left.
+    def mask(self, width: int, height: int, shift: Shift = NO_SHIFT) -> Mask:
+        """The judged pixels of a frame of that size, read-only and perhaps none: each is what lies at its centre in the
+        frame that was drawn on. `shift` is how far the part lies right and below of there, in shares of the frame.
         """
-        found = self._masks.get((width, height))
+        key = (width, height, shift)
+        found = self._masks.get(key)
         if found is None:
-            found = self._scaled(width, height)
+            found = self.mask_of_view(Box(0, 0, width, height), (width, height), (width, height), shift)
             found.flags.writeable = False
-            while len(self._masks) >= _MOST_SIZES:
+            while len(self._masks) >= _MOST_MASKS:
                 self._masks.pop(next(iter(self._masks)), None)
-            self._masks[width, height] = found
+            self._masks[key] = found
         return found
+
+    def mask_of_view(
+        self, crop: Box, frame_size: tuple[int, int], size: tuple[int, int], shift: Shift = NO_SHIFT
+    ) -> Mask:
+        """The judged pixels of a picture of `size` that shows `crop` of a frame: what lies at their centres."""
+        (width, height), (across, down) = frame_size, self.frame_size
+        columns = _drawn_at(size[0], (crop.left, crop.width, width), across, shift[0])
+        rows = _drawn_at(size[1], (crop.top, crop.height, height), down, shift[1])
+        mask = self.drawn[np.clip(rows, 0, down - 1)[:, None], np.clip(columns, 0, across - 1)]
+        mask[(rows < 0) | (rows >= down)] = False
+        mask[:, (columns < 0) | (columns >= across)] = False
+        return mask
 
     def box(self, width: int, height: int) -> Box:
         """The smallest rectangle of a frame of that size with all of its judged pixels. Raises ImageError."""
         mask = self.mask(width, height)
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        if not mask.any():
+            raise ImageError(self.nothing_left(width, height))
+        return _box_of(mask)
+
+    def nothing_left(self, width: int, height: int) -> str:
+        """What is to be said of a frame that is too small for the region."""
+        return (
+            f"region of interest: nothing of it is left in a frame of {width} x {height}; it was drawn on one of "
+            f"{_size(self.frame_size)}: inspect such frames, or draw it again with: clipspect roi"
+        )
 
     @cached_property
     def drawn(self) -> Mask:
@@ -113,18 +134,35 @@ class RegionOfInterest:
         return mask
 
     @cached_property
-    def _masks(self) -> dict[tuple[int, int], Mask]:
-        return {}
+    def seen_alone(self) -> bool:
+        """Whether all that the model sees is judged: a crop of a rectangle."""
+        box = _box_of(self.drawn)
+        return self.mode == CROP and bool(self.drawn[box.slices].all())
 
-    def _scaled(self, width: int, height: int) -> Mask:
-        across, down = self.frame_size
-        mask = self.drawn[_centres(height, down)[:, None], _centres(width, across)]
-        if not mask.any():
-            raise ImageError(
-                f"region of interest: nothing of it is left in a frame of {width} x {height}; it was drawn on one of "
-                f"{_size(self.frame_size)}: inspect such frames, or draw it again with: clipspect roi"
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what is judged and how, however it was drawn: limits belong to it."""
+        digest = hashlib.sha256(f"{self.mode} {self.frame_size[0]} {self.frame_size[1]}\n".encode())
+        digest.update(self.drawn.tobytes())
+        if self.alignment is not None:
+            numbers = (*self.alignment.size, *self.alignment.reach)
+            digest.update(f"\n{' '.join(map(str, numbers))}\n".encode())
+            digest.update(self.alignment.levels.tobytes())
+        return digest.hexdigest()
+
+    def stays_inside(self, shift: Shift) -> bool:
+        """Whether all of the judged pixels are in the frame when the part lies so far from where it was drawn."""
+        box = _box_of(self.drawn)
+        return all(
+            low + by * size >= 0 and high + by * size <= size
+            for low, high, by, size in zip(
+                (box.left, box.top), (box.right, box.bottom), shift, self.frame_size, strict=True
             )
-        return mask
+        )
+
+    @cached_property
+    def _masks(self) -> dict[tuple[int, int, Shift], Mask]:
+        return {}
 
 
 def area_of(mask: Mask) -> Area:
@@ -160,9 +198,22 @@ def _check_polygon(polygon: Sequence[tuple[int, int]], width: int, height: int) 
             )
 
 
-def _centres(size: int, drawn: int) -> npt.NDArray[np.int64]:
-    """For each pixel of a side the one of the drawn side that its centre lies in."""
-    return (2 * np.arange(size, dtype=np.int64) + 1) * drawn // (2 * size)
+def _drawn_at(count: int, part: tuple[int, int, int], drawn: int, shift: Fraction) -> npt.NDArray[np.int64]:
+    """Where in the drawn side the centres of `count` pixels lie that make a part (first pixel, length, of how many).
+
+    The centre of pixel k is at first + (2 k + 1) length / (2 count) of the side, less the shift; rounded down.
+    """
+    first, length, side = part
+    common = math.gcd(first, length, side)
+    first, length, side = first // common, length // common, side // common
+    twice = 2 * count * first + (2 * np.arange(count, dtype=np.int64) + 1) * length
+    moved = twice * shift.denominator - 2 * count * side * shift.numerator
+    return moved * drawn // (2 * count * side * shift.denominator)
+
+
+def _box_of(mask: Mask) -> Box:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
 def _size(size: tuple[int, int]) -> str:

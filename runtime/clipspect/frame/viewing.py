@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from clipspect.frame.judged_area import JudgedArea, judged_area
 from clipspect.frame.region_of_interest import CROP, RegionOfInterest
 from clipspect.frame.tiling import Tiling
 from clipspect.frame.views import Box, View
@@ -24,15 +28,21 @@ class Viewing:
         return Box(0, 0, width, height) if region is None or region.mode != CROP else region.box(width, height)
 
     def views(self, width: int, height: int) -> tuple[View, ...]:
-        """Of a frame of that size, less tiles without a judged pixel. Raises ImageError where it cannot be cut so."""
+        """Of a frame of that size, less tiles without a judged pixel. Raises ImageError where it cannot be cut."""
         box = self.box(width, height)
         if self.tiling is None:
             return (View(box, box),)
         tiles = self.tiling.views(box)
-        if self.region_of_interest is None:
+        region = self.region_of_interest
+        if region is None or region.alignment is not None:  # where the part lies is not known yet
             return tiles
-        judged = self.region_of_interest.mask(width, height)
-        return tuple(tile for tile in tiles if judged[tile.placement.slices].any())
+        judged = region.mask(width, height)
+        return tuple(tile for tile in tiles if judged[tile.placement.slices].any()) or tiles
+
+    def judged(self, frame_size: tuple[int, int], box: Box, pixels: npt.NDArray[np.uint8]) -> JudgedArea | None:
+        """What is judged of a frame whose `box` the pixels (H, W, 3) show in the model's size; None: all of it."""
+        region = self.region_of_interest
+        return None if region is None else judged_area(region, frame_size, box, pixels)
 
 
 WHOLE = Viewing()

@@ -32,6 +32,7 @@ from clipspect.recipes.promise import (
     require_rates,
 )
 from clipspect.recipes.recipe import Recipe
+from clipspect.recipes.region import digest_of
 
 
 def calibrate(
@@ -126,13 +127,19 @@ def calibrated(
     with inspector.with_recipe(recipe, verdicts=False) as plain:
         outcomes = (estimated if estimate else _outcomes)(plain, photographs, keep_pictures=keep)
         for photograph, outcome in _told(outcomes, photographs, "good parts", progress):
-            collected.take(photograph, outcome.require())
+            collected.take(photograph, _judged(photograph, outcome))
             if pictures is not None:
                 pictures[0].take(outcome, photograph.part)
         for photograph, outcome in _told(_outcomes(plain, others), others, "frames of other good parts", progress):
-            collected.look_at(photograph, outcome.require())
+            collected.look_at(photograph, _judged(photograph, outcome))
         scorer = Scorer(
-            plain.bundle.digest, recipe.tensors_digest, plain.backend, plain.device, plain.precision, __version__
+            plain.bundle.digest,
+            recipe.tensors_digest,
+            plain.backend,
+            plain.device,
+            plain.precision,
+            __version__,
+            digest_of(recipe.region_of_interest),
         )
     calibration = Calibration(
         time=clock.now(),
@@ -197,6 +204,14 @@ class Collected:
     def parts(self) -> tuple[PartScore, ...]:
         """In the order of their first frames."""
         return tuple(self._parts.values())
+
+
+def _judged(photograph: Photograph, outcome: Outcome) -> Result:
+    """The result of a good part's frame. Raises its error, and RecipeError where nothing of it may be judged."""
+    result = outcome.require()
+    if result.area is not None and result.area.fault:
+        raise RecipeError(f"{photograph.name}: {result.area.fault}: take this photograph out, or draw the region again")
+    return result
 
 
 def _together(one: PartScore, other: PartScore) -> PartScore:

@@ -16,9 +16,9 @@ from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
 from clipspect.frame.prepare import Frame, prepare
 from clipspect.inspection.answer import Answer
-from clipspect.inspection.judge import Judgement, judge
+from clipspect.inspection.judge import judge, unjudged
+from clipspect.inspection.judged import found_in
 from clipspect.inspection.outcome import Outcome
-from clipspect.inspection.regions import regions_in_source
 from clipspect.inspection.result import Result, Timings
 from clipspect.inspection.scoring import Scoring
 from clipspect.inspection.shared_engine import SharedEngine
@@ -202,19 +202,18 @@ class Inspector:
     def finish(self, answer: Answer) -> Result:
         """Regions, and the verdict by the limits of the recipe that scored the frame, if they speak of such frames."""
         start = perf_counter()
-        frame, box = answer.frame, answer.map_box
-        regions = regions_in_source(answer.model_map, *box.size, answer.map_limit, (box.left, box.top))
-        judged = judge(frame, answer) if self._verdicts else Judgement(None)
+        frame, found = answer.frame, found_in(answer)
+        judged = judge(answer, found.score) if self._verdicts else unjudged(answer)
         post_ms = (perf_counter() - start) * 1e3
         timings = Timings(frame.decode_ms, frame.preprocess_ms, answer.infer_ms, post_ms)
         return Result(
             source=frame.source,
-            score=answer.score,
+            score=found.score,
             model_map=answer.model_map,
             size=frame.size,
             recipe=answer.recipe,
             verdict=judged.verdict,
-            regions=regions,
+            regions=found.regions,
             map_limit=answer.map_limit,
             timings=timings,
             quality=frame.quality,
@@ -222,7 +221,8 @@ class Inspector:
             limits=answer.limits,
             reasons=judged.reasons,
             notes=judged.notes,
-            map_box=box,
+            map_box=answer.map_box,
+            area=frame.area,
         )
 
     def close(self) -> None:

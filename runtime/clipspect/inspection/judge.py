@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clipspect.frame.prepare import Frame
 from clipspect.inspection.answer import Answer
 from clipspect.inspection.result import Verdict, decide
-from clipspect.recipes.checks import invalid_reasons, size_note
+from clipspect.recipes.checks import blank_reason, invalid_reasons, size_note
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.references import reference_sizes
 
@@ -21,11 +20,23 @@ class Judgement:
     notes: tuple[str, ...] = ()
 
 
-def judge(frame: Frame, answer: Answer) -> Judgement:
-    """By the recipe that scored the frame."""
+def judge(answer: Answer, score: float) -> Judgement:
+    """By the recipe that scored the frame, and the score of what of it is judged."""
+    frame = answer.frame
+    if frame.area is not None and frame.area.fault:
+        return unjudged(answer)
     note = size_note(frame.size, _known_sizes(answer.recipe))
     reasons = invalid_reasons(frame.quality, frame.size, answer.embedding, answer.recipe.calibration)
-    return Judgement("invalid" if reasons else decide(answer.score, answer.limits), reasons, (note,) if note else ())
+    return Judgement("invalid" if reasons else decide(score, answer.limits), reasons, (note,) if note else ())
+
+
+def unjudged(answer: Answer) -> Judgement:
+    """No verdict, but that a frame is invalid whose region of interest is not found."""
+    area = answer.frame.area
+    if area is None or not area.fault:
+        return Judgement(None)
+    blank = blank_reason(answer.frame.quality)
+    return Judgement("invalid", (*([blank] if blank else []), area.fault))
 
 
 def _known_sizes(recipe: Recipe) -> tuple[tuple[int, int], ...]:

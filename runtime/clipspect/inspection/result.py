@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.frame.judged_area import JudgedArea
 from clipspect.frame.quality import Quality
 from clipspect.frame.views import Box
 from clipspect.inspection.maps import peak_in_source, to_source_size
@@ -55,12 +56,13 @@ class Result:
     notes: tuple[str, ...] = ()  # what else is to be said of the frame: it is of another size than those of calibration
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)  # (D,) of length 1; None in old bundles
     map_box: Box | None = None  # the rectangle that model_map speaks of; None: the whole image
+    area: JudgedArea | None = field(default=None, repr=False)  # what of the image is judged; None: all of it
 
     @cached_property
     def anomaly_map(self) -> npt.NDArray[np.float32]:
         """The map in the source image's size, float32 (height, width); made at the first reading and kept.
 
-        It is 0 where the recipe does not look.
+        It is 0 where the recipe does not look, and where it does not judge.
         """
         return self.map_in(*self.size)
 
@@ -69,22 +71,28 @@ class Result:
         """The whole image's map in about the scale of `model_map`."""
         box, (rows, columns) = self._map_box, self.model_map.shape
         if box.size == self.size:
-            return self.model_map
+            return self.map_in(columns, rows)
         return self.map_in(-(-self.size[0] * columns // box.width), -(-self.size[1] * rows // box.height))
 
     def map_in(self, width: int, height: int) -> npt.NDArray[np.float32]:
         """The whole image's map in another size, float32 (height, width), as it takes to draw it small."""
         if self._map_box.size == self.size:
-            return to_source_size(self.model_map, width, height)
-        box = self._map_box.scaled(width / self.size[0], height / self.size[1])
-        found = np.zeros((height, width), np.float32)
-        found[box.slices] = to_source_size(self.model_map, *box.size)
-        return found
+            found = to_source_size(self.model_map, width, height)
+        else:
+            box = self._map_box.scaled(width / self.size[0], height / self.size[1])
+            found = np.zeros((height, width), np.float32)
+            found[box.slices] = to_source_size(self.model_map, *box.size)
+        return found if self.area is None else np.where(self.area.mask(width, height), found, np.float32(0))
 
     @cached_property
     def peak(self) -> float:
-        """The largest value of `anomaly_map`, which need not be made for it."""
-        return self.regions[0].peak if self.regions else peak_in_source(self.model_map, *self._map_box.size)
+        """The largest value of `anomaly_map` where it is judged; the map need not be made for it."""
+        if self.regions:
+            return self.regions[0].peak
+        if self.area is None:
+            return peak_in_source(self.model_map, *self._map_box.size)
+        judged = self.anomaly_map[self.area.mask(*self.size)]
+        return float(judged.max()) if judged.size else 0.0
 
     @property
     def _map_box(self) -> Box:

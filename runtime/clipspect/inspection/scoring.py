@@ -14,6 +14,7 @@ import numpy.typing as npt
 from clipspect.base.errors import AnswerError
 from clipspect.engines.graph import ANOMALY_MAP, IMAGE_EMBEDDING, SCORE
 from clipspect.frame.prepare import Frame
+from clipspect.frame.region_of_interest import CROP
 from clipspect.inspection.answer import Answer
 from clipspect.inspection.merge import Merged
 from clipspect.inspection.shared_engine import Outputs, Serving, SharedEngine
@@ -141,4 +142,6 @@ def _fit(frames: Sequence[Frame], serving: Serving) -> bool:
 
 
 def _embeds(serving: Serving) -> bool:
-    return IMAGE_EMBEDDING in serving.graph.outputs
+    """Whether frames are known by the embedding of what is seen: not where that is more than what is judged."""
+    region = serving.recipe.region_of_interest
+    return IMAGE_EMBEDDING in serving.graph.outputs and (region is None or region.mode == CROP)

@@ -14,6 +14,7 @@ from clipspect.bundle.bundle import Bundle
 from clipspect.engines.graph import BOTH, PHOTOS, WORDS
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
+from clipspect.frame.region_of_interest import RegionOfInterest
 from clipspect.frame.tiling import Tiling
 from clipspect.host.system import usable_cores
 from clipspect.inspection.calibrate import Pictures, Rates, calibrated
@@ -55,6 +56,7 @@ def teach(
     uncertain: float = UNCERTAIN,
     confidence: float = CONFIDENCE,
     group: str | None = None,
+    region_of_interest: RegionOfInterest | None = None,
     backend: str | None = None,
     pictures: Mapping[str, tuple[Pictures, Pictures]] | None = None,
     progress: Progress = quiet,
@@ -84,7 +86,7 @@ def teach(
     refuse_equal(photographs, defects)
     lesson = _Lesson(
         opened, name, object, photographs, defects, references,
-        Rates(false_reject_rate, uncertain, confidence), group, backend, options, progress, tiling,
+        Rates(false_reject_rate, uncertain, confidence), group, region_of_interest, backend, options, progress, tiling,
     )  # fmt: skip
     roles = _tried(opened, usual, object, references) if judge is None and defects else [usual]
     taught: dict[str, Taught] = {}
@@ -114,6 +116,7 @@ class _Lesson:
     references: int | None
     rates: Rates
     group: str | None
+    region: RegionOfInterest | None
     backend: str | None
     options: dict[str, Any]
     progress: Progress
@@ -137,6 +140,7 @@ class _Lesson:
             **_words(self.bundle, self.name, self.object, role),
             judge=role,
             references=[photograph.item.frame for photograph in chosen],
+            region_of_interest=self.region,
             tiling=self.tiling,
             backend=backend,
             progress=self.progress,

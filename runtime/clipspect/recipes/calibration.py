@@ -37,6 +37,7 @@ class Scorer:
     device: str
     precision: str
     version: str  # of clipspect
+    region: str | None = None  # digest of the recipe's region of interest; None: all of a frame was judged
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from clipspect.bundle.precision_record import LIMITS as MEASURABLE
 from clipspect.engines.engine import registry
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import Recipe
+from clipspect.recipes.region import digest_of
 
 
 def limits_in_use(
@@ -38,6 +39,11 @@ def limits_in_use(
         raise RecipeError(
             f"recipe {recipe.name!r}: its limits were calibrated with another {what} than this: calibrate it again: "
             f"clipspect calibrate {bundle.path} {recipe.name!r} --good FOLDER"
+        )
+    if scorer.region != digest_of(recipe.region_of_interest):
+        raise RecipeError(
+            f"recipe {recipe.name!r}: its limits were calibrated with another region of interest than it has: "
+            f"calibrate it again: clipspect calibrate {bundle.path} {recipe.name!r} --good FOLDER"
         )
     there, here = (scorer.backend, scorer.device, scorer.precision), (backend, device, precision)
     if calibration.by_hand or there == here:

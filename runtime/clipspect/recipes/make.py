@@ -12,12 +12,14 @@ from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines.graph import PHOTOS, TEXT_FEATURES, WORDS
 from clipspect.frame.decode import FrameLike
+from clipspect.frame.region_of_interest import RegionOfInterest
 from clipspect.frame.tiling import Tiling
 from clipspect.frame.viewing import Viewing
 from clipspect.recipes.judge import choose_judge
 from clipspect.recipes.memory import remember, require_room
 from clipspect.recipes.recipe import Recipe, check_recipe_name
 from clipspect.recipes.references import read_references
+from clipspect.recipes.region import seen_box, with_region
 from clipspect.recipes.shelf import serving
 from clipspect.recipes.text_encoder import refuse_fixed_shapes
 from clipspect.recipes.words import Words, WordsRequest, recipe_to_take_words_from, words_of_prompts, words_of_recipe
@@ -38,6 +40,7 @@ def make_recipe(
     rotations: bool = False,
     gallery_size: int | None = None,
     tiling: Tiling | None = None,
+    region_of_interest: RegionOfInterest | None = None,
     backend: str | None = None,
     progress: Progress = quiet,
     **options: Any,
@@ -50,6 +53,7 @@ def make_recipe(
     name, else of the bundle's only one.
     `references` are photos of good parts, of one size: paths, PIL images or uint8 arrays; with `rotations` each is also
     seen in seven turns of 45 degrees. Each gallery keeps at most `gallery_size` rows of them; the default is all.
+    Of frames `region_of_interest` is judged, and of a crop references are seen in its box.
     `judge` is "words", "photos" (the references alone, no words) or "both"; the default is "words" without references,
     and with them "both" where the bundle can, else "photos". `progress(step, done, total)` is called as the work goes
     on; `backend` and `options` are those of `clipspect.load`, but for the device tensorrt, whose engines have fixed
@@ -61,7 +65,8 @@ def make_recipe(
     asked = WordsRequest(object, normal, anomalous, ensemble, fusion)
     if asked and like is not None:
         raise RecipeError(f"words are given, and those of recipe {like!r} asked for: leave one of the two out")
-    photos = read_references(references, opened.manifest.image, rotations=rotations, viewing=Viewing(tiling=tiling))
+    viewing = Viewing(region_of_interest, tiling)
+    photos = read_references(references, opened.manifest.image, rotations=rotations, viewing=viewing)
     role = choose_judge(opened, judge, words=bool(asked) or like is not None, photos=photos is not None)
     require_room(opened, role, photos, gallery_size)
     words: Words | None = None
@@ -81,9 +86,43 @@ def make_recipe(
         prompts={} if words is None else words.prompts,
         parameters=opened.manifest.parameters,
         tiling=tiling,
+        region_of_interest=region_of_interest,
     )
     if photos is not None and role != WORDS:
         found = remember(opened, role, photos, features, gallery_size, backend=backend, progress=progress, **options)
-        recipe = dataclasses.replace(recipe, tensors={**recipe.tensors, **found.tensors}, references=found.described)
+        described = {**found.described, **seen_box(region_of_interest)}
+        recipe = dataclasses.replace(recipe, tensors={**recipe.tensors, **found.tensors}, references=described)
     serving(opened, recipe)
     return recipe
+
+
+def with_photographs_in(
+    bundle: Bundle,
+    recipe: Recipe,
+    region: RegionOfInterest | None,
+    references: Iterable[FrameLike],
+    *,
+    backend: str | None = None,
+    progress: Progress = quiet,
+    **options: Any,
+) -> Recipe:
+    """The recipe with a region of interest, and photographs of good parts that are seen as frames then are.
+
+    Its words, its judge, its turns and the size of its galleries stay. Raises what `make_recipe` raises.
+    """
+    known = recipe.references or {}
+    if not recipe.has_references:
+        raise RecipeError(f"recipe {recipe.name!r} is judged by words alone: leave the references out")
+    viewing = Viewing(region, recipe.tiling)
+    photos = read_references(references, bundle.manifest.image, rotations="rotations" in known, viewing=viewing)
+    if photos is None:
+        raise RecipeError("there is no photograph of a good part: give some")
+    thinned = [gallery["rows"] for gallery in known.get("galleries", {}).values() if gallery["rows"] < gallery["of"]]
+    size = max(thinned, default=None)
+    features = {name: value for name, value in recipe.tensors.items() if name == TEXT_FEATURES}
+    found = remember(bundle, recipe.judge, photos, features, size, backend=backend, progress=progress, **options)
+    changed = with_region(dataclasses.replace(recipe, tensors=features, references=None), region)
+    described = {**found.described, **seen_box(region)}
+    changed = dataclasses.replace(changed, tensors={**features, **found.tensors}, references=described)
+    serving(bundle, changed)
+    return changed

@@ -124,6 +124,12 @@ def read_references(
                 f"references of another aspect: {name} is {size_words(image.size)}, {sizes[first]} is "
                 f"{size_words(first)}: take photos of one size, from the camera that will inspect"
             )
+        if (region := viewing.region_of_interest) is not None and not region.fits(*image.size):
+            drawn = f"{region.frame_size[0]} x {region.frame_size[1]}"
+            raise ImageError(
+                f"reference {name} is {image.width} x {image.height}, the region of interest was drawn on {drawn}: "
+                "take photos from the camera that will inspect"
+            )
         if isinstance(frame, (str, os.PathLike)):
             digest = sha256_of(Path(frame))
         else:

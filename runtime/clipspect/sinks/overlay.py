@@ -6,23 +6,21 @@ The scale of the colours is given, the same for every frame, so that a good part
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from clipspect.inspection.maps import Map
 from clipspect.inspection.regions import Region
 from clipspect.inspection.result import Result
+from clipspect.sinks.outline import Mask, outline
 from clipspect.sinks.overlay_caption import MIN_WIDTH, PAPER, draw_caption
 from clipspect.sinks.overlay_colours import HeatScale, heat_image
-
-Mask = npt.NDArray[np.bool_]
+from clipspect.sinks.overlay_region import draw_judged
 
 _OPAQUE = 0.8  # of the heat at the top of the scale
 _SHORT, _LONG = 360, 800  # pixels: smaller pictures are enlarged to be readable, larger ones shrunk to be handy
 WIDE = 2.0  # width by height from which the heat lies below the picture instead of beside it
 _GAP = 4  # pixels between the two
 _SMALLEST = 5  # pixels of a region's contour: what is smaller in the picture could not be seen
-_CONTOUR, _HALO = (255, 255, 255), (0, 0, 0)
 _ALPHA = np.rint(_OPAQUE * np.arange(256)).astype(np.uint8)  # of each of the 256 levels of heat
 UNMARKED = frozenset({"pass", "invalid"})  # verdicts whose regions are not outlined
 
@@ -46,11 +44,11 @@ def render(image: Image.Image, result: Result, scale: HeatScale) -> Image.Image:
 def draw_heat(image: Image.Image, result: Result, scale: HeatScale, longest: int | None = None) -> Image.Image:
     """The image with its map as heat and, unless the part passes or the frame is invalid, its regions outlined.
 
-    The longer side becomes `longest` pixels; without it, the image keeps its size.
+    What is not judged lies in the dark. The longer side becomes `longest` pixels; without it, the image keeps its size.
     """
     picture = shrunk(image, fitting(image.size, longest)) if longest else image.convert("RGB")
     values = result.map_in(*picture.size)
-    drawn = blend(picture, values, scale)
+    drawn = draw_judged(blend(picture, values, scale), result.area)
     if result.verdict in UNMARKED:
         return drawn
     return outline(drawn, _seen(values > result.map_limit, result.regions, result.size))
@@ -61,30 +59,6 @@ def blend(picture: Image.Image, values: Map, scale: HeatScale) -> Image.Image:
     heat = (values - np.float32(scale.low)) * np.float32(255 / (scale.high - scale.low))
     level = np.rint(np.clip(heat, 0, 255, out=heat), out=heat).astype(np.uint8)
     return Image.composite(heat_image(level), picture, Image.fromarray(_ALPHA[level]))
-
-
-def outline(picture: Image.Image, mask: Mask, colour: tuple[int, int, int] = _CONTOUR) -> Image.Image:
-    """Draw the contour of a mask (H, W) of the picture's size: a line with a dark halo, visible on any ground."""
-    if not mask.any():
-        return picture
-    line = max(1, round(max(picture.size) / 400))
-    inner, outer = _grown(mask, line), _grown(mask, line + 1)
-    picture = picture.copy()
-    picture.paste(_HALO, mask=Image.fromarray((outer & ~inner) * np.uint8(150)))
-    picture.paste(colour, mask=Image.fromarray((inner & ~mask) * np.uint8(255)))
-    return picture
-
-
-def _grown(mask: Mask, by: int) -> Mask:
-    """The mask with all that lies up to so many pixels from it, down and across. (Pillow's MaxFilter takes 30 ms.)"""
-    for axis in (0, 1):
-        grown = np.moveaxis(mask.copy(), axis, 0)
-        source = np.moveaxis(mask, axis, 0)
-        for step in range(1, by + 1):
-            grown[step:] |= source[:-step]
-            grown[:-step] |= source[step:]
-        mask = np.moveaxis(grown, 0, axis)
-    return mask
 
 
 def shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -14,6 +14,7 @@ from clipspect.frame.decode import as_image
 from clipspect.inspection.outcome import Outcome
 from clipspect.sinks.overlay import WIDE, blend, fitting, shrunk
 from clipspect.sinks.overlay_colours import HeatScale
+from clipspect.sinks.overlay_region import draw_judged
 from clipspect.sinks.report_page import Html, escape, picture
 
 LONGEST = 320  # pixels of a kept picture's longer side
@@ -35,7 +36,7 @@ class ReportPicture:
         if outcome.frame is None or outcome.frame.picture is None:
             raise ImageError(f"{outcome.item.name}: its picture was not kept: stream(..., keep_pictures=True)")
         image = as_image(outcome.frame.picture)
-        small = shrunk(image, fitting(image.size, LONGEST))
+        small = draw_judged(shrunk(image, fitting(image.size, LONGEST)), result.area)
         return cls(name or outcome.item.name, result.score, small, result.map_in(*small.size))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clipspect.sinks.overlay import draw_heat, outline
+from clipspect.sinks.outline import outline
+from clipspect.sinks.overlay import draw_heat
 from clipspect.sinks.overlay_colours import HeatScale, colours
 from clipspect.sinks.report_charts import strip
 from clipspect.sinks.report_page import Html, escape, panel, section, table, tiles, write_page

@@ -73,3 +73,28 @@ def test_a_blur_of_one_pixel_of_a_photograph_shows_at_the_models_size(photo: Pat
     assert found == sorted(found, reverse=True)
     assert found[2] < 0.75 * found[0]
     assert found[3] < 0.5 * found[0]
+
+
+@given(st.integers(0, 1000), st.integers(4, 12), st.integers(4, 12))
+def test_of_all_pixels_judged_the_quality_is_that_of_the_frame(seed: int, height: int, width: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    judged = measure(pixels, np.ones(pixels.shape[:3], bool))
+    assert vars(judged) | {"layout": None} == vars(measure(pixels)) | {"layout": None}
+    assert judged.layout == pytest.approx(measure(pixels).layout, abs=1e-12)
+
+
+@given(st.integers(0, 1000))
+def test_pixels_that_are_not_judged_have_no_part_in_the_quality(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    judged = np.zeros((1, 16, 20), bool)
+    judged[0, 3:11, 5:17] = True
+    judged[0, 5:7, 8:10] = False
+    pixels, others = rng.integers(0, 256, (2, 1, 16, 20, 3), dtype=np.uint8)
+    others[judged] = pixels[judged]
+    assert measure(pixels, judged) == measure(others, judged)
+    plain = rng.integers(0, 256, (1, 16, 20, 3), dtype=np.uint8)
+    box = np.zeros_like(judged)
+    box[0, 3:11, 5:17] = True
+    inside = measure(plain[:, 3:11, 5:17])
+    assert measure(plain, box).layout == pytest.approx(inside.layout, abs=1e-12)
+    assert measure(plain, box).sharpness == inside.sharpness

@@ -90,7 +90,7 @@ def test_a_frame_that_is_too_small_for_the_region_is_refused() -> None:
     with pytest.raises(
         ImageError, match="nothing of it is left in a frame of 10 x 10; it was drawn on one of 100 x 100"
     ):
-        region.mask(10, 10)
+        region.box(10, 10)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from PIL import Image
 from clipspect.inspection.regions import find_regions
 from clipspect.inspection.result import Result, Timings
 from clipspect.recipes.limits import Limits
-from clipspect.sinks.overlay import draw_heat, outline, render
+from clipspect.sinks.outline import outline
+from clipspect.sinks.overlay import draw_heat, render
 from clipspect.sinks.overlay_colours import HeatScale, colours, heat_scale
 from clipspect.sinks.verdict_style import VERDICT_STYLES
 from support import handmade

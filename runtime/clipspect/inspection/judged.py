@@ -1,0 +1,61 @@
+"""What a frame shows where it is judged: score and regions of the region of interest alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clipspect.frame.judged_area import JudgedArea
+from clipspect.frame.region_of_interest import Mask
+from clipspect.frame.views import Box
+from clipspect.inspection.answer import Answer
+from clipspect.inspection.maps import Map, box_over, enlarge
+from clipspect.inspection.regions import Region, find_regions, regions_in_source
+
+TOP_SHARE = 0.01  # of the judged pixels of a map, whose mean is the score of a region of interest
+
+
+@dataclass(frozen=True)
+class Found:
+    """What verdicts are made of."""
+
+    score: float
+    regions: tuple[Region, ...]
+
+
+def found_in(answer: Answer) -> Found:
+    """Where all that the model sees is judged, the graph's score; else the mean of the largest TOP_SHARE of the judged
+    pixels of the map. 0 where nothing of the frame may be judged.
+    """
+    box, area, model_map = answer.map_box, answer.frame.area, answer.model_map
+    if area is None:
+        regions = regions_in_source(model_map, *box.size, answer.map_limit, (box.left, box.top))
+        return Found(answer.score, regions)
+    if area.fault:
+        return Found(0.0, ())
+    score, (height, width) = answer.score, model_map.shape
+    if not area.region.seen_alone:
+        score = score_of_judged(model_map, area.mask_of_view(box, width, height))
+    return Found(score, judged_regions(model_map, box, area, answer.map_limit))
+
+
+def score_of_judged(model_map: Map, judged: Mask) -> float:
+    """The mean of the largest TOP_SHARE of the judged pixels, of one at least, in single precision."""
+    inside = model_map[judged]
+    if not inside.size:
+        return 0.0
+    count = max(int(TOP_SHARE * inside.size), 1)
+    largest = np.sort(np.partition(inside, -count)[-count:])
+    return float(np.float32(largest.astype(np.float64).mean()))
+
+
+def judged_regions(model_map: Map, map_box: Box, area: JudgedArea, limit: float) -> tuple[Region, ...]:
+    """Of the map, which speaks of `map_box`, in the frame's size, its judged pixels alone."""
+    box = box_over(model_map, *map_box.size, limit)
+    if box is None:
+        return ()
+    values = enlarge(model_map, *map_box.size, box)
+    left, top = map_box.left + box.left, map_box.top + box.top
+    judged = area.mask_of_view(Box(left, top, left + box.width, top + box.height), *box.size)
+    return find_regions(np.where(judged, values, np.float32(-np.inf)), limit, (left, top))
