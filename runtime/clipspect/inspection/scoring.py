@@ -18,6 +18,7 @@ from clipspect.frame.region_of_interest import CROP
 from clipspect.inspection.answer import Answer
 from clipspect.inspection.merge import Merged
 from clipspect.inspection.shared_engine import Outputs, Serving, SharedEngine
+from clipspect.inspection.window_use import WindowMemory
 
 TILES_AT_ONCE = 4  # through the engine, and as many more are made meanwhile: what bounds the memory
 
@@ -29,6 +30,7 @@ class Scoring:
 
     def __init__(self, engine: SharedEngine, extras: Sequence[str], map_limit: float | None) -> None:
         self._engine, self._extras, self._map_limit = engine, tuple(extras), map_limit
+        self._windows = WindowMemory()
 
     def limit_of(self, serving: Serving) -> float:
         """The anomaly map's value over which a pixel belongs to a region."""
@@ -54,7 +56,7 @@ class Scoring:
             if not _fit(frames, serving):
                 return None
             start = perf_counter()
-            outputs = self._engine.run(serving, pixels, self._asked(serving))
+            outputs = self._engine.run(serving, pixels, self._asked(serving), self._windows.of(frames, serving.recipe))
             infer_ms = (perf_counter() - start) * 1e3 / len(frames)
         answers: Answers = []
         for place, frame in enumerate(frames):

@@ -18,8 +18,8 @@ from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import open_graph
 from clipspect.engines import CPU, Backend, Tensors
 from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, PHOTOS, SCORE, WORDS, WORDS_MAP, WORDS_SCORE, Graph
-from clipspect.inspection.window_use import wants_windows
-from clipspect.inspection.windows import WindowsEngine, every_window
+from clipspect.inspection.window_use import WindowUse, wants_windows
+from clipspect.inspection.windows import PATCH_VALUES, WORK, WindowsEngine, every_window
 from clipspect.recipes.galleries import blank_references
 from clipspect.recipes.guard import limits_in_use
 from clipspect.recipes.limits import Limits
@@ -85,16 +85,20 @@ class SharedEngine:
         where the graph has not all `extras`.
         """
         graph = serving(self.bundle, recipe)
-        if missing := [name for name in extras if name not in graph.outputs]:
-            raise BackendError(f"{graph.file} has no output {missing[0]!r}; there are: {', '.join(graph.outputs)}")
         first = self.first
+        on_demand = self._on_demand is not None or wants_windows(
+            self.bundle, recipe, first.name, first.device, self._windows
+        )
+        known = [*graph.outputs, *((PATCH_VALUES, WORK) if on_demand and recipe.judge != PHOTOS else ())]
+        if missing := [name for name in extras if name not in known]:
+            raise BackendError(f"{graph.file} has no output {missing[0]!r}; there are: {', '.join(known)}")
         limits = (
             limits_in_use(recipe, self.bundle, graph, first.name, first.device, first.precision) if verdicts else None
         )
         with self._changing:
             if self._closed:
                 raise BackendError("the inspector is closed: load the bundle again")
-            if self._on_demand is None and wants_windows(self.bundle, recipe, first.name, first.device, self._windows):
+            if on_demand and self._on_demand is None:
                 self._open_windows()
                 self._close_what_is_not_needed()
             if not self._is_served(recipe, graph):
@@ -102,19 +106,27 @@ class SharedEngine:
                 self._close_what_is_not_needed()
         return Serving(recipe, graph, limits)
 
-    def run(self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
+    def run(
+        self,
+        serving: Serving,
+        pixels: npt.NDArray[np.uint8],
+        outputs: Sequence[str],
+        use: WindowUse | None = None,
+    ) -> Outputs:
         """These outputs for images (N, H, W, 3), any number of them, not yet known to be finite; the caller holds
-        `free`. Raises BackendError.
+        `free`. Windows on demand are those of `use`, by default all that the recipe asks for. Raises BackendError.
         """
         self.running_since = monotonic()
         try:
+            if self._on_demand is not None and serving.recipe.judge != PHOTOS:
+                needed = None if use is None else use.needed(self._on_demand.layout)
+                kept = None if use is None else use.kept(self._on_demand.layout)
+                return self._on_demand.on_demand(pixels, serving.recipe, outputs, needed, kept)
             return self._answered(serving, pixels, outputs)
         finally:
             self.running_since = None
 
     def _answered(self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
-        if self._on_demand is not None and serving.recipe.judge != PHOTOS:
-            return self._on_demand.run({IMAGE: pixels, **serving.recipe.tensors}, outputs)
         backend = self._backends.get(serving.graph.file)
         if backend is not None:
             return _in_batches(backend, pixels, serving.recipe.tensors, outputs)

@@ -82,6 +82,21 @@ class Layout:
         found: Bools = touched > 0
         return found
 
+    def squares(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """An image (H, W, 3) as its patches, row by row: (L, samples of a patch)."""
+        rows, columns = self.grid
+        height, width = len(self.down) // rows, len(self.across) // columns
+        cut = image.reshape(rows, height, columns, width, 3).swapaxes(1, 2)
+        squares: npt.NDArray[np.uint8] = cut.reshape(rows * columns, -1)
+        return squares
+
+    def around(self, patches: Bools) -> Bools:
+        """(N, rows, columns): these patches and their neighbours, whose values the map has a part of between them."""
+        wide = np.pad(patches, ((0, 0), (1, 1), (1, 1)))
+        rows = wide[:, :-2] | wide[:, 1:-1] | wide[:, 2:]
+        found: Bools = rows[..., :-2] | rows[..., 1:-1] | rows[..., 2:]
+        return found
+
     def enlarged(self, patches: Floats) -> npt.NDArray[np.float32]:
         """(N, rows, columns) to the map (N, H, W)."""
         found: npt.NDArray[np.float32] = (self.down @ patches @ self.across.T).astype(np.float32)

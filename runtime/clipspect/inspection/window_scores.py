@@ -7,7 +7,7 @@ those windows that are there of the windows that cover it; where there is none, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ class Embedded:
     windows: Sequence[Rows]  # of each scale (N, windows, D), 0 where a window is not there
     there: Chosen
     patches: Rows | None = None  # (N, L, width), of bundles that compare with references
+    needed: Bools | None = None  # (N, rows, columns), the patches that count; None: all
+    work: Floats = field(default_factory=lambda: np.ones(0))  # (N,), the share of an image's tokens that was encoded
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ def by_words(graph: WindowsGraph, layout: Layout, embedded: Embedded, text_featu
     """What the graph of words answers."""
     images = _probability(embedded.images, text_features, graph.temperature)  # (N,)
     windows = [_probability(own, text_features, graph.temperature) for own in embedded.windows]
-    inverses, known = _inverse_means(layout, windows, embedded.there)
+    inverses, known = _inverse_means(layout, windows, embedded)
     image = np.maximum(images, SMALLEST)[:, None, None]
     if graph.fusion == HARMONIC:
         patches = (1 + len(inverses)) / (1 / image + np.sum(inverses, axis=0))
@@ -70,17 +72,17 @@ def by_words_and_references(
         _half_distance(own, tensors[f"{REFERENCE}{CHOSEN_WINDOWS}{scale}"])
         for own, scale in zip(embedded.windows, graph.scales)
     ]
-    inverses, known = _inverse_means(layout, windows, embedded.there)
+    inverses, known = _inverse_means(layout, windows, embedded)
     found = np.where(known, np.mean([patches, *(1 / inverses)], axis=0), 0)
     score = (words.score + found.max(axis=(1, 2))) / 2
     return Scored(score, (words.patches + found) / 2, known)
 
 
-def _inverse_means(layout: Layout, values: Sequence[Floats], there: Chosen) -> tuple[Floats, Bools]:
+def _inverse_means(layout: Layout, values: Sequence[Floats], embedded: Embedded) -> tuple[Floats, Bools]:
     """Of each scale (S, N, rows, columns) the mean of the inverses of those windows that cover a patch, 1 where none
-    is there; and the patches that every scale covers."""
-    means, covered = [], []
-    for scale, own, chosen in zip(layout.scales, values, there):
+    is there; and the patches that count and that every scale covers."""
+    means, covered = [], [] if embedded.needed is None else [embedded.needed]
+    for scale, own, chosen in zip(layout.scales, values, embedded.there):
         sums = scale.over_patches(np.where(chosen, 1 / np.maximum(own, SMALLEST), 0))
         counts = scale.over_patches(chosen.astype(np.float64))
         means.append(np.where(counts > 0, sums, 1) / np.maximum(counts, 1))

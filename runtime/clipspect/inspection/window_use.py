@@ -1,24 +1,127 @@
-"""Whether a recipe is scored by windows on demand: because it is asked for, or because a region of interest saves."""
+"""Which windows a recipe uses: whether they are encoded on demand at all, and of given frames which ones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
 from clipspect.base.errors import BackendError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.windows_graph import WindowsGraph
 from clipspect.engines import CPU, engine_named
 from clipspect.engines.graph import BOTH, PHOTOS
+from clipspect.frame.prepare import Frame
+from clipspect.frame.region_of_interest import RegionOfInterest
+from clipspect.frame.spec import ImageSpec
+from clipspect.frame.views import Box
+from clipspect.inspection.window_layout import Bools, Layout, layout_of_graph
+from clipspect.inspection.window_reuse import KeptWindows
+from clipspect.recipes.on_demand import Reuse
 from clipspect.recipes.recipe import Recipe
+
+WORTH = 0.75  # of all windows' work: a region of interest that takes more is not worth another graph
+
+
+@dataclass(frozen=True, eq=False)
+class WindowUse:
+    """Of frames that go through the engine together."""
+
+    frames: Sequence[Frame]
+    region: RegionOfInterest | None
+    memory: WindowMemory
+    reuse: Reuse | None
+
+    def needed(self, layout: Layout) -> Bools | None:
+        """(N, rows, columns): the patches that the judged pixels read; None: all."""
+        if self.region is None:
+            return None
+        region = self.region
+        return np.concatenate(
+            [judged_patches(region, layout, *frame.size, frame.views[0].crop) for frame in self.frames]
+        )
+
+    def kept(self, layout: Layout) -> KeptWindows | None:
+        """What is known of earlier frames, where the recipe reuses it."""
+        return None if self.reuse is None else self.memory.kept(layout, self.reuse)
+
+
+class WindowMemory:
+    """What one inspector keeps of its frames' windows, for as long as its recipes reuse them."""
+
+    def __init__(self) -> None:
+        self._kept: KeptWindows | None = None
+
+    def of(self, frames: Sequence[Frame], recipe: Recipe) -> WindowUse:
+        """For frames that the recipe scores; the caller holds the engine."""
+        reuse = None if recipe.windows is None else recipe.windows.reuse
+        if reuse is None:
+            self._kept = None
+        return WindowUse(frames, saving_region(recipe), self, reuse)
+
+    def kept(self, layout: Layout, reuse: Reuse) -> KeptWindows:
+        if self._kept is None or self._kept.reuse != reuse or self._kept.layout is not layout:
+            self._kept = KeptWindows(layout, reuse)
+        return self._kept
 
 
 def wants_windows(bundle: Bundle, recipe: Recipe, backend: str | None, device: str, asked: bool | None) -> bool:
-    """`asked`: always, never, or, None, where the recipe asks for it or saves by it.
+    """`asked`: always, never, or, None, where the recipe asks for it or its region of interest saves by it.
 
     Raises BackendError where it is asked for and cannot be.
     """
-    if not asked:
-        return False
+    if asked is False and recipe.windows is not None:
+        raise BackendError(f"recipe {recipe.name!r} encodes windows on demand: leave windows=False out")
+    needs = bool(asked) or recipe.windows is not None
     if why_not := _fault(bundle, recipe, backend, device):
-        raise BackendError(f"recipe {recipe.name!r}: windows on demand: {why_not}")
-    return True
+        if needs:
+            raise BackendError(f"recipe {recipe.name!r}: windows on demand: {why_not}")
+        return False
+    return needs or (asked is None and region_work(bundle, recipe) <= WORTH)
+
+
+def region_work(bundle: Bundle, recipe: Recipe) -> float:
+    """The share of all windows' work that the recipe's region of interest takes with windows on demand, 1 without."""
+    region, graph = saving_region(recipe), bundle.manifest.windows
+    if region is None or graph is None or graph.multi_crop:
+        return 1.0
+    layout = layout_of_graph(graph, bundle.manifest.image)
+    crop = Box(0, 0, *region.frame_size) if region.mode == "mask" else region.box(*region.frame_size)
+    patches = judged_patches(region, layout, *region.frame_size, crop)
+    return float(layout.share(layout.covering(patches))[0])
+
+
+def saving_region(recipe: Recipe) -> RegionOfInterest | None:
+    """The region of interest by which windows are left out. One that follows the part is known too late for that, and
+    tiles are seen as they are cut.
+    """
+    region = recipe.region_of_interest
+    return None if region is None or region.alignment is not None or recipe.tiling is not None else region
+
+
+def judged_patches(region: RegionOfInterest, layout: Layout, width: int, height: int, crop: Box) -> Bools:
+    """(1, rows, columns): the patches that a frame's judged pixels read where the model sees `crop` of it.
+
+    A pixel of the frame is a mean of the model's pixels beside it, and such a pixel one of the patches beside it.
+    """
+    mask = region.mask(width, height)[crop.top : crop.bottom, crop.left : crop.right]
+    pixels = _reached(_reached(mask, len(layout.down)).T, len(layout.across)).T
+    return layout.patches_under(pixels[None])
+
+
+def _reached(mask: Bools, length: int) -> Bools:
+    """(h, w) to (length, w): the rows of a picture of that height that rows of the mask read, with one to spare."""
+    height = len(mask)
+    if height >= length:
+        found = np.logical_or.reduceat(mask, np.arange(length) * height // length, axis=0)
+        reach = 2
+    else:
+        found = mask[(2 * np.arange(length) + 1) * height // (2 * length)]
+        reach = 1 + -(-length // height)
+    wide = np.pad(found, ((reach, reach), (0, 0)))
+    shifted: Bools = np.logical_or.reduce([wide[at : at + length] for at in range(2 * reach + 1)])
+    return shifted
 
 
 def _fault(bundle: Bundle, recipe: Recipe, backend: str | None, device: str) -> str:
@@ -32,4 +135,22 @@ def _fault(bundle: Bundle, recipe: Recipe, backend: str | None, device: str) -> 
         return f"that graph of {bundle.path} compares with no references: export it with --few-shot --windows"
     if device != CPU or (backend is not None and engine_named(backend).compiled):
         return f"they need an engine on the CPU, found {backend or 'an engine'} on {device}: take the device cpu"
+    return _plan_fault(recipe, graph, bundle.manifest.image)
+
+
+def _plan_fault(recipe: Recipe, graph: WindowsGraph, image: ImageSpec) -> str:
+    plan = recipe.windows
+    if plan is None:
+        return ""
+    if plan.reuse is not None and recipe.tiling is not None:
+        return "what is reused is of whole frames, and this recipe sees tiles: leave one of the two out"
+    if plan.cascade is None:
+        return ""
+    if graph.multi_crop:
+        return "a cascade leaves windows out, and the score of this bundle reads all of them: leave --multi-crop out"
+    if graph.stride != 1 or plan.cascade.stride > min(graph.scales):
+        return (
+            f"a cascade of stride {plan.cascade.stride} over windows of {min(graph.scales)} patches, {graph.stride} "
+            "apart: it needs windows 1 apart and a stride of at most the smallest scale"
+        )
     return ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,15 @@ from clipspect.engines.graph import (
     WORDS_SCORE,
 )
 from clipspect.frame.spec import ImageSpec
-from clipspect.inspection.window_layout import Chosen, layout_of_graph
+from clipspect.inspection.cascade import Encode, cascaded
+from clipspect.inspection.window_layout import Bools, Chosen, layout_of_graph
+from clipspect.inspection.window_reuse import KeptWindows
 from clipspect.inspection.window_scores import Embedded, Scored, by_words, by_words_and_references
+from clipspect.recipes.recipe import Recipe
+
+# Outputs that no graph has: the values of the patches (N, rows, columns), and the share of an image's tokens that was
+# encoded (N,), of which every window is 1.
+PATCH_VALUES, WORK = "patch_values", "work"
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -70,7 +79,8 @@ class WindowsEngine:
             embeddings = np.zeros((*own.shape, answer[name].shape[-1]), np.float32)
             embeddings[images, windows] = answer[name][: len(images)]
             rows.append(embeddings)
-        return Embedded(answer[IMAGE_EMBEDDING], rows, chosen, answer.get(FEATURES_OF_PATCHES))
+        work = self.layout.share(chosen)
+        return Embedded(answer[IMAGE_EMBEDDING], rows, chosen, answer.get(FEATURES_OF_PATCHES), work=work)
 
     def words(self, embedded: Embedded, tensors: Tensors) -> Scored:
         """What the words alone say."""
@@ -82,6 +92,32 @@ class WindowsEngine:
         if not compares(tensors):
             return words
         return by_words_and_references(self.graph, self.layout, embedded, tensors, words)
+
+    def on_demand(
+        self,
+        pixels: Pixels,
+        recipe: Recipe,
+        outputs: Sequence[str],
+        needed: Bools | None = None,
+        kept: KeptWindows | None = None,
+    ) -> Arrays:
+        """The outputs for images (N, H, W, 3), of no more windows than the recipe asks for, and of those alone that
+        cover the patches `needed` (N, rows, columns). What is `kept` of earlier frames is taken from there.
+
+        Raises BackendError.
+        """
+        wanted = self.layout.all(len(pixels)) if needed is None else self.layout.covering(needed)
+        encode: Encode = self.encode
+        if kept is not None:
+            kept.next_frames(len(pixels))
+            encode = partial(kept.encode, self.encode)
+        tensors, patches = recipe.tensors, compares(recipe.tensors)
+        if recipe.windows is not None and recipe.windows.cascade is not None:
+            cascade = recipe.windows.cascade
+            embedded = cascaded(self, encode, pixels, wanted, tensors, cascade, needed, patches=patches)
+        else:
+            embedded = encode(pixels, wanted, patches=patches)
+        return self.answer(replace(embedded, needed=needed), recipe.tensors, outputs)
 
     def answer(self, embedded: Embedded, tensors: Tensors, outputs: Sequence[str] | None = None) -> Arrays:
         """Outputs by name, by default all that the static graph of these tensors has.
@@ -101,6 +137,10 @@ class WindowsEngine:
                 made[name] = self.layout.enlarged((found if name == ANOMALY_MAP else words).patches)
             elif name == IMAGE_EMBEDDING:
                 made[name] = embedded.images
+            elif name == PATCH_VALUES:
+                made[name] = found.patches.astype(np.float32)
+            elif name == WORK:
+                made[name] = embedded.work
             else:
                 made[name] = self._rows(name, embedded)
         return made

@@ -25,6 +25,7 @@ from clipspect.frame.tiling import Tiling
 from clipspect.frame.viewing import Viewing
 from clipspect.recipes.calibration import Calibration, LimitsChange
 from clipspect.recipes.limits import Limits
+from clipspect.recipes.on_demand import OnDemand
 from clipspect.recipes.recipe_file import AGAIN, NEWER, Tensors, pack, unpack
 
 RECIPE_SUFFIX = ".safetensors"
@@ -50,6 +51,7 @@ class Recipe:
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)  # of the bundle's method: its manifest's
     region_of_interest: RegionOfInterest | None = field(default=None, repr=False)  # None: all of a frame is judged
     tiling: Tiling | None = None  # None: a frame is seen as a whole
+    windows: OnDemand | None = None  # None: all windows of a frame are encoded
 
     def __post_init__(self) -> None:
         """Freeze the tensors: a read-only array is a constant to an engine, and need not travel with every frame."""
@@ -230,6 +232,7 @@ class _Document:
     parameters: dict[str, Any] = field(default_factory=dict)
     region_of_interest: RegionOfInterest | None = None
     tiling: Tiling | None = None
+    windows: OnDemand | None = None
 
 
 @dataclass(frozen=True)

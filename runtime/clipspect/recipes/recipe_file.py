@@ -24,7 +24,7 @@ from clipspect.base.errors import RecipeError
 
 SCHEMA_VERSION = 2
 NEWER_VERSION = 3  # of a recipe with a key of NEWER, which a reader of 2 must not score without
-NEWER = ("region_of_interest", "tiling")  # keys that are there only where they say something
+NEWER = ("region_of_interest", "tiling", "windows")  # keys that are there only where they say something
 MAX_BYTES = 1 << 30
 AGAIN = "make the recipe again, or copy it again"
 _METADATA, _KEY, _TABLE, _VERSION = "__metadata__", "clipspect", "tensors", "schema_version"
