@@ -20,6 +20,7 @@ def main() -> None:
         objects=["object"],
         scales=(2, 3),
         memory=True,
+        windows=True,
         storage="fp16",  # the weights are float16, so this loses nothing and halves the files
         force=True,
     )
