@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from clipspect.base.errors import ClipspectError
 from clipspect.frame.motion import shift_of
+from clipspect.frame.views import Box
 from clipspect.inspection.maps import Map
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.regions import regions_in_source
@@ -145,7 +146,8 @@ def _mixed(before: _Shown, newest: _Shown, weight: float) -> _Shown:
     score = weight * newest.score + (1 - weight) * before.score
     seen = seen + 1
     newer = np.maximum(np.float32(weight), 1 / seen)  # the mean of all, as long as they are few
-    return _Shown(score, newer * newest.model_map + (1 - newer) * known, seen, newest.picture, owed)
+    model_map = newer * newest.model_map + (1 - newer) * known
+    return _Shown(score, model_map, seen, newest.picture, owed)
 
 
 def _moved(values: Map, right: int, down: int) -> Map:
@@ -167,6 +169,7 @@ def _picture(outcome: Outcome) -> npt.NDArray[np.uint8]:
 
 
 def _rejudged(result: Result, shown: _Shown) -> Result:
-    regions = regions_in_source(shown.model_map, *result.size, result.map_limit)
+    box = Box(0, 0, *result.size) if result.map_box is None else result.map_box
+    regions = regions_in_source(shown.model_map, *box.size, result.map_limit, (box.left, box.top))
     verdict = None if result.verdict is None else decide(shown.score, result.limits)
     return dataclasses.replace(result, score=shown.score, model_map=shown.model_map, regions=regions, verdict=verdict)

@@ -17,6 +17,7 @@ import clipspect
 from clipspect.base.errors import ClipspectError, ImageError
 from clipspect.cli import main
 from clipspect.frame.item import Item
+from clipspect.frame.views import Box
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.over_time import Hysteresis, Smoothing, smoothed, steady
 from clipspect.inspection.regions import regions_in_source
@@ -85,6 +86,17 @@ def test_a_mark_that_moves_with_the_belt_stays_in_one_place_of_the_filtered_map_
     assert still.require().model_map.max() < 0.4
     result = moved.require()
     assert result.regions == regions_in_source(result.model_map, *result.size, result.map_limit)
+
+
+def test_the_filtered_map_of_a_cropped_view_has_its_regions_where_it_lies(belt: list[Outcome]) -> None:
+    result = belt[0].require()
+    marked = np.zeros_like(result.model_map)
+    marked[0, 0] = 1
+    cropped = dataclasses.replace(result, model_map=marked, map_box=Box(100, 40, 200, 140), map_limit=0.5)
+    (found,) = smoothed([dataclasses.replace(belt[0], result=cropped)], Smoothing(0.5))
+    (region,) = found.require().regions
+    assert (region.x, region.y) == (100, 40)
+    assert region.peak == found.require().anomaly_map.max()
 
 
 def test_an_invalid_frame_and_an_unread_one_stay_as_they_are_and_are_mixed_with_nothing(belt: list[Outcome]) -> None:
