@@ -49,9 +49,15 @@ class Told:
 
 
 class Feed(abc.ABC):
-    """A context manager. One thread takes the items, another gives back their outcomes, in their order."""
+    """A context manager. One thread takes the items, another gives back their outcomes, in their order.
+
+    The source is asked by a thread of its own: it can be silent for ever, or its share hang, and the line still ends.
+    """
 
     failed: str | None = None  # what ended a source that is not opened again
+
+    def __init__(self) -> None:
+        self._handover = Handover(BLOCK)
 
     @property
     def backlog(self) -> int:
@@ -63,9 +69,22 @@ class Feed(abc.ABC):
         """Monotonic seconds since when the source is asked for something that it has to answer soon."""
         return None
 
+    def items(self) -> Iterator[Item]:
+        """Until the source ends or the feed is closed. Raises what the source raises, if it is not opened again."""
+        threading.Thread(target=self._read, name="clipspect-feed", daemon=True).start()
+        yield from self._handover
+
     @abc.abstractmethod
-    def items(self, stop: object) -> Iterator[Item]:
-        """Until the source ends or `stop` is true."""
+    def _capture(self) -> None:
+        """Hand over the source's items, until it ends or the feed is closed."""
+
+    def _read(self) -> None:
+        try:
+            self._capture()
+        except BaseException as error:
+            self._handover.end(error)
+        else:
+            self._handover.end()
 
     @abc.abstractmethod
     def told(self, outcome: Outcome) -> Told | None:
@@ -79,9 +98,9 @@ class Feed(abc.ABC):
     def release(self, told: Told) -> None:
         """All that has to be done with it is done."""
 
-    @abc.abstractmethod
     def close(self) -> None:
-        """Let go of who waits for an item."""
+        """Let go of who waits for an item. Any thread may call, again and again."""
+        self._handover.close()
 
     def __enter__(self) -> Feed:
         return self
@@ -96,6 +115,7 @@ class FolderFeed(Feed):
     """New files of a folder: the line in the log is the moment after which a file is done."""
 
     def __init__(self, source: SourcePlan, folder: Path, place: Path, skip: Path, log: Log, health: Health) -> None:
+        super().__init__()
         self._root, self._place, self._health = folder, place, health
         self._name = source.name or str(folder)
         self._index = Index(place / OWN / "index.sqlite", log)
@@ -118,9 +138,10 @@ class FolderFeed(Feed):
     def looking_since(self) -> float | None:
         return self._folder.looking_since
 
-    def items(self, stop: object) -> Iterator[Item]:
-        for item in self._folder.ready(stop):
-            yield dataclasses.replace(item, source=self._name)
+    def _capture(self) -> None:
+        for item in self._folder.ready(False):
+            if not self._handover.put(dataclasses.replace(item, source=self._name)):
+                return
 
     def told(self, outcome: Outcome) -> Told | None:
         candidate = self._folder.under_way(outcome.item)
@@ -148,6 +169,7 @@ class FolderFeed(Feed):
 
     def close(self) -> None:
         self._folder.close()
+        super().close()
 
     def __enter__(self) -> FolderFeed:
         return self
@@ -161,22 +183,20 @@ class FolderFeed(Feed):
 class StreamFeed(Feed):
     """A camera, a video, images that are there, another package's source: its frames as it gives them.
 
-    A thread of its own asks the source, which can be silent for ever, so that the line can always end. A source that
-    fails is opened again after a pause, and its numbers go on; but for files and videos, which would begin again with
-    their first frame.
+    A source that fails is opened again after a pause, and its numbers go on; but for files and videos, which would
+    begin again with their first frame.
     """
 
     def __init__(self, source: SourcePlan, health: Health) -> None:
+        super().__init__()
         self._source, self._health = source, health
         self._name = source.name or source.source
-        self._handover = Handover(BLOCK)
         self._opened: Sources | None = None
         self._next_number = 0
         self._came: dict[int, float] = {}  # monotonic seconds, by the item's number
 
-    def items(self, stop: object) -> Iterator[Item]:
-        threading.Thread(target=self._capture, args=(stop,), name="clipspect-feed", daemon=True).start()
-        for item in self._handover:
+    def items(self) -> Iterator[Item]:
+        for item in super().items():
             self._came[item.number] = item.captured_monotonic or monotonic()
             yield item
 
@@ -190,28 +210,26 @@ class StreamFeed(Feed):
         """Nothing is held of a frame."""
 
     def close(self) -> None:
-        self._handover.close()
+        super().close()
         if self._opened is not None:
             self._opened.close()
 
-    def _capture(self, stop: object) -> None:
-        """Until the source ends, or the feed is closed."""
+    def _capture(self) -> None:
         pause = _PAUSE_S
         while not self._handover.closed:
             before = self._next_number
             text, ends = self._captured()
             if text is None:
-                break
+                return
             if ends:
                 self.failed = text
                 self._health.problem("source", text)
-                break
+                return
             pause = _PAUSE_S if self._next_number > before else min(2 * pause, _LONGEST_PAUSE_S)
             self._health.problem("source", f"{text}: it is opened again in {pause:g} s")
             until = monotonic() + pause
-            while monotonic() < until and not (stop or self._handover.closed):
+            while monotonic() < until and not self._handover.closed:
                 time.sleep(_LOOK_FOR_STOP_S)
-        self._handover.end()
 
     def _captured(self) -> tuple[str | None, bool]:
         """Hand over what the source gives until it ends: why it failed, None where it did not; and whether that is for

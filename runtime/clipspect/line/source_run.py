@@ -101,7 +101,7 @@ class SourceRun:
         if self._sorter is not None and (last := self.log.last()) is not None:
             self._retry("sorting", self._sorted(last))  # the last run can have ended before its image was sorted
         keep_pictures = any(sink.keeps_pictures for sink in self._sinks)
-        items = self._counted(self.recipes.before_each(self._feed.items(self._stop)))
+        items = self._counted(self.recipes.before_each(self._feed.items()))
         outcomes = outcomes_of(self.recipes, items, keep_pictures=keep_pictures)
         try:
             with closing(outcomes), closing(self._feed):  # the feed first: who waits for a file is let go
