@@ -29,13 +29,10 @@ def found_in(answer: Answer) -> Found:
     pixels of the map. 0 where nothing of the frame may be judged.
     """
     box, area, model_map = answer.map_box, answer.frame.area, answer.model_map
-    if area is None:
-        regions = regions_in_source(model_map, *box.size, answer.map_limit, (box.left, box.top))
-        return Found(answer.score, regions)
-    if area.fault:
+    if area is not None and area.fault:
         return Found(0.0, ())
     score, (height, width) = answer.score, model_map.shape
-    if not area.region.seen_alone:
+    if area is not None and not area.region.seen_alone:
         score = score_of_judged(model_map, area.mask_of_view(box, width, height))
     return Found(score, judged_regions(model_map, box, area, answer.map_limit))
 
@@ -50,8 +47,10 @@ def score_of_judged(model_map: Map, judged: Mask) -> float:
     return float(np.float32(largest.astype(np.float64).mean()))
 
 
-def judged_regions(model_map: Map, map_box: Box, area: JudgedArea, limit: float) -> tuple[Region, ...]:
-    """Of the map, which speaks of `map_box`, in the frame's size, its judged pixels alone."""
+def judged_regions(model_map: Map, map_box: Box, area: JudgedArea | None, limit: float) -> tuple[Region, ...]:
+    """Of the map, which speaks of `map_box`, in the frame's size, its judged pixels alone; without an area all."""
+    if area is None:
+        return regions_in_source(model_map, *map_box.size, limit, (map_box.left, map_box.top))
     box = box_over(model_map, *map_box.size, limit)
     if box is None:
         return ()

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from clipspect.base.errors import ClipspectError
 from clipspect.frame.motion import shift_of
 from clipspect.frame.views import Box
+from clipspect.inspection.judged import judged_regions
 from clipspect.inspection.maps import Map
 from clipspect.inspection.outcome import Outcome
-from clipspect.inspection.regions import regions_in_source
 from clipspect.inspection.result import Result, Verdict, decide
 
 
@@ -170,6 +170,6 @@ def _picture(outcome: Outcome) -> npt.NDArray[np.uint8]:
 
 def _rejudged(result: Result, shown: _Shown) -> Result:
     box = Box(0, 0, *result.size) if result.map_box is None else result.map_box
-    regions = regions_in_source(shown.model_map, *box.size, result.map_limit, (box.left, box.top))
+    regions = judged_regions(shown.model_map, box, result.area, result.map_limit)
     verdict = None if result.verdict is None else decide(shown.score, result.limits)
     return dataclasses.replace(result, score=shown.score, model_map=shown.model_map, regions=regions, verdict=verdict)

@@ -17,14 +17,16 @@ import clipspect
 from clipspect.base.errors import ClipspectError, ImageError
 from clipspect.cli import main
 from clipspect.frame.item import Item
+from clipspect.frame.judged_area import JudgedArea
+from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.frame.views import Box
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.over_time import Hysteresis, Smoothing, smoothed, steady
-from clipspect.inspection.regions import regions_in_source
+from clipspect.inspection.regions import find_regions, regions_in_source
 from clipspect.inspection.result import decide
 from clipspect.recipes.limits import Limits
 from support import handmade
-from support.drawn_belt import Belt, video
+from support.drawn_belt import HEIGHT, WIDTH, Belt, video
 
 LIMITS = Limits(0.4, 0.6)
 SCORES = {"pass": 0.2, "uncertain": 0.5, "fail": 0.8}
@@ -97,6 +99,20 @@ def test_the_filtered_map_of_a_cropped_view_has_its_regions_where_it_lies(belt: 
     (region,) = found.require().regions
     assert (region.x, region.y) == (100, 40)
     assert region.peak == found.require().anomaly_map.max()
+
+
+def test_filtered_regions_lie_in_the_region_of_interest(belt: list[Outcome]) -> None:
+    left = RegionOfInterest((WIDTH, HEIGHT), Area((((0, 0), (100, 0), (100, HEIGHT), (0, HEIGHT)),)))
+    area = JudgedArea(left, (WIDTH, HEIGHT))
+    judged = [
+        dataclasses.replace(outcome, result=dataclasses.replace(outcome.require(), area=area, map_limit=0.3))
+        for outcome in belt
+    ]
+    for found in smoothed(judged, Smoothing(0.5)):
+        result = found.require()
+        assert result.regions == find_regions(result.anomaly_map, 0.3)
+        assert all(region.x + region.width <= 100 for region in result.regions)
+        assert result.regions
 
 
 def test_an_invalid_frame_and_an_unread_one_stay_as_they_are_and_are_mixed_with_nothing(belt: list[Outcome]) -> None:
