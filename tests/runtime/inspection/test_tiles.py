@@ -50,9 +50,9 @@ class Counted:
         engine: Any = inspector._engine
         run = engine.run
 
-        def counted(serving: Any, pixels: npt.NDArray[np.uint8], outputs: Any) -> Any:
+        def counted(serving: Any, pixels: npt.NDArray[np.uint8], *others: Any) -> Any:
             self.runs.append(len(pixels))
-            return run(serving, pixels, outputs)
+            return run(serving, pixels, *others)
 
         engine.run = counted
 
