@@ -6,6 +6,7 @@ Other packages add commands of their own by entry points of the group `clipspect
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import warnings
@@ -57,6 +58,9 @@ DONE, REFUSED, USAGE, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. 0 done, 1 refused with one line on stderr, 2 usage (from argparse), 130 interrupted."""
     open_streams()
+    log = logging.getLogger("clipspect")
+    if not log.handlers:
+        log.addHandler(_ToStderr())
     commands = all_commands()
     args = build_parser(commands).parse_args(argv)
     warnings.filterwarnings("ignore", module="PIL")  # what matters in them is an ImageError here
@@ -85,6 +89,13 @@ def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace)
         print(f"clipspect: error: {where}{reason}: check the path, its rights and the space left", file=sys.stderr)
         return REFUSED
     return status
+
+
+class _ToStderr(logging.Handler):
+    """What the library logs, a line each, to the stream that standard error is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"clipspect: {record.getMessage()}", file=sys.stderr, flush=True)
 
 
 def all_commands() -> dict[str, Any]:

@@ -23,7 +23,8 @@ _DESCRIPTION = """Inspect every image that is in FOLDER or comes into it, subfol
 until the command is stopped. Each has exactly one line in DIR/results.jsonl, however often the command is
 stopped, killed or without power in between. A file is known by its name, size and time of last change: one that
 is overwritten, or touched, is a new part. Hidden files, links, and names that do not end as an image's
-(part.png.tmp) are left alone; a file is complete when it has not changed for --settle seconds and can be decoded."""
+(part.png.tmp) are left alone; a file is complete, at once, when it is closed or renamed into place on this machine,
+else, as on a network share, when it has not changed for --settle seconds, and when it can be decoded."""
 
 _EPILOG = """DIR/results.jsonl has a record a line (docs/record.schema.json), as clipspect run --json prints and MQTT
 publishes: its id is the file's, item.file has name, size and mtime_ns, files.sorted the image's path in DIR,
@@ -59,7 +60,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="S",
         type=_seconds,
         default=1.0,
-        help="seconds without a change until a file is read (default: 1)",
+        help="seconds without a change until a file is read that was there before or comes over a network (default: 1)",
     )
     parser.add_argument(
         "--give-up",

@@ -27,8 +27,9 @@ from clipspect.line.health import Health
 from clipspect.line.index import Index
 from clipspect.line.plan import OWN, SourcePlan
 from clipspect.sinks.log import Log
+from clipspect.sources.candidate import Candidate
 from clipspect.sources.files import VIDEO, kind_of
-from clipspect.sources.folder import Candidate, Folder
+from clipspect.sources.folder import Folder
 from clipspect.sources.handover import Handover
 from clipspect.sources.part import Part
 from clipspect.sources.policy import BLOCK

@@ -5,8 +5,8 @@
 Other packages add sources by entry points of the group `clipspect.sources`: see `clipspect.sources.registry`.
 """
 
-from clipspect.sources.folder import folder as folder
 from clipspect.sources.gate import Gate as Gate
+from clipspect.sources.growing_folder import folder as folder
 from clipspect.sources.parts import parts as parts
 from clipspect.sources.policy import Policy as Policy
 from clipspect.sources.pushed import Pushed as Pushed

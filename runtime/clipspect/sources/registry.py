@@ -19,7 +19,7 @@ from clipspect.base.plug_ins import described, load_plug_in, plug_in_names
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item, items_of
 from clipspect.sources.files import CAMERA, FILES, VIDEO, Files, images_of, kind_of
-from clipspect.sources.folder import folder
+from clipspect.sources.growing_folder import GrowingFolder, folder
 from clipspect.sources.handover import handed_over
 from clipspect.sources.live import Live
 from clipspect.sources.policy import Policy, parse_policy
@@ -44,8 +44,8 @@ class Opening:
     problem: Problem | None = None  # told what keeps a source from giving frames; None: the log
 
 
-def _folder(source: str, how: Opening) -> Frames:
-    return folder(source.partition(":")[2], skip=how.skip)
+def _folder(source: str, how: Opening) -> GrowingFolder:
+    return folder(source.partition(":")[2], skip=how.skip, problem=how.problem)
 
 
 def _video(source: str, how: Opening) -> Frames:
@@ -78,7 +78,7 @@ class Sources:
     def close(self) -> None:
         """End cameras and folders that grow: what came from them is still inspected. Any thread may call."""
         for _, frames in self.opened:
-            if isinstance(frames, Live):
+            if isinstance(frames, (Live, GrowingFolder)):
                 frames.close()
 
     def __iter__(self) -> Iterator[Item]:

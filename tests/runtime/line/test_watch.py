@@ -90,6 +90,22 @@ def test_a_file_is_overwritten_with_a_new_part_and_both_pictures_are_kept(
     assert files_in(folder) == []
 
 
+def test_a_new_part_of_the_same_name_size_and_time_has_a_record_of_its_own(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
+    with Watching(folder, tiny_bundle, out, "--sort", "copy") as watching:
+        for rows, value in enumerate((51, 102), 1):  # of a camera whose clock begins anew
+            (out.parent / "new.png").write_bytes(grey_png(value).ljust(200, b"\0"))
+            os.utime(out.parent / "new.png", (5, 5))
+            os.rename(out.parent / "new.png", folder / "part.png")
+            watching.wait_for_rows(rows)
+    records = list(read_records(out / "results.jsonl"))
+    assert [record.score for record in records] == pytest.approx([51 / 255, 102 / 255])
+    assert len({record.id for record in records}) == 2
+    assert records[0].item.file == records[1].item.file
+    assert 0 < (records[1].latency_ms or 0) < 1e6  # the first was perhaps there when the watch began
+
+
 def test_a_file_that_stops_growing_is_an_error_in_the_end_and_inspected_when_it_is_completed(
     tiny_bundle: Path, folder: Path, out: Path
 ) -> None:

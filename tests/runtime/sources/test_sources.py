@@ -127,9 +127,7 @@ def test_what_a_run_writes_into_a_folder_that_grows_is_not_inspected(tmp_path: P
     assert _name(iter(clipspect.sources.open_sources([f"folder:{tmp_path}"], skip=tmp_path / "out"))) == "part.png"
 
 
-def test_a_folder_that_has_gone_is_waited_for_with_one_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_folder_that_has_gone_is_waited_for_and_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "camera"
     folder.mkdir()
     items = clipspect.sources.folder(folder, settle=0.05)
@@ -143,7 +141,8 @@ def test_a_folder_that_has_gone_is_waited_for_with_one_warning(
     threading.Thread(target=come_back).start()
     assert _name(items) == "a.png"
     assert [record.message for record in caplog.records] == [
-        f"{folder}: cannot be read (No such file or directory): waiting for it"
+        f"{folder}: cannot be read (No such file or directory): waiting for it",
+        f"{folder}: works again",
     ]
 
 
