@@ -65,7 +65,7 @@ class Folder:
         self._lock = threading.Lock()
         self._inspected = InspectedFiles()
         self._candidates: dict[str, Candidate] = {}
-        self._ready: deque[Candidate] = deque()  # the oldest first
+        self._ready: deque[Candidate] = deque()
         self._under_way: dict[str, Candidate] = {}  # by the file's name
         self._written: set[str] = set()  # while they were under way
         self._handed_out: dict[int, Candidate] = {}  # those under way, by the item's number
@@ -80,6 +80,7 @@ class Folder:
         self._told_of: set[str] = set()  # suffixes
         self.left_alone: Counter[str] = Counter()  # files of the last scan that are no images, by their suffix
         self._closed = False
+        self.looking_since: float | None = None  # monotonic seconds, of a scan; it can hang on a share
 
     @property
     def backlog(self) -> int:
@@ -131,15 +132,9 @@ class Folder:
 
     def _next(self) -> Candidate | None:
         with self._lock:
-            events = [] if self._notifier is None else self._notifier.events()
-            for event in events:
-                if event is not RESCAN:
-                    self._happened(event)
-            now = monotonic()
-            if RESCAN in events or now >= self._next_scan:
-                self._scan()
-            elif now >= self._next_due:
-                self._look_at_due(now)
+            self.looking_since = monotonic()
+            self._look()
+            self.looking_since = None
             while self._ready:
                 candidate = self._ready.popleft()
                 name = candidate.part.name
@@ -150,6 +145,17 @@ class Folder:
                     self._next_number += 1
                     return taken
         return None
+
+    def _look(self) -> None:
+        events = [] if self._notifier is None else self._notifier.events()
+        for event in events:
+            if event is not RESCAN:
+                self._happened(event)
+        now = monotonic()
+        if RESCAN in events or now >= self._next_scan:
+            self._scan()
+        elif now >= self._next_due:
+            self._look_at_due(now)
 
     def _happened(self, event: Event) -> None:
         """The kernel says that a file is complete, or has appeared, or was touched."""
