@@ -12,6 +12,7 @@ from clipspect.base.errors import RecipeError
 from clipspect.cli.arguments import add_engine, engine_options, number, rate
 from clipspect.cli.limit_words import Rows, limit_rows, scorer_rows
 from clipspect.cli.recipe_place import add_out, changed_place, name_at
+from clipspect.cli.window_words import window_rows
 
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
@@ -51,6 +52,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="--good are the recipe's references, each scored without its own rows: an estimate, nothing is promised",
     )
+    parser.add_argument(
+        "--cascade",
+        metavar="P",
+        type=_share_of_work,
+        help="encode WinCLIP's windows two patches apart first, and all of them only where these are over a limit, so "
+        "that good parts take this share of the work, as 50%%; 100%% for all windows. What it changes is measured",
+    )
     by_hand = parser.add_argument_group("by hand", "limits without photographs: nothing is promised")
     by_hand.add_argument("--review", metavar="X", type=number, help="scores from here are uncertain")
     by_hand.add_argument("--reject", metavar="X", type=number, help="scores from here fail")
@@ -62,6 +70,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--report", metavar="FILE", type=Path, help="write the page that says what the verdict is worth"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def _share_of_work(text: str) -> float:
+    return 1.0 if text.strip() in ("1", "100%") else rate(text)
 
 
 def add_parts(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -124,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
 def _asked_by_hand(args: argparse.Namespace) -> bool:
     """Whether the limits are given. Raises RecipeError where it is unclear."""
     given = [value is not None for value in (args.review, args.reject, args.map)]
-    of_photographs = ("strike", "defective", "estimate", "group", "report", "backend")
+    of_photographs = ("strike", "defective", "estimate", "group", "report", "backend", "cascade")
     ignored = [name for name in of_photographs if getattr(args, name)] + list(engine_options(args))
     if ignored and not args.good:
         option = f"--{ignored[0].replace('_', '-')}"
@@ -167,6 +179,7 @@ def _calibrated(args: argparse.Namespace, bundle: Bundle, old: Recipe, path: Pat
             anyway=args.anyway,
             estimate=args.estimate,
             why=args.why,
+            cascade=args.cascade,
             pictures=None if args.report is None else (worst, nearest),
             progress=bar,
         )
@@ -179,7 +192,13 @@ def _calibrated(args: argparse.Namespace, bundle: Bundle, old: Recipe, path: Pat
 
 
 def _page(recipe: Recipe, path: Path) -> str:
-    rows = [("recipe", str(path)), *limit_rows(recipe), *scorer_rows(recipe), *defect_rows(recipe)]
+    rows = [
+        ("recipe", str(path)),
+        *limit_rows(recipe),
+        *scorer_rows(recipe),
+        *window_rows(recipe),
+        *defect_rows(recipe),
+    ]
     lines = [f"{name:{WIDTH}}{value}" for name, value in rows]
     return "\n".join([*lines, *highest_lines(recipe)])
 
@@ -215,4 +234,5 @@ def calibration_document(recipe: Recipe, path: Path) -> dict[str, Any]:
 
     document, defects = recipe.document(), defects_of(recipe)
     kept = {key: document[key] for key in ("name", "limits", "calibration", "history")}
+    kept |= {"windows": document["windows"]} if "windows" in document else {}
     return {"path": str(path), **kept, "defects": None if defects is None else defects.document()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clipspect.cli.compile import engine_words
 from clipspect.cli.limit_words import limit_rows, scorer_rows
 from clipspect.cli.recipe import in_bytes, prompt_words
+from clipspect.cli.window_words import window_rows
 from clipspect.engines.graph import BOTH, PHOTOS
 from clipspect.recipes.region import region_rows
 from clipspect.recipes.shelf import open_recipe, recipe_names
@@ -139,6 +140,7 @@ def _parity_words(parity: Parity) -> str:
 def _recipe_lines(recipe: Recipe, image: ImageSpec) -> list[str]:
     region = recipe.region_of_interest
     rows = [] if region is None else region_rows(region, (image.width, image.height))
+    rows += window_rows(recipe)
     if recipe.limits is None and not rows:
         return [f"  {recipe.name:24}{_recipe_words(recipe)}, no limits: scores without a verdict"]
     rows += [*limit_rows(recipe), *scorer_rows(recipe)]

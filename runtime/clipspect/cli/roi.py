@@ -250,8 +250,15 @@ def _page(bundle: Bundle, recipe: Recipe, notes: list[str], drawn: Path | None) 
 
 
 def saving_rows(bundle: Bundle, recipe: Recipe) -> list[tuple[str, str]]:
-    """What the region saves of the model's work: nothing as long as a graph encodes all windows of what it sees."""
-    return []
+    """What the region saves of the model's work, where windows are encoded on demand."""
+    from clipspect.inspection.window_use import WORTH, region_work, saving_region
+
+    if bundle.manifest.windows is None or saving_region(recipe) is None:
+        return []
+    work = region_work(bundle, recipe)
+    if work > WORTH:
+        return [("work", f"all windows are encoded: the region alone would take {work:.0%}")]
+    return [("work", f"{work:.0%} of all windows' on a CPU, for windows outside are not encoded")]
 
 
 def _document(recipe: Recipe) -> dict[str, Any]:

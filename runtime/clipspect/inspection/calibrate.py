@@ -14,6 +14,7 @@ from clipspect.base.progress import Progress, quiet
 from clipspect.base.version import __version__
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
+from clipspect.inspection.calibrate_cascade import with_cascade, with_effect
 from clipspect.inspection.estimate import estimated
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.outcome import Outcome
@@ -48,6 +49,7 @@ def calibrate(
     anyway: bool = False,
     estimate: bool = False,
     why: str | None = None,
+    cascade: float | None = None,
     pictures: tuple[Pictures, Pictures] | None = None,
     progress: Progress = quiet,
 ) -> Recipe:
@@ -61,6 +63,8 @@ def calibrate(
     calibration as struck, and count no more. `defective` parts are scored beside. Too few parts are refused; `anyway`
     takes the largest score, and the promise says what it is worth. With `estimate`, `good` are the references
     themselves, each scored without its own rows: nothing is promised. `why` goes into the recipe's history.
+    `cascade` is the share of all windows' work that is to be done on good parts, 1 for all of it; by default it is as
+    the recipe says. The limits are those of the cascade, and what it changes is measured.
     `pictures`, one of the good and one of the defective parts, are shown every outcome with its frame.
     Raises RecipeError, ImageError for a photograph that cannot be read, before anything is scored; BackendError.
     """
@@ -81,6 +85,7 @@ def calibrate(
         anyway=anyway,
         estimate=estimate,
         why=why,
+        cascade=cascade,
         pictures=pictures,
         progress=progress,
     )
@@ -107,6 +112,7 @@ def calibrated(
     anyway: bool = False,
     estimate: bool = False,
     why: str | None = None,
+    cascade: float | None = None,
     pictures: tuple[Pictures, Pictures] | None = None,
     progress: Progress = quiet,
 ) -> Recipe:
@@ -123,6 +129,11 @@ def calibrated(
     if not (anyway or estimate):
         require_enough(count, rates.false_reject_rate, rates.confidence)
     refuse_references(recipe, defects if estimate else [*photographs, *defects])
+    if cascade is not None:
+        if estimate:
+            raise RecipeError("a cascade is calibrated on photographs of good parts, not estimated: leave one out")
+        counting = [photograph for photograph in photographs if photograph.part not in struck]
+        recipe = with_cascade(inspector, counting, cascade, progress)
     collected, keep = Collected(struck), pictures is not None
     with inspector.with_recipe(recipe, verdicts=False) as plain:
         outcomes = (estimated if estimate else _outcomes)(plain, photographs, keep_pictures=keep)
@@ -158,6 +169,8 @@ def calibrated(
     how = f"{'estimated' if estimate else 'calibrated'} on {count} good parts, {len(struck)} struck"
     why = why or f"{how}; asked: {asked} ({percent(rates.confidence)})"
     changed = with_limits(recipe, limits, calibration, why=why)
+    if changed.windows is not None and changed.windows.cascade is not None:
+        changed = with_effect(inspector, changed, photographs, defects, progress)
     if not defects:
         return changed
     beside = Collected()

@@ -106,18 +106,25 @@ class Inspector:
         """
         self._serving = self._engine.serve(recipe_for(self.bundle, recipe), self.extras, verdicts=self._verdicts)
 
-    def with_recipe(self, recipe: str | os.PathLike[str] | Recipe, *, verdicts: bool | None = None) -> Inspector:
+    def with_recipe(
+        self,
+        recipe: str | os.PathLike[str] | Recipe,
+        *,
+        verdicts: bool | None = None,
+        extras: Sequence[str] | None = None,
+    ) -> Inspector:
         """A second inspector, for another recipe of the bundle or one in memory, over the same engine.
 
         Each is closed by itself, and the engine with the last. Any number of threads may use them at once; the engine
-        runs one batch at a time. `verdicts` is that of `load`, by default this one's. Raises RecipeError, BackendError.
+        runs one batch at a time. `verdicts` and `extras` are those of `load`, by default this one's.
+        Raises RecipeError, BackendError.
         """
         return Inspector(
             self._engine,
             recipe_for(self.bundle, recipe),
             map_limit=self._map_limit,
             verdicts=self._verdicts if verdicts is None else verdicts,
-            extras=self.extras,
+            extras=self.extras if extras is None else extras,
             workers=self.workers,
         )
 

@@ -6,15 +6,19 @@ is not missed, and no frame between them, no other camera and no other recipe ca
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.base.errors import RecipeError
 from clipspect.inspection.cascade import Encode
 from clipspect.inspection.window_layout import Bools, Chosen, Floats, Layout
 from clipspect.inspection.window_scores import Embedded, Rows
 from clipspect.recipes.on_demand import Reuse
+
+_MOST_NOISE = 32  # grey levels between still frames in the model's size: more is no noise
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -113,3 +117,23 @@ class KeptWindows:
         for kept, seen, rows, own in zip(self._windows, of_windows, found.windows, stale):
             fresh = own[0]
             kept.pixels[fresh], kept.rows[fresh], kept.there[fresh] = seen[fresh], rows[0][fresh], True
+
+
+def noise_floor(frames: Iterable[Pixels]) -> int:
+    """The most grey levels by which a sample of still frames (H, W, 3) moves: with that tolerance their windows are
+    all the same. Raises RecipeError for fewer than two, and for frames in which something moves.
+    """
+    count, low, high = 0, None, None
+    for frame in frames:
+        low = frame if low is None else np.minimum(low, frame)
+        high = frame if high is None else np.maximum(high, frame)
+        count += 1
+    if count < 2 or low is None or high is None:
+        raise RecipeError(f"noise is measured between still frames, found {count}: give some of one scene")
+    noise = int((high - low).max())
+    if noise > _MOST_NOISE:
+        raise RecipeError(
+            f"the still frames differ by {noise} grey levels, noise does by at most {_MOST_NOISE}: something moves in "
+            "them, or the light does; give frames of a still scene"
+        )
+    return noise
