@@ -177,7 +177,7 @@ def _require_precision(precision: str, storage: str, int8: bool, calibration: Se
 
 
 def _recipes(method: Method, source: Source, model: Model, objects: Sequence[str]) -> list[Recipe]:
-    if model.features is None:
+    if model.words is None:
         return []  # its recipes are made of photos, on the box
     return [
         Recipe(
@@ -185,11 +185,11 @@ def _recipes(method: Method, source: Source, model: Model, objects: Sequence[str
             method=method.name,
             object=name,
             encoder_sha256=source.described.weights.encoder_sha256,
-            tensors={"text_features": model.features(name)},
-            prompts=model.prompts,
+            tensors={"text_features": found.features},
+            prompts=found.recorded,
             parameters=model.parameters,
         )
-        for name in objects
+        for name, found in ((name, model.words(name)) for name in objects)
     ]
 
 
@@ -207,7 +207,7 @@ def _manifest(
     text_encoder: schema.TextEncoderSpec | None,
 ) -> schema.Manifest:
     config = source.config
-    dim = config.text_dim if model.features is not None else None
+    dim = config.text_dim if model.words is not None else None
     return schema.Manifest(
         schema_version=schema.SCHEMA_VERSION,
         method=method,

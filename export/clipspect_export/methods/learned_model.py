@@ -7,7 +7,7 @@ from typing import Any
 
 from clipspect.base.errors import ExportError
 from clipspect.engines.graph import PHOTOS, WORDS
-from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
+from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS, EmbeddedWords
 from clipspect_export.methods.checkpoint import Checkpoint, read_checkpoint
 from clipspect_export.methods.learned_prompts import LearnedPrompts, learned_prompts, learned_text_features
 from clipspect_export.methods.memory.clip import clip_memory
@@ -45,8 +45,7 @@ def learned_model(
     """The model with the graph of words and the memory of the tower."""
     return Model(
         forms={WORDS: form, PHOTOS: clip_memory(clip.visual, clip.config)},
-        features=lambda name: learned_text_features(prompts, clip),
-        prompts={"learned": checkpoint.described},
+        words=lambda name: EmbeddedWords(learned_text_features(prompts, clip), {"learned": checkpoint.described}),
         ensemble=None,
         mean=MEAN_OF_EMBEDDINGS,
         tolerance=tolerance,

@@ -28,7 +28,7 @@ from clipspect.engines.graph import (
     WORDS_SCORE,
 )
 from clipspect.frame.spec import ImageSpec
-from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
+from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS, EmbeddedWords
 from clipspect_export.graph.write import GraphInput
 from clipspect_export.methods.method import Method
 from clipspect_export.towers.config import ClipConfig, Grid
@@ -78,11 +78,11 @@ class GraphForm:
 
     @property
     def outputs(self) -> list[str]:
-        """Of the graph: score, anomaly map and the image's embedding; with galleries also the image's own rows, of
-        which a box makes them, and what the words alone say, so that an engine with this graph needs no other for
-        recipes of words."""
+        """Of the graph: score, anomaly map and the image's embedding; the image's own rows, of which a box makes
+        galleries or explains a map; with galleries also what the words alone say, so that an engine with this graph
+        needs no other for recipes of words."""
         rows = [FEATURES + name for name in self.rows or self.galleries]
-        words = [WORDS_SCORE, WORDS_MAP] if rows and self.reads_words else []
+        words = [WORDS_SCORE, WORDS_MAP] if self.galleries and self.reads_words else []
         return [SCORE, ANOMALY_MAP, IMAGE_EMBEDDING, *rows, *words]
 
 
@@ -127,8 +127,7 @@ class Model:
     forms: dict[str, GraphForm]  # by role; that of words comes first
     tolerance: float  # between graph and reference, on scores and maps
     parameters: dict[str, Any]  # for the manifest
-    features: Callable[[str], Features] | None = None  # an object's text features, (2, P, D); None: it reads no words
-    prompts: dict[str, Any] = field(default_factory=dict)  # what a recipe says of them
+    words: Callable[[str], EmbeddedWords] | None = None  # of an object; None: it reads none
     ensemble: str | None = None  # the method's own prompts by name; None: learned ones
     mean: str = MEAN_OF_EMBEDDINGS  # what fusion "mean" averages
     windows: WindowsForm | None = None

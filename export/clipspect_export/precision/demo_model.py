@@ -75,12 +75,12 @@ def demo_model() -> DemoModel:
     loaded, config = load_weights(DEMO_WEIGHTS, read_backbone(DEMO_CONFIG))
     method = read_method("winclip")
     model = plan(method, config, read_options(method, {}))(build_clip(config, loaded.tensors))
-    if model.features is None:
+    if model.words is None:
         raise AssertionError("WinCLIP reads words")
     folder = tempfile.TemporaryDirectory(prefix="clipspect-demo-")
     graph = write_graphs({WORDS: model.forms[WORDS]}, config, Path(folder.name))[WORDS]
     size = config.image
-    return DemoModel(folder, Path(folder.name) / graph.file, model.features(DEFAULT_OBJECT), size)
+    return DemoModel(folder, Path(folder.name) / graph.file, model.words(DEFAULT_OBJECT).features, size)
 
 
 def demo_pictures(spec: ImageSpec) -> list[MaskedPicture]:

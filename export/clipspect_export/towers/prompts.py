@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from clipspect.recipes.prompts import MEAN, Ensemble, read_ensemble, require_fusion, text_features
+from clipspect.recipes.prompts import MEAN, EmbeddedWords, Ensemble, embedded_words, read_ensemble, require_fusion
 from clipspect_export.towers.clip import Clip
 from clipspect_export.towers.tokenizer import clip_tokenizer
 
@@ -28,18 +27,17 @@ class MethodPrompts:
 
     def features(self, object_name: str, clip: Clip) -> npt.NDArray[np.float32]:
         """(2, P, D), normal first. Raises as `tokenize` does."""
-        return text_features(
+        return self.words(object_name, clip).features
+
+    def words(self, object_name: str, clip: Clip) -> EmbeddedWords:
+        """Besides, what a recipe says of them."""
+        return embedded_words(
             self.ensemble,
             object_name,
             lambda prompts: embed_prompts(prompts, clip),
             fusion=self.fusion,
             mean=self.mean,
         )
-
-    @property
-    def recorded(self) -> dict[str, Any]:
-        """What a recipe says of them."""
-        return self.ensemble.words(self.fusion)
 
 
 def method_prompts(own: str, mean: str, ensemble: str | Path | None, fusion: str = MEAN) -> MethodPrompts:

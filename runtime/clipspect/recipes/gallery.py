@@ -40,6 +40,13 @@ class Gallery:
         return np.bincount(self.owners[self.thinning.kept], minlength=int(self.owners[-1]) + 1)
 
     @property
+    def places_of_kept(self) -> npt.NDArray[np.int64]:
+        """Of each row that is kept, which of its reference's it is; they lie one reference after the other."""
+        kept = self.thinning.kept
+        places: npt.NDArray[np.int64] = kept - np.searchsorted(self.owners, self.owners[kept])
+        return places
+
+    @property
     def is_thinned(self) -> bool:
         return len(self.thinning.kept) < len(self.rows)
 

@@ -119,4 +119,5 @@ def _described(gallery: Gallery) -> dict[str, Any]:
         "of": len(gallery.rows),
         "largest_distance": gallery.thinning.largest_distance,
         "mean_distance": gallery.thinning.mean_distance,
+        **({"places": gallery.places_of_kept.tolist()} if gallery.is_thinned else {}),
     }

@@ -6,6 +6,7 @@ inside. The shipped ensembles are the TOML files in `ensembles`; a user's own ha
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import importlib
 import os
@@ -30,6 +31,8 @@ Embed = Callable[[list[str]], Embeddings]  # n prompts to their unnormalised emb
 
 PLACE = "{}"  # of a state in a template, and of the object in a state
 MEAN, MAX = "mean", "max"  # prompt fusion
+STATES = "normal", "anomalous"
+STATE_FEATURES = "state_features"  # what a recipe's prompts keep of each state: see recipes/state_features.py
 MEAN_OF_EMBEDDINGS, MEAN_OF_UNIT_EMBEDDINGS = "embeddings", "unit embeddings"  # what fusion "mean" averages
 SUFFIX = ".toml"
 _DATA = files("clipspect.recipes") / "ensembles"
@@ -98,10 +101,25 @@ def own_prompts(normal: Sequence[str], anomalous: Sequence[str], object_name: st
     return Ensemble(states[0], states[1], templates=(PLACE,))
 
 
+@dataclass(frozen=True, eq=False)
+class EmbeddedWords:
+    """An object's text features, and what a recipe says of its prompts."""
+
+    features: Embeddings
+    recorded: dict[str, Any]
+
+
 def text_features(
     ensemble: Ensemble, object_name: str, embed: Embed, *, fusion: str = MEAN, mean: str = MEAN_OF_EMBEDDINGS
 ) -> Embeddings:
-    """An object's text features, float32 (2, P, D), normal first.
+    """The text features of `embedded_words`. Raises RecipeError."""
+    return embedded_words(ensemble, object_name, embed, fusion=fusion, mean=mean).features
+
+
+def embedded_words(
+    ensemble: Ensemble, object_name: str, embed: Embed, *, fusion: str = MEAN, mean: str = MEAN_OF_EMBEDDINGS
+) -> EmbeddedWords:
+    """An object's text features, float32 (2, P, D), normal first, and beside them what explains a result by words.
 
     `embed` gives unnormalised embeddings, float32 (n, D); it is called once. Fusion "mean" averages the prompts of a
     state, P = 1: the embeddings as they are (anomalib's WinCLIP), or with `mean` "unit embeddings" those of length 1
@@ -114,11 +132,15 @@ def text_features(
     normal, anomalous = ensemble.prompts(object_name)
     embeddings = embed(normal + anomalous)
     states = embeddings[: len(normal)], embeddings[len(normal) :]
+    recorded = ensemble.words(fusion)
     if fusion == MAX:
         longest = max(map(len, states))
-        return np.stack([state[[*range(len(state)), *[0] * (longest - len(state))]] for state in states])
+        every = [state[[*range(len(state)), *[0] * (longest - len(state))]] for state in states]
+        return EmbeddedWords(np.stack(every), recorded)
     average = _plain_mean if mean == MEAN_OF_EMBEDDINGS else _unit_mean
-    return np.stack([average(state) for state in states])
+    rows = [average(state) for state in embeddings.reshape(-1, len(ensemble.templates), embeddings.shape[-1])]
+    recorded[STATE_FEATURES] = _packed(np.concatenate(rows))
+    return EmbeddedWords(np.stack([average(state) for state in states]), recorded)
 
 
 def require_fusion(fusion: str) -> str:
@@ -142,6 +164,11 @@ def _with_place(prompt: str, object_name: str) -> str:
                 f"{prompt!r:.120} has no place for the object: write {PLACE} where {object_name!r:.80} belongs"
             )
     return prompt
+
+
+def _packed(rows: Embeddings) -> str:
+    """Rows of length 1, (n, D), in float16 as text."""
+    return base64.b64encode(_unit(rows.astype(np.float64)).astype("<f2").tobytes()).decode()
 
 
 def _plain_mean(embeddings: Embeddings) -> Embeddings:

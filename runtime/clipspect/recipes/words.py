@@ -13,7 +13,7 @@ import numpy.typing as npt
 from clipspect.base.errors import RecipeError
 from clipspect.base.progress import Progress, quiet
 from clipspect.bundle.bundle import Bundle
-from clipspect.recipes.prompts import MEAN, Ensemble, own_prompts, read_ensemble, require_fusion, text_features
+from clipspect.recipes.prompts import MEAN, Ensemble, embedded_words, own_prompts, read_ensemble, require_fusion
 from clipspect.recipes.shelf import open_recipe, recipe_names
 from clipspect.recipes.text_encoder import TextEncoder
 
@@ -70,10 +70,10 @@ def words_of_prompts(
     ensemble = _ensemble(asked, object_name, text.ensemble)
     ensemble.prompts(object_name)  # a name that is none is refused before an engine is loaded
     with TextEncoder.open(bundle, backend, **options) as encoder:
-        features = text_features(
+        found = embedded_words(
             ensemble, object_name, lambda prompts: encoder.embed(prompts, progress), fusion=fusion, mean=text.mean
         )
-    return Words(object_name, ensemble.words(fusion), features)
+    return Words(object_name, found.recorded, found.features)
 
 
 def words_of_recipe(bundle: Bundle, name: str) -> Words:

@@ -61,7 +61,7 @@ def test_graph_and_eager_reference_agree_on_a_rectangle(method: str, size: tuple
     with torch.inference_mode():
         found = graph(pixels, text)
     assert found[1].shape == (2, *size)
-    torch.testing.assert_close(tuple(found), tuple(reference(pixels, text)), atol=1e-4, rtol=0)
+    torch.testing.assert_close(tuple(found[:3]), tuple(reference(pixels, text)), atol=1e-4, rtol=0)
 
 
 @pytest.fixture(scope="module")

@@ -62,8 +62,7 @@ def plan(config: ClipConfig, options: FakeOptions) -> Callable[[Clip], Model]:
         form = GraphForm(lambda: Fake(clip.visual, clip.config, options.sharpness), reference, map_range=(0.0, 1.0))
         return Model(
             forms={WORDS: form},
-            features=lambda name: prompts.features(name, clip),
-            prompts=prompts.recorded,
+            words=lambda name: prompts.words(name, clip),
             ensemble=prompts.own,
             mean=prompts.mean,
             tolerance=1e-5,

@@ -162,14 +162,16 @@ class WinClip(nn.Module):
             self.register_buffer("crops", crop_weights(self.windows))  # (1, G)
         self.upsampling = Upsampling(config, bilinear_matrix)
 
-    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, ...]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,) and anomaly map (N, H, W), both in (0, 1).
 
-        Third come the images' embeddings (N, D), of length 1.
+        Then come, of length 1, the images' embeddings (N, D) and those of each scale's windows (N, windows, D), which
+        explain the map.
         """
         (embeddings,) = self.encoder(image)
         score, patches = self.compare_with_text(embeddings, text_features)
-        return score, self.upsample(patches), unit(embeddings[:, 0])
+        rows = unit(embeddings)
+        return score, self.upsample(patches), rows[:, 0], *torch.split(rows[:, 1:], self.windows, dim=1)
 
     def compare_with_text(self, embeddings: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, G, D) and (2, P, D) to score (N,) and a value for each patch (N, L).
@@ -209,9 +211,7 @@ class FewShotWinClip(WinClip):
 
     reads_patches = True
 
-    def forward(  # type: ignore[override]
-        self, image: Tensor, text_features: Tensor, *references: Tensor
-    ) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor, text_features: Tensor, *references: Tensor) -> tuple[Tensor, ...]:
         """Besides the zero-shot graph's inputs galleries of unit rows, (R, W) of patches and (R, D) of each scale.
 
         Returns score (N,), anomaly map (N, H, W), the image's embedding (N, D), its own rows (N, rows, W or D) for each
@@ -262,6 +262,11 @@ def crop_weights(windows: Sequence[int]) -> Tensor:
 def galleries(config: ClipConfig, scales: Sequence[int]) -> dict[str, int]:
     """The few-shot graph's galleries in its order, and the width of their rows."""
     return {PATCHES: config.vision.width, **{f"{WINDOWS}{scale}": config.embed_dim for scale in scales}}
+
+
+def window_rows(scales: Sequence[int]) -> tuple[str, ...]:
+    """The names of the windows' embeddings that the graph of words answers, in its order."""
+    return tuple(f"{WINDOWS}{scale}" for scale in scales)
 
 
 def anomalous_probability(embeddings: Tensor, text_features: Tensor) -> Tensor:

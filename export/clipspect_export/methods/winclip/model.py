@@ -8,7 +8,14 @@ from clipspect.engines.graph import BOTH, PHOTOS, WORDS
 from clipspect.recipes.prompts import MEAN_OF_EMBEDDINGS
 from clipspect_export.methods.memory.clip import clip_memory
 from clipspect_export.methods.model import GraphForm, Model, WindowsForm
-from clipspect_export.methods.winclip.graph import FEW_SHOT_RANGE, TEMPERATURE, FewShotWinClip, WinClip, galleries
+from clipspect_export.methods.winclip.graph import (
+    FEW_SHOT_RANGE,
+    TEMPERATURE,
+    FewShotWinClip,
+    WinClip,
+    galleries,
+    window_rows,
+)
 from clipspect_export.methods.winclip.on_demand import WindowsOnDemand
 from clipspect_export.methods.winclip.options import WinClipOptions, require_setting
 from clipspect_export.methods.winclip.reference import FewShotWinClipReference, WinClipReference
@@ -32,8 +39,9 @@ def plan(config: ClipConfig, options: WinClipOptions) -> Callable[[Clip], Model]
             forms={
                 WORDS: GraphForm(
                     module=lambda: WinClip(tower, config, scales, setting),
-                    reference=WinClipReference(tower, config, scales, setting),
+                    reference=WinClipReference(tower, config, scales, setting).with_windows,
                     map_range=(0.0, 1.0),  # scores and maps are probabilities and means of them
+                    rows=window_rows(scales),
                 ),
                 BOTH: GraphForm(
                     module=lambda: FewShotWinClip(tower, config, scales, setting),
@@ -54,8 +62,7 @@ def plan(config: ClipConfig, options: WinClipOptions) -> Callable[[Clip], Model]
                     "temperature": TEMPERATURE,
                 },
             ),
-            features=lambda name: prompts.features(name, clip),
-            prompts=prompts.recorded,
+            words=lambda name: prompts.words(name, clip),
             ensemble=prompts.own,
             mean=prompts.mean,
             tolerance=PARITY,

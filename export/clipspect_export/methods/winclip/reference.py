@@ -31,9 +31,15 @@ class WinClipReference:
     @torch.inference_mode()
     def __call__(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) and float32 (2, P, D) to score (N,), anomaly map (N, H, W) and unit embeddings."""
+        return self.with_windows(image, text_features)[:3]
+
+    @torch.inference_mode()
+    def with_windows(self, image: Tensor, text_features: Tensor) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """Besides, of each scale the windows' unit embeddings (N, windows, D)."""
         full, _, by_scale = self.embeddings(self.normalise(image))
         score, grid = self.by_text(full, by_scale, text_features)
-        return score, self.upsampled(grid), functional.normalize(full, dim=-1)
+        image_embedding, *rows = (functional.normalize(own, dim=-1) for own in (full, *by_scale))
+        return score, self.upsampled(grid), image_embedding, rows
 
     def by_text(self, full: Tensor, by_scale: list[Tensor], text_features: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of image and windows to score (N,) and the map on the patch grid (N, grid, grid)."""
