@@ -12,6 +12,7 @@ from .base.version import __version__ as __version__
 from .bundle.bundle import Bundle as Bundle
 from .frame.item import Item as Item
 from .inspection.calibrate import calibrate as calibrate
+from .inspection.explanation import Explanation as Explanation
 from .inspection.inspector import Inspector as Inspector
 from .inspection.load import load as load
 from .inspection.outcome import Outcome as Outcome

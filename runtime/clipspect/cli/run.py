@@ -68,6 +68,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         help="write one HTML page: counts, the images that did not pass beside their heat, scores and limits",
     )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="say why each region was raised: windows, words, the nearest reference (docs/reasons.md)",
+    )
     add_sinks(parser)
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout, and nothing else there")
 
@@ -83,7 +88,14 @@ def run(args: argparse.Namespace) -> int:
     others = [open_sink(text) for text in args.sinks]
     with contextlib.ExitStack() as stack:
         inspector = stack.enter_context(
-            load(args.bundle, args.recipe, args.backend, map_limit=args.map_limit, **engine_options(args))
+            load(
+                args.bundle,
+                args.recipe,
+                args.backend,
+                map_limit=args.map_limit,
+                explain=args.explain,
+                **engine_options(args),
+            )
         )
         if said := guard_line(inspector):
             print(said, file=sys.stderr)

@@ -16,6 +16,7 @@ from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
 from clipspect.frame.prepare import Frame, prepare
 from clipspect.inspection.answer import Answer
+from clipspect.inspection.explain import explain
 from clipspect.inspection.judge import judge, unjudged
 from clipspect.inspection.judged import found_in
 from clipspect.inspection.outcome import Outcome
@@ -39,6 +40,7 @@ class Inspector:
         map_limit: float | None = None,
         verdicts: bool = True,
         extras: Sequence[str] = (),
+        explain: bool = False,
         workers: int = 1,
     ) -> None:
         self.bundle = engine.bundle
@@ -46,8 +48,8 @@ class Inspector:
         self.extras = tuple(extras)
         self._engine = engine
         self._map_limit = map_limit
-        self._scoring = Scoring(engine, self.extras, map_limit)
-        self._verdicts = verdicts
+        self._scoring = Scoring(engine, self.extras, map_limit, explain=explain)
+        self._verdicts, self._explain = verdicts, explain
         self._serving = engine.serve(recipe, self.extras, verdicts=verdicts)
         self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(workers, "clipspect-workers")
         engine.hold()
@@ -125,6 +127,7 @@ class Inspector:
             map_limit=self._map_limit,
             verdicts=self._verdicts if verdicts is None else verdicts,
             extras=self.extras if extras is None else extras,
+            explain=self._explain,
             workers=self.workers,
         )
 
@@ -211,6 +214,7 @@ class Inspector:
         start = perf_counter()
         frame, found = answer.frame, found_in(answer)
         judged = judge(answer, found.score) if self._verdicts else unjudged(answer)
+        explanation = explain(self.bundle, answer, found.regions) if self._explain else None
         post_ms = (perf_counter() - start) * 1e3
         timings = Timings(frame.decode_ms, frame.preprocess_ms, answer.infer_ms, post_ms)
         return Result(
@@ -228,6 +232,7 @@ class Inspector:
             limits=answer.limits,
             reasons=judged.reasons,
             notes=judged.notes,
+            explanation=explanation,
             map_box=answer.map_box,
             area=frame.area,
         )

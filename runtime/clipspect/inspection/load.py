@@ -27,6 +27,7 @@ def load(
     map_limit: float | None = None,
     verdicts: bool = True,
     extras: Sequence[str] = (),
+    explain: bool = False,
     windows: bool | None = None,
     **options: Any,
 ) -> Inspector:
@@ -39,12 +40,17 @@ def load(
     a pixel belongs to a region; its default is the recipe's limit on the map, else the middle of the range of the
     method's map (0.5 for WinCLIP's probabilities: the anomalous state wins). In another engine or precision than
     their own, calibrated limits are widened, or refused where nothing is known of the difference (docs/limits.md).
-    With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. `windows`:
+    With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. With
+    `explain=True` every result has its `explanation`: why its regions were raised (docs/reasons.md). `windows`:
     whether windows are encoded on demand, on the CPU, with a bundle that was exported so; by default where the recipe
-    asks for it or saves by it. `options` are the engine's, e.g. threads=4 or precision="int8"; `force_precision=True`
-    takes one that did not pass at export. On the CPU, the first frame is the engine's first run.
+    asks for it or saves by it, and nothing is to be explained. `options` are the engine's, e.g. threads=4 or
+    precision="int8"; `force_precision=True` takes one that did not pass at export. On the CPU, the first frame is the
+    engine's first run.
     Raises BundleError, RecipeError or BackendError.
     """
+    if explain and windows:
+        raise ClipspectError("windows on demand are not explained: ask for one of the two, explain or windows")
+    windows = False if explain else windows
     if map_limit is not None and not math.isfinite(map_limit):
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
@@ -57,7 +63,9 @@ def load(
     workers = min(options.get("threads") or usable_cores(), _MOST_WORKERS)
     engine.hold()  # until an inspector does: where none comes about, it closes
     try:
-        return Inspector(engine, chosen, map_limit=map_limit, verdicts=verdicts, extras=extras, workers=workers)
+        return Inspector(
+            engine, chosen, map_limit=map_limit, verdicts=verdicts, extras=extras, explain=explain, workers=workers
+        )
     finally:
         engine.release()
 

@@ -8,13 +8,14 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from clipspect.base import clock
 from clipspect.base.version import __version__
 from clipspect.frame.item import Span
+from clipspect.inspection.explanation import Explanation
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.regions import Region
 from clipspect.inspection.result import Timings, Verdict
@@ -126,7 +127,7 @@ class Record:
     map_limit: float | None = None  # the anomaly map's value over which a pixel belongs to a region
     peak: float | None = None  # the anomaly map's largest value
     regions: tuple[Region, ...] = ()
-    explanation: dict[str, Any] | None = None
+    explanation: Explanation | None = None  # of the regions, where it was asked for
     timings_ms: Timings | None = None
     latency_ms: float | None = None  # from the capture to the verdict; None where this machine did not see the capture
     files: dict[str, str] = field(default_factory=dict)  # that sinks wrote of it, by kind, relative to their folder
@@ -182,6 +183,7 @@ def record_of(
         map_limit=result.map_limit,
         peak=result.peak,
         regions=result.regions,
+        explanation=result.explanation,
         timings_ms=result.timings,
     )
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from clipspect.frame.judged_area import JudgedArea
 from clipspect.frame.quality import Quality
 from clipspect.frame.views import Box
+from clipspect.inspection.explanation import Explanation
 from clipspect.inspection.maps import peak_in_source, to_source_size
 from clipspect.inspection.regions import Region
 from clipspect.recipes.limits import Limits
@@ -55,6 +56,7 @@ class Result:
     reasons: tuple[str, ...] = ()  # why the frame is invalid: its score and map say nothing of the part
     notes: tuple[str, ...] = ()  # what else is to be said of the frame: it is of another size than those of calibration
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)  # (D,) of length 1; None in old bundles
+    explanation: Explanation | None = None  # why its regions were raised; None: nobody asked
     map_box: Box | None = None  # the rectangle that model_map speaks of; None: the whole image
     area: JudgedArea | None = field(default=None, repr=False)  # what of the image is judged; None: all of it
 

@@ -16,6 +16,7 @@ from clipspect.engines.graph import ANOMALY_MAP, IMAGE_EMBEDDING, SCORE
 from clipspect.frame.prepare import Frame
 from clipspect.frame.region_of_interest import CROP
 from clipspect.inspection.answer import Answer
+from clipspect.inspection.explain import outputs_to_explain
 from clipspect.inspection.merge import Merged
 from clipspect.inspection.shared_engine import Outputs, Serving, SharedEngine
 from clipspect.inspection.window_use import WindowMemory
@@ -28,8 +29,11 @@ Answers = list["Answer | AnswerError"]
 class Scoring:
     """What an inspector answers before anybody judges."""
 
-    def __init__(self, engine: SharedEngine, extras: Sequence[str], map_limit: float | None) -> None:
-        self._engine, self._extras, self._map_limit = engine, tuple(extras), map_limit
+    def __init__(
+        self, engine: SharedEngine, extras: Sequence[str], map_limit: float | None, *, explain: bool = False
+    ) -> None:
+        """With `explain` answers also keep the outputs that explain them."""
+        self._engine, self._extras, self._map_limit, self._explain = engine, tuple(extras), map_limit, explain
         self._windows = WindowMemory()
 
     def limit_of(self, serving: Serving) -> float:
@@ -66,7 +70,7 @@ class Scoring:
                 continue
             merged = Merged(frame.views, own[ANOMALY_MAP].shape[1:])
             merged.add(own[SCORE], own[ANOMALY_MAP])
-            extras = {name: np.array(own[name]) for name in self._extras}
+            extras = {name: np.array(own[name]) for name in self._kept(serving)}
             answers.append(self._answered(frame, merged, serving, infer_ms, own.get(IMAGE_EMBEDDING), extras))
         return answers
 
@@ -80,9 +84,10 @@ class Scoring:
             whole = self._engine.run(serving, frame.pixels, [IMAGE_EMBEDDING]) if _embeds(serving) else {}
             if (error := self._fault(frame, whole)) is not None:
                 return [error]
-        spec, names = self._engine.bundle.manifest.image, [SCORE, ANOMALY_MAP, *self._extras]
+        spec, kept = self._engine.bundle.manifest.image, self._kept(serving)
+        names = [SCORE, ANOMALY_MAP, *kept]
         merged = Merged(frame.views, (spec.height, spec.width))
-        extras: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in self._extras}
+        extras: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in kept}
         infer_s = perf_counter() - start
         for pixels in frame.tiles(spec, pool, TILES_AT_ONCE):
             with self._engine.free:  # others may use the engine between two of them
@@ -99,8 +104,13 @@ class Scoring:
         joined = {name: np.concatenate(rows) for name, rows in extras.items()}
         return [self._answered(frame, merged, serving, infer_s * 1e3, whole.get(IMAGE_EMBEDDING), joined)]
 
+    def _kept(self, serving: Serving) -> list[str]:
+        """The outputs that an answer keeps."""
+        explaining = outputs_to_explain(serving.graph.outputs) if self._explain else []
+        return list(dict.fromkeys([*self._extras, *explaining]))
+
     def _asked(self, serving: Serving) -> list[str]:
-        names = [SCORE, ANOMALY_MAP, *self._extras]
+        names = [SCORE, ANOMALY_MAP, *self._kept(serving)]
         return [*names, IMAGE_EMBEDDING] if _embeds(serving) and IMAGE_EMBEDDING not in names else names
 
     def _fault(self, frame: Frame, outputs: Outputs) -> AnswerError | None:

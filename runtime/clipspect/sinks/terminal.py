@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clipspect.base.plain_text import one_line
+from clipspect.inspection.explanation_words import explanation_lines
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
 from clipspect.sinks.sink import Sink
@@ -13,7 +14,7 @@ _HEADER = f"{'score':>8}  {'verdict':9}  {'regions':>7}  {'ms':>7}  source"
 
 
 class Table(Sink):
-    """A row a frame that could be read, under a header; below it why a frame is invalid, a line a reason."""
+    """A row a frame that could be read, under a header; below it why it is invalid, or its regions are there."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         """`write` prints a line."""
@@ -30,6 +31,9 @@ class Table(Sink):
         self._write(f"{record.score:8.4f}  {verdict:9}  {len(record.regions):7d}  {milliseconds:7.1f}  {name}")
         for reason in record.reasons:
             self._write(f"{'':10}{reason}")
+        if record.explanation is not None and record.map_limit is not None:
+            for line in explanation_lines(record.explanation, record.regions, record.map_limit):
+                self._write(f"{'':10}{one_line(line)}")
 
 
 class Remarks(Sink):

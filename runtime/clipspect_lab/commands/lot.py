@@ -64,10 +64,11 @@ def run(args: argparse.Namespace) -> int:
 def _recorded(lot: Lot, with_pictures: bool) -> Iterator[tuple[Record, Outcome]]:
     """Each outcome with its record, the most anomalous first; pictures are read anew, so that one at a time is kept."""
     from clipspect.frame.prepare import prepare
+    from clipspect.inspection.explanation import Explanation, LotRank
     from clipspect.inspection.record import record_of
 
     for rank, outcome in enumerate(lot.ranked, 1):
-        explanation = {"lot": {"rank": rank, "images": len(lot.ranked)}}
+        explanation = Explanation(lot=LotRank(rank, len(lot.ranked)))
         record = dataclasses.replace(record_of(outcome, lot.inspector), map_limit=None, explanation=explanation)
         frame = prepare(outcome.item.frame, lot.inspector.bundle.manifest.image) if with_pictures else None
         yield record, dataclasses.replace(outcome, frame=frame)

@@ -1,0 +1,263 @@
+"""Reasons: named windows lie on the defect, the named reference is the right place, and the sums are the graph's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import clipspect
+from clipspect.bundle.bundle import Bundle
+from clipspect.frame.spec import ImageSpec
+from clipspect.inspection.explanation import Place, ReferenceReason
+from clipspect.inspection.explanation_grid import Grid, covered, grid_of_windows, starts
+from clipspect.inspection.explanation_windows import WindowValues
+from clipspect.inspection.maps import to_source_size
+from clipspect_lab.demo.pictures import read_demo_pictures
+from clipspect_models import DEMO_BUNDLE
+from support import handmade
+from support.command_line import run
+
+PATCH = 16  # pixels, of the demo's model and pictures
+MOSTLY = 0.9  # of the drawn parts
+FAR_OFF = 1.2  # times the distance of good parts
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """A damaged picture, its true mask, and the good one that it was drawn from."""
+
+    family: str
+    damaged: Path
+    good: Path
+    mask: npt.NDArray[np.bool_]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Drawn]:
+    folder, listed = read_demo_pictures()
+    found = []
+    for row in listed:
+        if row.mask is not None:
+            path = folder / row.file
+            mask = np.asarray(Image.open(folder / row.mask).convert("L")) > 127
+            found.append(Drawn(row.family, path, path.with_name(f"{path.stem}-good.jpg"), mask))
+    assert len(found) == 18
+    return found
+
+
+@pytest.fixture(scope="module")
+def by_words() -> Iterator[clipspect.Inspector]:
+    with clipspect.load("demo", backend="onnxruntime", explain=True) as inspector:
+        yield inspector
+
+
+def on_defect(place: Place, mask: npt.NDArray[np.bool_]) -> bool:
+    return bool(mask[place.y : place.y + place.height, place.x : place.x + place.width].any())
+
+
+def test_the_window_that_is_named_first_lies_on_the_defect_and_the_words_say_damage(
+    by_words: clipspect.Inspector, drawn: list[Drawn]
+) -> None:
+    right, damaged = [], []
+    for part in drawn:
+        result = by_words.inspect(part.damaged)
+        assert result.explanation is not None
+        if not result.regions:
+            continue  # the model sees nothing, so that there is nothing to explain
+        reason = result.explanation.regions[0]
+        right.append(on_defect(reason.windows[0].place, part.mask))
+        assert {window.scale for window in reason.windows} <= {2, 3}
+        assert reason.windows[0].raises == max(window.raises for window in reason.windows) > 0
+        closest = {state.state: state for state in reversed(reason.states)}
+        damaged.append(closest["anomalous"].cosine > closest["normal"].cosine)
+        assert result.explanation.notes == ()
+    assert len(right) >= MOSTLY * len(drawn)
+    assert np.mean(right) >= MOSTLY, right
+    assert np.mean(damaged) >= MOSTLY, damaged
+
+
+@pytest.mark.parametrize("kept", [None, pytest.param(2000, marks=pytest.mark.slow)])
+def test_the_patch_lies_on_the_defect_and_its_counterpart_is_the_same_place_of_the_picture_it_was_drawn_from(
+    drawn: list[Drawn], kept: int | None
+) -> None:
+    on, right = [], []
+    recipe = clipspect.make_recipe(
+        "demo",
+        "part",
+        references=[part.good for part in drawn],
+        judge="photos",
+        gallery_size=kept,
+        backend="onnxruntime",
+    )
+    with clipspect.load("demo", recipe, "onnxruntime", explain=True, map_limit=FAR_OFF) as inspector:
+        for part in drawn:
+            reason = reference_reason(inspector.inspect(part.damaged))
+            on.append(on_defect(reason.patch, part.mask))
+            right.append(_is_same_place(reason, part.good))
+            assert reason.usual is not None
+            assert reason.nearest.place is not None
+    assert np.mean(on) >= MOSTLY, on
+    assert np.mean(right) >= MOSTLY, right
+
+
+def reference_reason(result: clipspect.Result) -> ReferenceReason:
+    assert result.explanation is not None
+    reason = result.explanation.regions[0].reference
+    assert reason is not None
+    return reason
+
+
+def _is_same_place(reason: ReferenceReason, good: Path) -> bool:
+    found = reason.counterpart
+    if found is None or found.place is None or found.photograph != good.name:
+        return False
+    return max(abs(found.place.x - reason.patch.x), abs(found.place.y - reason.patch.y)) <= PATCH
+
+
+def test_the_nearest_row_is_the_one_that_brute_force_finds_in_the_photograph_and_at_the_place_that_are_named(
+    drawn: list[Drawn],
+) -> None:
+    goods = [part.good for part in drawn if part.family == "gear"]
+    recipe = clipspect.make_recipe("demo", "part", references=goods, judge="photos", backend="onnxruntime")
+    names = ["block_2", "block_3", "block_4", "block_5"]
+    with clipspect.load(
+        "demo", recipe, "onnxruntime", explain=True, map_limit=FAR_OFF, extras=[f"features_{name}" for name in names]
+    ) as inspector:
+        frame = inspector.prepare(drawn[3].damaged)
+        (answer,) = inspector.answer([frame])
+        assert isinstance(answer, clipspect.inspection.answer.Answer)
+        reason = reference_reason(inspector.finish(answer))
+        patch = reason.patch.y // PATCH * 15 + reason.patch.x // PATCH
+        apart = [
+            [
+                1 - float(row @ answer.extras[f"features_{name}"][0, patch])
+                for row in recipe.tensors[f"reference_{name}"]
+            ]
+            for name in names
+        ]
+    joined = np.mean(np.array(apart) / recipe.tensors["spread"][:, None], axis=0)
+    photograph, place = divmod(int(np.argmin(joined)), 225)
+    assert (reason.nearest.number, reason.nearest.photograph) == (photograph, goods[photograph].name)
+    assert reason.nearest.place == Place(place % 15 * PATCH, place // 15 * PATCH, PATCH, PATCH)
+    assert reason.nearest.distance == pytest.approx(np.mean(np.array(apart)[:, np.argmin(joined)]), abs=1e-5)
+
+
+def test_the_map_that_is_made_of_the_windows_is_the_graphs(drawn: list[Drawn], by_words: clipspect.Inspector) -> None:
+    frame = by_words.prepare(drawn[0].damaged)
+    (answer,) = by_words.answer([frame])
+    assert isinstance(answer, clipspect.inspection.answer.Answer)
+    rows = {scale: answer.extras[f"features_windows_{scale}"][0] for scale in (2, 3)}
+    parameters = by_words.bundle.manifest.parameters
+    values = WindowValues.of(
+        Grid(15, 15), parameters, by_words.recipe.text_features, answer.extras["image_embedding"][0], rows
+    )
+    made = to_source_size(values.patches().reshape(15, 15).astype(np.float32), 240, 240)
+    np.testing.assert_allclose(made, answer.model_map, atol=1e-4)
+
+
+PROBABILITY = st.floats(0.01, 0.99)
+
+
+@given(
+    st.integers(3, 5), st.integers(3, 5), st.sampled_from([1, 2]), st.sampled_from(["harmonic", "arithmetic", "max"]),
+    st.data(),
+)  # fmt: skip
+def test_a_window_raises_the_region_by_what_the_map_loses_without_it(
+    rows: int, columns: int, stride: int, fusion: str, data: st.DataObject
+) -> None:
+    grid = Grid(rows, columns)
+    counts = {scale: len(covered(grid, scale, stride)) for scale in (2, 3)}
+    scales = {
+        scale: np.array(data.draw(st.lists(PROBABILITY, min_size=count, max_size=count)))
+        for scale, count in counts.items()
+    }
+    weights = np.array(data.draw(st.lists(st.floats(0.01, 1), min_size=grid.patches, max_size=grid.patches)))
+    values = WindowValues(grid, stride, fusion, data.draw(PROBABILITY), scales)
+    for raised in values.raised(weights):
+        usual = float(np.median(scales[raised.scale]))
+        changed = {scale: own.copy() for scale, own in scales.items()}
+        changed[raised.scale][raised.window] = usual
+        without = dataclasses.replace(values, scales=changed)
+        lost = np.average(plain_map(values), weights=weights) - np.average(plain_map(without), weights=weights)
+        assert raised.by == pytest.approx(lost, abs=1e-9)
+        assert raised.probability > usual
+
+
+def plain_map(values: WindowValues) -> npt.NDArray[np.float64]:
+    """As the paper has it, patch by patch."""
+    found = np.zeros(values.grid.patches)
+    for patch in range(values.grid.patches):
+        row, column = divmod(patch, values.grid.columns)
+        maps = []
+        for scale, own in values.scales.items():
+            places = [
+                (top, left)
+                for top in starts(values.grid.rows, scale, values.stride)
+                for left in starts(values.grid.columns, scale, values.stride)
+            ]
+            holding = [
+                own[number]
+                for number, (top, left) in enumerate(places)
+                if top <= row < top + scale and left <= column < left + scale
+            ]
+            maps.append(len(holding) / sum(1 / value for value in holding))
+        if values.fusion == "harmonic":
+            found[patch] = (len(maps) + 1) / (sum(1 / value for value in maps) + 1 / values.image)
+        elif values.fusion == "arithmetic":
+            found[patch] = (sum(maps) + values.image) / (len(maps) + 1)
+        else:
+            found[patch] = max(maps)
+    return found
+
+
+@given(st.integers(3, 20), st.integers(3, 20), st.sampled_from([8, 14, 16, 32]), st.sampled_from([1, 2]))
+def test_the_grid_is_known_from_how_many_windows_there_are(rows: int, columns: int, patch: int, stride: int) -> None:
+    counts = {scale: len(covered(Grid(rows, columns), scale, stride)) for scale in (2, 3)}
+    found = grid_of_windows(ImageSpec(rows * patch, columns * patch), counts, stride)
+    assert found is not None
+    assert {scale: len(covered(found, scale, stride)) for scale in (2, 3)} == counts
+    if stride == 1:
+        assert found == Grid(rows, columns)
+
+
+def test_nobody_pays_who_does_not_ask(tiny_bundle: Path) -> None:
+    with clipspect.load(tiny_bundle, "object", "onnxruntime") as inspector:
+        frame = inspector.prepare(handmade.spotted())
+        (answer,) = inspector.answer([frame])
+        assert isinstance(answer, clipspect.inspection.answer.Answer)
+        assert answer.extras == {}
+        assert inspector.finish(answer).explanation is None
+
+
+def test_a_bundle_without_the_outputs_says_so_in_one_line_and_still_gives_each_regions_share(tiny_bundle: Path) -> None:
+    with clipspect.load(tiny_bundle, "object", "onnxruntime", explain=True) as inspector:
+        result = inspector.inspect(handmade.spotted())
+    assert result.explanation is not None
+    assert result.explanation.notes == (
+        "the bundle's graph does not answer its windows, so none is named: export it again",
+    )
+    assert sum(reason.share for reason in result.explanation.regions) == pytest.approx(1, abs=0.02)
+    assert all(reason.windows == () and reason.reference is None for reason in result.explanation.regions)
+
+
+def test_run_explains_in_the_terminal_and_in_its_records(
+    drawn: list[Drawn], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("run", "demo", drawn[0].damaged, "--backend", "onnxruntime", "--explain") == 0
+    said = capsys.readouterr().out
+    assert "region 1 at (" in said
+    assert "window of 2 x 2 patches at (" in said
+    assert 'of the damaged states most like "' in said
+    assert run("run", "demo", drawn[0].damaged, "--backend", "onnxruntime", "--explain", "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["explanation"]["regions"][0]["windows"][0]["scale"] in {2, 3}
+    assert Bundle.open(DEMO_BUNDLE).digest == record["bundle"]["digest"]
