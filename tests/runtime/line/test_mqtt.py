@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,78 +14,10 @@ import pytest
 from clipspect.base.errors import ClipspectError
 from clipspect.sinks.broker import parse_broker
 from support.command_line import error_of, run
+from support.mosquitto import Listener, Mosquitto, needs_mosquitto
 from support.watched import Watching, grey_png, rows_of, wait_for
 
-mqtt = pytest.importorskip("paho.mqtt.client", reason='needs paho-mqtt: pip install "clipspect[mqtt]"')
-
 Capture = pytest.CaptureFixture[str]
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="needs mosquitto: apt-get install mosquitto")
-
-
-class Mosquitto:
-    """A broker on a free port of this machine, that keeps sessions and retained messages while it is stopped."""
-
-    def __init__(self, home: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self._config = home / "mosquitto.conf"
-        self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
-            f"persistence true\npersistence_location {home}/\nuser root\nset_tcp_nodelay true\n"
-        )
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen([str(MOSQUITTO), "-c", self._config], stderr=subprocess.DEVNULL)
-        wait_for(self._answers)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self.thaw()
-            self._process.terminate()
-            self._process.wait()
-            self._process = None
-
-    def freeze(self) -> None:
-        """It keeps its connections and answers no more."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def _answers(self) -> bool:
-        with socket.socket() as attempt:
-            return attempt.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-class Listener:
-    """A client that hears what is published under a topic; with a `session` also what was while it was away."""
-
-    def __init__(self, port: int, topic: str, session: str = "") -> None:
-        self.results: list[dict[str, Any]] = []
-        self.statuses: list[dict[str, Any]] = []
-        version = mqtt.CallbackAPIVersion.VERSION2
-        self._client = mqtt.Client(version, client_id=session, clean_session=not session)
-        self._client.reconnect_delay_set(1, 1)
-        self._client.on_message = self._take
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{topic}/#", qos=1)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-
-    def _take(self, client: object, data: object, message: Any) -> None:
-        kind = self.results if message.topic.endswith("/result") else self.statuses
-        kind.append(json.loads(message.payload))
-
-    def __enter__(self) -> Listener:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 def retained_status(broker: Mosquitto, topic: str) -> dict[str, Any]:
