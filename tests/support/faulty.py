@@ -19,7 +19,7 @@ from clipspect.inspection.shared_engine import SharedEngine
 from clipspect.sources import registry
 from clipspect.sources.folder import Folder
 
-_answered, _parts = SharedEngine._answered, Folder._parts
+_answered, _look = SharedEngine._answered, Folder._look
 _FOREVER_S = 10_000
 _opened = [0]
 
@@ -41,11 +41,11 @@ def _engine_answers_nan(self: SharedEngine, serving: Any, pixels: Any, outputs: 
     return {name: values * np.nan for name, values in answer.items()} if pixels.max() == 255 else answer
 
 
-def _share_hangs(self: Folder) -> Iterator[Any]:
+def _share_hangs(self: Folder) -> None:
     """Once there is a file named "hang" in the folder."""
     if (self.root / "hang").exists():
         time.sleep(_FOREVER_S)
-    return _parts(self)
+    _look(self)
 
 
 def _flaky(source: str, skip: object) -> Iterator[Item]:
@@ -71,7 +71,7 @@ if __name__ == "__main__":
         case "engine answers NaN":
             SharedEngine._answered = _engine_answers_nan
         case "share hangs":
-            Folder._parts = _share_hangs
+            Folder._look = _share_hangs
         case "cameras":
             registry.BUILT_IN_SOURCES.update(flaky=_flaky, drawn=_drawn)
         case fault:
