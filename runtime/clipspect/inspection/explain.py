@@ -184,8 +184,8 @@ def _reference_patch(recipe: Recipe, grid: Grid, found: Found) -> ReferencePatch
 def _most(raised: list[Raised]) -> list[Raised]:
     """The best of each scale, and the best of the others: the most raising first."""
     best = {one.scale: one for one in reversed(raised)}
-    chosen = {id(one) for one in dict.fromkeys([*best.values(), *raised][: MOST_WINDOWS + len(best)])}
-    return [one for one in raised if id(one) in chosen]
+    chosen = list(dict.fromkeys([*best.values(), *raised]))[:MOST_WINDOWS]
+    return sorted(chosen, key=lambda one: -one.by)
 
 
 def _window_place(grid: Grid, crop: Box, scale: int, stride: int, window: int) -> Place:

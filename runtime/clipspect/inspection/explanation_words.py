@@ -54,6 +54,20 @@ def _patch_words(patch: ReferencePatch) -> str:
     return f"{patch.photograph}{where}{turned}{distance}"
 
 
+def short_words(reason: RegionReason) -> str:
+    """What raised a region in half a line: below an overlay."""
+    said = []
+    if reason.windows:
+        said.append(f"a window of {reason.windows[0].scale} x {reason.windows[0].scale} patches")
+    damaged = next((one.words for one in reason.states if one.state == "anomalous"), None)
+    if damaged is not None:
+        said.append(f'like "{damaged}"')
+    if reason.reference is not None:
+        beside = reason.reference.counterpart or reason.reference.nearest
+        said.append(f"compare {beside.photograph}{'' if beside.place is None else ' ' + place_words(beside.place)}")
+    return f"{reason.region + 1}: {', '.join(said)}" if said else ""
+
+
 def place_words(place: Place) -> str:
     """As "at (120, 64), 32 x 32"."""
     return f"at ({place.x}, {place.y}), {place.width} x {place.height}"

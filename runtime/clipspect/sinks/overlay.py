@@ -14,6 +14,7 @@ from clipspect.inspection.result import Result
 from clipspect.sinks.outline import Mask, outline
 from clipspect.sinks.overlay_caption import MIN_WIDTH, PAPER, draw_caption
 from clipspect.sinks.overlay_colours import HeatScale, heat_image
+from clipspect.sinks.overlay_reasons import mark_reasons
 from clipspect.sinks.overlay_region import draw_judged
 
 _OPAQUE = 0.8  # of the heat at the top of the scale
@@ -51,7 +52,8 @@ def draw_heat(image: Image.Image, result: Result, scale: HeatScale, longest: int
     drawn = draw_judged(blend(picture, values, scale), result.area)
     if result.verdict in UNMARKED:
         return drawn
-    return outline(drawn, _seen(values > result.map_limit, result.regions, result.size))
+    marked = outline(drawn, _seen(values > result.map_limit, result.regions, result.size))
+    return mark_reasons(marked, result)
 
 
 def blend(picture: Image.Image, values: Map, scale: HeatScale) -> Image.Image:

@@ -7,6 +7,7 @@ import textwrap
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from clipspect.inspection.explanation_words import short_words
 from clipspect.inspection.result import Result
 from clipspect.sinks.overlay_colours import HeatScale, colours
 from clipspect.sinks.score_axis import ScoreAxis, score_axis
@@ -16,13 +17,14 @@ MIN_WIDTH = 480  # pixels: narrower captions could not be read
 PAPER = (24, 24, 27)
 _INK, _SOFT = (236, 236, 236), (170, 170, 178)
 _MOST_REASON_LINES = 3
+MOST_REASONS = 3  # regions that are explained
 _NO_LIMITS = "no verdict: the recipe has no limits"
 
 
 def draw_caption(width: int, result: Result, scale: HeatScale) -> Image.Image:
     """A strip of that width, as high as it takes."""
     text_size = round(min(max(width / 40, 14), 24))
-    reasons = _reason_lines(result.reasons or _nothing_marked(result), width, text_size)
+    reasons = _reason_lines(result.reasons or _nothing_marked(result) or _explained(result), width, text_size)
     axis = (
         score_axis(result.recipe, result.limits) if result.verdict != "invalid" else None
     )  # its score says nothing of the part
@@ -117,6 +119,13 @@ def _draw_score_bar(
     needle, reach = at(axis.share(result.score)), text_size * 0.4
     shape = [(needle - reach, top), (needle + reach, top), (needle, bar_bottom)]
     draw.polygon(shape, fill=_INK, outline=PAPER)
+
+
+def _explained(result: Result) -> tuple[str, ...]:
+    """What raised the worst regions that are outlined, where that was asked for."""
+    if result.explanation is None or result.verdict == "pass":
+        return ()
+    return tuple(filter(None, map(short_words, result.explanation.regions[:MOST_REASONS])))
 
 
 def _nothing_marked(result: Result) -> tuple[str, ...]:

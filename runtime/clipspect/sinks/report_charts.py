@@ -5,7 +5,7 @@ the chart is narrow.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from clipspect.sinks.score_axis import ScoreAxis
 _WIDTH, _HEIGHT = 1000, 160  # of the drawing's own units; it is stretched to the page's width
 _MOST_BINS = 40
 _TICKS = 5
+_STACK = ("pass", "uncertain", "fail", "invalid", None)  # of a bar, from below
 _NEAR_END = 0.15  # of the width: a label there grows inwards
 
 
@@ -49,6 +50,37 @@ def histogram(good: Sequence[float], defects: Sequence[float], limits: Limits | 
     )
     ticks = label_row([(at(tick), f"{tick:.10g}") for tick in nice_ticks(low, high)])
     return Html(f'{_key(defects, limits, most)}<div class="chart">{"".join(labels)}{svg}{ticks}</div>')
+
+
+def score_histogram(scores: Mapping[str | None, Sequence[float]], limits: Limits | None) -> Html:
+    """Scores of a run as bars, stacked by verdict (None: without one), and both limits as lines."""
+    every = [score for own in scores.values() for score in own]
+    low, high = _padded([*every, *([] if limits is None else [limits.review, limits.reject])])
+    counts = {name: np.histogram(own, bins=_MOST_BINS, range=(low, high))[0] for name, own in scores.items()}
+    most = int(np.sum(list(counts.values()), axis=0).max())
+    shapes, base = [], np.zeros(_MOST_BINS)
+    for name in sorted(counts, key=_STACK.index):
+        kind = "good" if name is None else f"zone {name}"
+        for place in np.flatnonzero(counts[name]):
+            bottom, top = (_HEIGHT * (1 - level / most) for level in (base[place], base[place] + counts[name][place]))
+            shapes.append(_rectangle(kind, place / _MOST_BINS, (place + 0.94) / _MOST_BINS, top, bottom))
+        base += counts[name]
+    shapes.append(_line("axis", 0, 1, _HEIGHT, _HEIGHT))
+    labels = []
+    for name, value in [] if limits is None else [("review", limits.review), ("reject", limits.reject)]:
+        at = (value - low) / (high - low)
+        shapes.append(_line(f"limit {name}", at, at, 0, _HEIGHT))
+        labels.append(label_row([(at, f"{name} {value:.4g}")]))
+    entries = [
+        (f'<rect class="{"good" if name is None else f"zone {name}"}" x="4" width="14" height="12"/>', name or "scores")
+        for name in sorted(counts, key=_STACK.index)
+    ]
+    svg = (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" height="{_HEIGHT}" role="img" '
+        f'aria-label="{len(every)} scores, up to {most} in a bar">{"".join(shapes)}</svg>'
+    )
+    ticks = label_row([((tick - low) / (high - low), f"{tick:.10g}") for tick in nice_ticks(low, high)])
+    return Html(f'{_samples(entries)}<div class="chart">{"".join(labels)}{svg}{ticks}</div>')
 
 
 def strip(kinds: Sequence[tuple[str, str, Sequence[float]]]) -> Html:

@@ -1,4 +1,4 @@
-"""What the HTML reports are built of: one self-contained page, its sections, tables and pictures. No script."""
+"""What the HTML reports are built of: one self-contained page, its sections, tables and pictures."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ def escape(text: object) -> Html:
     return Html(html.escape(writable).replace(" %", "&nbsp;%"))
 
 
-def write_page(path: Path, title: str, parts: Iterable[Html]) -> None:
+def write_page(path: Path, title: str, parts: Iterable[Html], *, style: str = "", script: str = "") -> None:
     """A page of its title and its parts, whole or not at all. Raises ClipspectError."""
     body = "\n".join(parts)
+    moving = f"<script>{script}</script>" if script else ""
     page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>
+<title>{escape(title)}</title><style>{STYLE}{style}</style></head><body><main>
 <h1>{escape(title)}</h1>
 {body}
 <p><small>Written by clipspect {escape(__version__)} on {escape(clock.now()[:19].replace("T", " "))} UTC.</small></p>
-</main></body></html>
+</main>{moving}</body></html>
 """
     with atomic_file(path) as file:
         file.write(page.encode())

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page with the counts, the images that did not pass, and the scores between limits."""
+"""The report of a run: one HTML page with the counts, the histogram of scores, and every image with its heat."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
 from clipspect.inspection.result import Result
 from clipspect.recipes.recipe import Recipe
-from clipspect.sinks.overlay import draw_heat, fitting, shrunk
 from clipspect.sinks.overlay_colours import HeatScale
-from clipspect.sinks.report_charts import score_bar
+from clipspect.sinks.report_charts import score_bar, score_histogram
+from clipspect.sinks.report_gallery import RunPicture, in_full, run_gallery
 from clipspect.sinks.report_page import (
     Html,
     chip,
@@ -27,19 +27,21 @@ from clipspect.sinks.report_page import (
     escape,
     facts,
     lead,
+    panel,
     require_place,
     section,
     table,
     tiles,
     write_page,
 )
-from clipspect.sinks.report_pictures import LONGEST, card, gallery, pair_of
+from clipspect.sinks.report_script import SCRIPT, STYLE
 from clipspect.sinks.report_words import lead_words
 from clipspect.sinks.score_axis import score_axis
 from clipspect.sinks.sink import Sink
 
-MOST_PICTURES, MOST_ROWS, MOST_ERRORS = 200, 2000, 500  # that a page can hold and a browser can show
-_MOST_UNJUDGED = 20  # pictures where the recipe has no limits
+MOST_PICTURES, MOST_ROWS, MOST_ERRORS = 1000, 2000, 500  # that a page can hold and a browser can show
+MOST_SCORES = 100_000
+MOST_IN_FULL = 48  # the worst, which are kept in more pixels
 _SEVERITY = {"fail": 3, "uncertain": 2, "invalid": 1, None: 0, "pass": 0}
 _ORDER = ("fail", "uncertain", "invalid", "pass")
 _ERRORS = "could not be inspected"
@@ -72,6 +74,24 @@ class Highest(Generic[Kept]):
         return len(self._heap)
 
 
+@dataclass
+class RunScores:
+    """The scores of a run by verdict: of a long one every second, every fourth, ..., so that they are few enough."""
+
+    by_verdict: dict[str | None, list[float]] = field(default_factory=dict)
+    counted: int = 0
+    _step: int = 1
+
+    def add(self, verdict: str | None, score: float) -> None:
+        self.counted += 1
+        if self.counted % self._step:
+            return
+        self.by_verdict.setdefault(verdict, []).append(score)
+        if sum(map(len, self.by_verdict.values())) > MOST_SCORES:
+            self._step *= 2
+            self.by_verdict = {name: scores[::2] for name, scores in self.by_verdict.items()}
+
+
 class RunReport(Sink):
     """Writes the page when the run ends well. What it keeps is bounded, however long the run is."""
 
@@ -80,7 +100,9 @@ class RunReport(Sink):
     def __init__(self, path: Path, inspector: Inspector, scale: HeatScale) -> None:
         self._path, self._inspector, self._scale = path, inspector, scale
         self._counts: Counter[str] = Counter()
-        self._pictures: Highest[Html] = Highest(MOST_PICTURES if inspector.limits else _MOST_UNJUDGED)
+        self._pictures: Highest[RunPicture] = Highest(MOST_PICTURES)
+        self._in_full: Highest[tuple[int, str]] = Highest(MOST_IN_FULL)
+        self._scores = RunScores()
         self._rows: Highest[Sequence[object]] = Highest(MOST_ROWS)
         self._errors: list[tuple[str, str]] = []
 
@@ -95,11 +117,14 @@ class RunReport(Sink):
         rank = _SEVERITY[result.verdict], result.score
         if self._rows.wants(rank):
             self._rows.add(rank, _row(name, result))
-        if result.verdict != "pass" and outcome.frame is not None and self._pictures.wants(rank):
-            assert outcome.frame.picture is not None, "it keeps pictures"
-            small = shrunk(as_image(outcome.frame.picture), fitting(result.size, LONGEST))
-            heat = draw_heat(small, result, self._scale)
-            self._pictures.add(rank, card(pair_of(small, heat, name), _lines(name, result)))
+        self._scores.add(result.verdict, result.score)
+        if outcome.frame is None or not self._pictures.wants(rank):
+            return
+        assert outcome.frame.picture is not None, "it keeps pictures"
+        image, number = as_image(outcome.frame.picture), self._pictures.seen
+        self._pictures.add(rank, RunPicture.of(number, name, rank[0], image, result, self._scale))
+        if self._in_full.wants(rank):
+            self._in_full.add(rank, (number, in_full(image)))
 
     def __enter__(self) -> RunReport:
         require_place(self._path)
@@ -109,7 +134,8 @@ class RunReport(Sink):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            write_page(self._path, f"Inspected with recipe {self._inspector.recipe.name}", self._parts())
+            title = f"Inspected with recipe {self._inspector.recipe.name}"
+            write_page(self._path, title, self._parts(), style=STYLE, script=SCRIPT)
 
     def _parts(self) -> list[Html]:
         recipe = self._inspector.recipe
@@ -121,6 +147,7 @@ class RunReport(Sink):
                 worst, self._summary(), *lead_words(dataclasses.replace(recipe, limits=self._inspector.limits))[1][:1]
             ),
             self._tiles(),
+            self._histogram(),
             self._shown(),
             self._table(),
             self._unread(),
@@ -140,20 +167,28 @@ class RunReport(Sink):
         counts = [(f"{self._counts[verdict]:,}", chip(verdict)) for verdict in _ORDER]
         return tiles([*counts, (f"{self._counts[_ERRORS]:,}", _ERRORS)] if self._errors else counts)
 
+    def _histogram(self) -> Html:
+        if not self._scores.counted:
+            return Html("")
+        return section("Scores", panel(score_histogram(self._scores.by_verdict, self._inspector.limits)))
+
     def _shown(self) -> Html:
-        heading = "Images that did not pass" if self._inspector.limits else "The highest scores"
         if not len(self._pictures):
-            return section(heading, "There are none.")
-        words = "Each image, and its heat on one scale for all, with the regions over the map limit outlined."
+            return section("Images", "There are none.")
+        words = (
+            "Each image under its heat, on one scale for all; with the regions over the map limit outlined where it "
+        )
+        words += "did not pass. Click on one to see it in full."
         if self._pictures.seen > len(self._pictures):
-            words += f" The worst {len(self._pictures)} of {self._pictures.seen:,} are shown."
-        return section(heading, words, gallery(list(self._pictures)))
+            words += f" The worst {len(self._pictures):,} of {self._pictures.seen:,} are shown."
+        return section("Images", words, run_gallery(self._pictures, dict(self._in_full)))
 
     def _table(self) -> Html:
         words = "The worst first."
         if self._rows.seen > len(self._rows):
             words += f" {len(self._rows):,} of {self._rows.seen:,} are listed; the results have all of them."
-        return section("All images", words, table(["image", "verdict", "score", "regions"], self._rows))
+        rows = table(["image", "verdict", "score", "regions"], self._rows)
+        return Html(f"<details><summary>All images in a table. {escape(words)}</summary>{rows}</details>")
 
     def _unread(self) -> Html:
         if not self._errors:
@@ -181,15 +216,6 @@ def _row(name: str, result: Result) -> tuple[object, ...]:
     if result.reasons:
         verdict = Html(f"{verdict}<br>{escape('; '.join(result.reasons))}")
     return name, verdict, _score(result), len(result.regions)
-
-
-def _lines(name: str, result: Result) -> list[Html]:
-    verdict = "" if result.verdict is None else chip(result.verdict)
-    lines = [f'<span class="score">{result.score:.4g}</span>{verdict}<span class="name">{escape(name)}</span>']
-    lines += [escape(reason) for reason in result.reasons]
-    axis = score_axis(result.recipe, result.limits) if result.verdict != "invalid" else None
-    bar = [] if axis is None else [score_bar(axis, result.score)]
-    return [*(Html(f'<div class="line">{line}</div>') for line in lines), *bar]
 
 
 def _score(result: Result) -> Html:
