@@ -66,7 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--report",
         metavar="PAGE.html",
         type=Path,
-        help="write one HTML page: counts, scores and limits, every image under its heat, to be sorted and seen in full",
+        help="write one HTML page: counts, scores and limits, every image under its heat, to be sorted",
     )
     parser.add_argument(
         "--explain",
