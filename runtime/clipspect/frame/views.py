@@ -34,6 +34,11 @@ class Box:
         """Of an array (height, width, ...): what lies in the rectangle."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def seen_from(self, other: Box) -> Box:
+        """The same rectangle, counted from the other's first pixel."""
+        x, y = other.left, other.top
+        return Box(self.left - x, self.top - y, self.right - x, self.bottom - y)
+
     def scaled(self, across: float, down: float) -> Box:
         """The same rectangle of a frame so many times as wide and as high, of a pixel at least."""
         left, top = (

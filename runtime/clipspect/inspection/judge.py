@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clipspect.inspection.answer import Answer
 from clipspect.inspection.result import Verdict, decide
-from clipspect.recipes.checks import blank_reason, invalid_reasons, size_note
+from clipspect.recipes.checks import blank_reason, invalid_reasons, shrunk_note, size_note
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.references import reference_sizes
 
@@ -25,9 +25,12 @@ def judge(answer: Answer, score: float) -> Judgement:
     frame = answer.frame
     if frame.area is not None and frame.area.fault:
         return unjudged(answer)
-    note = size_note(frame.size, _known_sizes(answer.recipe))
+    notes = [size_note(frame.size, _known_sizes(answer.recipe))]
+    if answer.recipe.tiling is None:
+        height, width = frame.pixels.shape[1:3]
+        notes.append(shrunk_note(frame.box.size, (width, height)))
     reasons = invalid_reasons(frame.quality, frame.size, answer.embedding, answer.recipe.calibration)
-    return Judgement("invalid" if reasons else decide(score, answer.limits), reasons, (note,) if note else ())
+    return Judgement("invalid" if reasons else decide(score, answer.limits), reasons, tuple(filter(None, notes)))
 
 
 def unjudged(answer: Answer) -> Judgement:

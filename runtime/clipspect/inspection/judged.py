@@ -26,14 +26,16 @@ class Found:
 
 def found_in(answer: Answer) -> Found:
     """Where all that the model sees is judged, the graph's score; else the mean of the largest TOP_SHARE of the judged
-    pixels of the map. 0 where nothing of the frame may be judged.
+    pixels of the map, of tiles that of the most anomalous one. 0 where nothing of the frame may be judged.
     """
-    box, area, model_map = answer.map_box, answer.frame.area, answer.model_map
+    frame, area, box, model_map = answer.frame, answer.frame.area, answer.map_box, answer.model_map
     if area is not None and area.fault:
         return Found(0.0, ())
     score, (height, width) = answer.score, model_map.shape
     if area is not None and not area.region.seen_alone:
-        score = score_of_judged(model_map, area.mask_of_view(box, width, height))
+        judged = area.mask_of_view(box, width, height)
+        places = [view.placement.seen_from(box).scaled(width / box.width, height / box.height) for view in frame.views]
+        score = max(score_of_judged(model_map[place.slices], judged[place.slices]) for place in places)
     return Found(score, judged_regions(model_map, box, area, answer.map_limit))
 
 

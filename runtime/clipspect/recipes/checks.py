@@ -21,6 +21,7 @@ from clipspect.recipes.references import size_words
 
 CHECK_RATE = 0.01  # of good parts that may be invalid, in the mean, over all checks together
 LAYOUT, EMBEDDING = "layout", "embedding"  # checks of how far a frame is from the mean of calibration's
+MOST_SHRUNK = 4  # times that a frame is shrunk without a word on tiles
 _CONSTANT = 1.0  # grey levels of contrast: less is nothing to see
 _BLACK, _WHITE = 16.0, 250.0  # grey levels: brightness within two standard deviations of which a frame has nothing else
 
@@ -196,6 +197,17 @@ def size_note(size: tuple[int, int], known: Sequence[tuple[int, int]]) -> str:
     if not known or size in known:
         return ""
     return f"frames of {size_words(size)}: calibration and references are {_sizes(known)}"
+
+
+def shrunk_note(seen: tuple[int, int], model: tuple[int, int]) -> str:
+    """What is to be said where a frame, or its region's box, is seen as a whole and much smaller; empty else."""
+    times = max(seen[0] / model[0], seen[1] / model[1])
+    if times <= MOST_SHRUNK:
+        return ""
+    return (
+        f"{size_words(seen)} pixels are shrunk {times:.3g} times for the model, which loses small defects: clipspect "
+        f"recipe and teach see frames in tiles with --tile {MOST_SHRUNK * model[0]}"
+    )
 
 
 def layout_distance(layout: Array, mean: Array) -> float:

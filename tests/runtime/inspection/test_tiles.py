@@ -204,6 +204,19 @@ def test_tiles_of_a_cropped_region_are_those_of_the_rectangle(tiny_bundle: Path)
     np.testing.assert_array_equal(found.anomaly_map[20:110, 120:190], alone.anomaly_map)
 
 
+def test_the_score_of_a_mask_is_that_of_its_most_anomalous_tile(tiny_bundle: Path) -> None:
+    """Over the whole frame the largest hundredth of the pixels would drown a small defect."""
+    region = RegionOfInterest((WIDTH, HEIGHT), Area((((10, 10), (190, 10), (190, 130), (10, 130)),)))
+    recipe = handmade.make_recipe("mask", region_of_interest=region, tiling=Tiling(grid=(4, 3), overlap=0))
+    outside = picture()
+    outside[:8] = 255
+    with clipspect.load(tiny_bundle, recipe) as inspector:
+        found, unmoved = inspector.inspect(picture()), inspector.inspect(outside)
+    tile = found.model_map[32:64, 64:96]  # the one with the spot: rows 47 to 93, columns 100 to 150
+    assert found.score == pytest.approx(float(np.sort(tile.ravel())[-10:].mean()), abs=1e-6)
+    assert unmoved.score == pytest.approx(found.score, abs=1e-6)
+
+
 def test_tiles_without_a_judged_pixel_are_not_run(tiny_bundle: Path) -> None:
     region = RegionOfInterest((WIDTH, HEIGHT), Area((((0, 0), (30, 0), (30, 30), (0, 30)),)))
     recipe = handmade.make_recipe("corner", region_of_interest=region, tiling=Tiling(grid=(4, 4), overlap=0))

@@ -145,4 +145,17 @@ inline std::string size_note(FrameSize size, const std::vector<FrameSize>& known
     return "frames of " + detail::size_text(size) + ": calibration and references are " + detail::sizes_text(known);
 }
 
+constexpr int most_shrunk = 4;  // times that a frame is shrunk without a word on tiles
+
+// What is to be said where a frame, or its region's box, is seen as a whole and much smaller; empty else.
+inline std::string shrunk_note(FrameSize seen, FrameSize model) {
+    const double times = std::max(static_cast<double>(seen.width) / static_cast<double>(model.width),
+                                  static_cast<double>(seen.height) / static_cast<double>(model.height));
+    if (times <= most_shrunk) return {};
+    return detail::size_text(seen) + " pixels are shrunk " + detail::in_digits(times) +
+           " times for the model, which loses small defects: clipspect recipe and teach see frames in tiles with "
+           "--tile " +
+           std::to_string(most_shrunk * model.width);
+}
+
 }  // namespace clipspect

@@ -117,6 +117,8 @@ class Inspector {
         std::vector<std::string> reasons = invalid_reasons(quality, size, answer.embedding, recipe_.calibration);
         std::vector<std::string> notes;
         if (std::string note = size_note(size, recipe_.known_sizes()); !note.empty()) notes.push_back(std::move(note));
+        if (std::string note = shrunk_note(size, {bundle_->manifest.width, bundle_->manifest.height}); !note.empty())
+            notes.push_back(std::move(note));
         Result result{answer.score,
                       reasons.empty() ? decide(answer.score, limits_) : "invalid",
                       std::move(reasons),
