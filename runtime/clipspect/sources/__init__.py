@@ -5,6 +5,7 @@
 Other packages add sources by entry points of the group `clipspect.sources`: see `clipspect.sources.registry`.
 """
 
+from clipspect.sources.aravis import camera as camera
 from clipspect.sources.gate import Gate as Gate
 from clipspect.sources.growing_folder import folder as folder
 from clipspect.sources.parts import parts as parts

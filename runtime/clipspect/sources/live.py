@@ -26,6 +26,7 @@ from clipspect.sources.policy import LATEST, Policy, policy_of
 from clipspect.sources.problem import Problem, to_log
 
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 0.5, 30.0, 0.2
+_LET_GO_S = 2.0  # that is waited for a camera to be let go of
 _INTERVALS = 50  # between the last frames, the median of which says how many an outage took
 
 
@@ -88,9 +89,11 @@ class Live:
             self.close()
 
     def close(self) -> None:
-        """End it; the camera is let go of within seconds."""
+        """End it, and wait a moment for the camera to be let go of, so that it can be opened again."""
         self._closing.set()
         self._handover.close()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(_LET_GO_S)
 
     def _capture(self) -> None:
         """In the thread: until the source is closed, or there is an error that waiting does not mend."""

@@ -18,6 +18,8 @@ from clipspect.base.errors import ClipspectError
 from clipspect.base.plug_ins import described, load_plug_in, plug_in_names
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item, items_of
+from clipspect.sources.aravis import SCHEME as ARAVIS
+from clipspect.sources.aravis import camera as aravis
 from clipspect.sources.files import CAMERA, FILES, VIDEO, Files, images_of, kind_of
 from clipspect.sources.growing_folder import GrowingFolder, folder
 from clipspect.sources.handover import handed_over
@@ -55,11 +57,16 @@ def _video(source: str, how: Opening) -> Frames:
     return opened
 
 
+def _aravis(source: str, how: Opening) -> Live:
+    return aravis(source.partition(":")[2], policy=how.policy, problem=how.problem)
+
+
 BUILT_IN_SOURCES: dict[str, Callable[[str, Opening], Frames]] = {  # beside image files, which need no scheme
     "folder": _folder,
     CAMERA: _video,
     VIDEO: _video,
     **dict.fromkeys(NETWORK_SCHEMES, _video),
+    ARAVIS: _aravis,
 }
 
 
