@@ -72,7 +72,9 @@ def checks_words(calibration: Calibration | None) -> str:
     if not calibration.checks:
         return f"{few}: one part says nothing of others"
     missing = ""
-    if not calibration.embedding:
+    if not calibration.embedding and calibration.scorer.region is not None:
+        missing = "; not the image's embedding, which speaks of more than the region of interest"
+    elif not calibration.embedding:
         missing = "; not the image's embedding, which this bundle's graphs do not have"
     return f"checked by {', '.join(calibration.checks)}: {rate_words(calibration)}{missing}"
 

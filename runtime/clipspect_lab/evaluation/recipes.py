@@ -96,8 +96,11 @@ def make(bundle: Bundle, choice: RecipeChoice, references: Sequence[Path], backe
     words_from: dict[str, Any] = {"object": choice.object} if choice.recipe is None else {"like": choice.recipe}
     if not choice.words:
         words_from = {}
-    tiling = None if choice.recipe is None else open_recipe(bundle, choice.recipe).tiling
-    return make_recipe(bundle, name, **words_from, references=references, tiling=tiling, backend=backend, **options)
+    looking: dict[str, Any] = {}
+    if choice.recipe is not None:  # as it looks at frames, so do the recipes that take its words
+        given = open_recipe(bundle, choice.recipe)
+        looking = {"region_of_interest": given.region_of_interest, "tiling": given.tiling}
+    return make_recipe(bundle, name, **words_from, references=references, **looking, backend=backend, **options)
 
 
 def read_names(path: Path) -> dict[str, str]:

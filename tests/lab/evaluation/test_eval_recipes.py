@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines import open_backend
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.recipe import write_recipe
-from support import handmade
+from support import command_line, handmade
 from support.command_line import error_of
 from support.eval_command import Capture, evaluated, run
 
@@ -130,3 +131,20 @@ def test_a_bundle_that_goes_by_photographs_alone_is_evaluated_with_shots(
     assert len(row["references"]) == 2
     assert run(*arguments) == 1
     assert "this bundle reads no words, it goes by photos of good parts: add --shots K" in error_of(capsys)
+
+
+def test_a_recipes_region_of_interest_is_evaluated_alone_with_references_as_without(
+    full_bundle: Path, mvtec: Path, capsys: Capture
+) -> None:
+    def scores(*options: str) -> list[Any]:
+        found = evaluated(capsys, full_bundle, mvtec, "--layout", "mvtec", "--recipe", "object", *options)
+        return [row["figures"] for row in found["classes"]]
+
+    whole, few_shot = scores(), scores("--shots", "2")
+    photo = next(mvtec.rglob("*.png"))
+    width, height = Image.open(photo).size
+    corner = f"0,0 {width // 4},0 {width // 4},{height // 4} 0,{height // 4}"
+    assert command_line.run("roi", full_bundle, "object", corner, "--photo", photo) == 0
+    capsys.readouterr()
+    assert scores() != whole
+    assert scores("--shots", "2") != few_shot

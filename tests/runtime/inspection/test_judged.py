@@ -16,6 +16,7 @@ from clipspect.base.errors import RecipeError
 from clipspect.frame.region_of_interest import Area, RegionOfInterest, area_of
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.judged import score_of_judged
+from clipspect.inspection.over_time import Smoothing, smoothed
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.region import with_region
 from support import handmade
@@ -192,3 +193,12 @@ def test_a_switched_recipe_judges_its_own_region(inspector: Inspector) -> None:
         assert alone.score([ready])[0].score == 1
         alone.use_recipe(recipe(None))
         assert alone.score([ready])[0].area is None
+
+
+def test_what_is_filtered_over_time_is_judged_there_alone(inspector: Inspector) -> None:
+    bright = np.full((HEIGHT, WIDTH, 3), 20, np.uint8)
+    bright[8:24, 16:48] = 255
+    with inspector.with_recipe(recipe(LEFT)) as alone:
+        *_, last = smoothed(alone.stream([bright, bright]), Smoothing(0.5, motion=False))
+    (found,) = last.require().regions
+    assert found.x + found.width == 32

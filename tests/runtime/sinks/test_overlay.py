@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from clipspect.frame.judged_area import JudgedArea
+from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.inspection.regions import find_regions
 from clipspect.inspection.result import Result, Timings
 from clipspect.recipes.limits import Limits
@@ -181,3 +185,12 @@ def test_frames_of_every_mode_are_drawn(mode: str) -> None:
         Image.new(mode, (500, 400), 90 if mode == "L" else (90, 90, 90)), result_of(np.zeros((400, 500))), SCALE
     )
     assert (np.asarray(drawn)[:400, :500] == 90).all()
+
+
+def test_what_is_not_judged_lies_in_the_dark() -> None:
+    region = RegionOfInterest((600, 500), Area((((0, 0), (300, 0), (300, 500), (0, 500)),)))
+    result = dataclasses.replace(result_of(np.full((500, 600), 0.9)), area=JudgedArea(region, (600, 500)))
+    drawn = np.asarray(draw_heat(Image.new("RGB", (600, 500), (200, 200, 200)), result, SCALE)).astype(int)
+    assert len(set(map(tuple, drawn[:, 310:].reshape(-1, 3).tolist()))) == 1
+    assert drawn[:, 310:].max() == 70
+    assert drawn[:, :290].max() > 200
