@@ -12,4 +12,5 @@
 #include "clipspect/inspector.hpp"
 #include "clipspect/recipe.hpp"
 #include "clipspect/record.hpp"
+#include "clipspect/region_of_interest.hpp"
 #include "clipspect/regions.hpp"

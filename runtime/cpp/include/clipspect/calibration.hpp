@@ -15,6 +15,7 @@ namespace clipspect {
 struct Scorer {                   // what computed the scores: limits speak of the scores of this one alone
     std::string bundle, tensors;  // digests: of bundle.json, and of the recipe's tensors
     std::string backend, device, precision;
+    std::optional<std::string> region;  // digest of the recipe's region of interest; none: all of a frame was judged
 };
 
 struct Range {  // what good frames show of one quantity; none: it is not limited on that side
@@ -42,7 +43,9 @@ inline Scorer read_scorer(const Json& document) {
     as_object(document, where);
     const auto text = [&](const char* name) { return as_string(member(document, name), where + ": " + name); };
     text("version");
-    return {text("bundle"), text("tensors"), text("backend"), text("device"), text("precision")};
+    const Json& region = member(document, "region");
+    return {text("bundle"), text("tensors"),   text("backend"),
+            text("device"), text("precision"), region.is_null() ? std::nullopt : std::optional(text("region"))};
 }
 
 inline void check_parts(const Json& parts, const std::string& where) {

@@ -47,8 +47,7 @@ inline void require_record(const Manifest& manifest, const Scoring& engine) {
 // How far a score or a map's pixel of an engine may lie from the reference's; none where nothing is known of it.
 inline std::optional<double> allowed_difference(const Manifest& manifest, const Graph& graph, const Scoring& engine) {
     constexpr double allowance = 10;  // times the export's tolerance, which is for one engine
-    if (engine.precision == manifest.precision)
-        return (manifest.precision == "fp32" ? allowance : 1) * graph.tolerance;
+    if (engine.precision == manifest.precision) return (manifest.precision == "fp32" ? allowance : 1) * graph.tolerance;
     const PrecisionRecord* record = record_of(manifest, engine);
     if (record == nullptr || !record->passed.value_or(false) || !record->tolerance) return std::nullopt;
     return *record->tolerance * graph.scale;
@@ -69,6 +68,11 @@ inline std::optional<Limits> limits_in_use(const Recipe& recipe, const Bundle& b
                           (scorer.bundle != bundle.manifest.digest ? "bundle" : "references or words") +
                           " than this: calibrate it again: clipspect calibrate " + bundle.path.string() + " '" +
                           recipe.name + "' --good FOLDER");
+    const std::optional<RegionOfInterest>& region = recipe.region_of_interest;
+    if (scorer.region != (region ? std::optional(region->digest) : std::nullopt))
+        throw RecipeError(limits_of +
+                          "another region of interest than it has: calibrate it again: clipspect calibrate " +
+                          bundle.path.string() + " '" + recipe.name + "' --good FOLDER");
     const Scoring there{scorer.backend, scorer.device, scorer.precision};
     if (recipe.calibration->by_hand || there == here) return recipe.limits;
     double band = 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "guard.hpp"
 #include "image.hpp"
 #include "recipe.hpp"
+#include "region_of_interest.hpp"
 #include "regions.hpp"
 
 namespace clipspect {
@@ -39,11 +41,34 @@ struct Result {
     double map_limit;
     std::vector<Region> regions;  // where the anomaly map lies over map_limit, the highest peak first
     Timings timings;
+    Box map_box{};                 // what of the frame model_map speaks of
+    std::optional<Mask> judged{};  // of the frame; none: all of it
 
-    // The anomaly map's largest value.
-    float peak() const { return regions.empty() ? anomaly_map().peak() : regions.front().peak; }
+    // The anomaly map's largest value where it is judged.
+    float peak() const {
+        if (!regions.empty()) return regions.front().peak;
+        if (judged && judged->count() == 0) return 0;
+        return map_with(-std::numeric_limits<float>::infinity()).peak();
+    }
 
-    Map anomaly_map() const { return to_source_size(model_map, width, height); }  // in the frame's size
+    Map anomaly_map() const { return map_with(0); }  // in the frame's size, 0 where it is not judged
+
+    // The same with another value where it is not judged.
+    Map map_with(float outside) const {
+        Map map = to_source_size(model_map, map_box.width(), map_box.height());
+        if (!judged) return map;
+        Map whole{width, height, std::vector<float>(judged->inside.size(), outside)};
+        for (int y = map_box.top; y < map_box.bottom; ++y)
+            for (int x = map_box.left; x < map_box.right; ++x) {
+                const auto i =
+                    static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x);
+                if (judged->inside[i] != 0)
+                    whole.values[i] =
+                        map.values[static_cast<std::size_t>(y - map_box.top) * static_cast<std::size_t>(map.width) +
+                                   static_cast<std::size_t>(x - map_box.left)];
+            }
+        return whole;
+    }
 };
 
 // `pass` below the review limit, `fail` from the reject limit, `uncertain` between.
@@ -109,16 +134,32 @@ class Inspector {
     Result inspect(const View& frame) {
         const auto start = Clock::now();
         const std::vector<std::uint8_t> pixels = prepare(frame);
-        const Quality quality = measure(pixels, bundle_->manifest.height, bundle_->manifest.width);
+        const JudgedArea* area = judged_of(frame);
+        const Quality quality = area != nullptr && area->fault.empty()
+                                    ? measure(pixels, area->of_model)
+                                    : measure(pixels, bundle_->manifest.height, bundle_->manifest.width);
         const FrameSize size{frame.width, frame.height};
         const auto measured = Clock::now();
         Answer answer = score(pixels);
         const auto answered = Clock::now();
-        std::vector<std::string> reasons = invalid_reasons(quality, size, answer.embedding, recipe_.calibration);
-        std::vector<std::string> notes;
-        if (std::string note = size_note(size, recipe_.known_sizes()); !note.empty()) notes.push_back(std::move(note));
-        if (std::string note = shrunk_note(size, {bundle_->manifest.width, bundle_->manifest.height}); !note.empty())
-            notes.push_back(std::move(note));
+        std::vector<std::string> reasons, notes;
+        if (area != nullptr) {
+            const RegionOfInterest& region = *recipe_.region_of_interest;
+            if (!region.crop) answer.embedding.clear();  // it speaks of more than is judged
+            if (!region.seen_alone) answer.score = score_of_judged(answer.map.values, area->of_model);
+        }
+        if (area != nullptr && !area->fault.empty()) {
+            answer.score = 0;
+            if (std::string blank = detail::blank_reason(quality, true); !blank.empty())
+                reasons.push_back(std::move(blank));
+            reasons.push_back(area->fault);
+        } else {
+            reasons = invalid_reasons(quality, size, answer.embedding, recipe_.calibration);
+            const FrameSize seen = area != nullptr ? FrameSize{area->seen.width(), area->seen.height()} : size;
+            const FrameSize model{bundle_->manifest.width, bundle_->manifest.height};
+            for (std::string note : {size_note(size, recipe_.known_sizes()), shrunk_note(seen, model)})
+                if (!note.empty()) notes.push_back(std::move(note));
+        }
         Result result{answer.score,
                       reasons.empty() ? decide(answer.score, limits_) : "invalid",
                       std::move(reasons),
@@ -131,18 +172,28 @@ class Inspector {
                       std::move(answer.map),
                       map_limit(),
                       {},
-                      {}};
+                      {},
+                      area != nullptr ? area->seen : Box{0, 0, frame.width, frame.height},
+                      area != nullptr ? std::optional(area->of_frame) : std::nullopt};
         if (result.model_map.peak() >
             static_cast<float>(result.map_limit))  // no mean of pixels is larger than they are
-            result.regions = find_regions(result.anomaly_map(), result.map_limit);
+            result.regions = find_regions(result.map_with(-std::numeric_limits<float>::infinity()), result.map_limit);
         result.timings = {milliseconds(start, measured), milliseconds(measured, answered),
                           milliseconds(answered, Clock::now())};
         return result;
     }
 
-    // The half of `inspect` that needs no engine: RGB in the model's size. Raises ImageError.
+    // The half of `inspect` that needs no engine: RGB in the model's size, of what the recipe looks at. Raises
+    // ImageError.
     std::vector<std::uint8_t> prepare(const View& frame) const {
-        return to_model_size(frame, bundle_->manifest.height, bundle_->manifest.width);
+        const JudgedArea* area = judged_of(frame);
+        View seen = frame;
+        if (area != nullptr) {
+            seen.pixels += area->seen.top * frame.stride + std::ptrdiff_t{area->seen.left} * frame.channels;
+            seen.width = area->seen.width();
+            seen.height = area->seen.height();
+        }
+        return to_model_size(seen, bundle_->manifest.height, bundle_->manifest.width);
     }
 
     // Prepared pixels through the engine, nothing more. Raises BackendError.
@@ -187,7 +238,18 @@ class Inspector {
         return here;
     }
 
+    // What of a frame of this size is judged; null: all of it. It is kept for the next one.
+    const JudgedArea* judged_of(const View& frame) const {
+        if (!recipe_.region_of_interest) return nullptr;
+        detail::check_size(frame.width, frame.height, "frame");
+        if (!area_ || area_->of_frame.width != frame.width || area_->of_frame.height != frame.height)
+            area_ = judged_area(*recipe_.region_of_interest, {frame.width, frame.height}, bundle_->manifest.width,
+                                bundle_->manifest.height);
+        return &*area_;
+    }
+
     void set_tensors() {
+        area_.reset();
         for (const auto& [name, tensor] : recipe_.tensors) engine_.set(name, tensor);
     }
 
@@ -197,6 +259,7 @@ class Inspector {
     Engine engine_;
     std::optional<Limits> limits_;
     std::optional<double> asked_map_limit_;
+    mutable std::optional<JudgedArea> area_;  // of the last frame's size
 };
 
 }  // namespace clipspect

@@ -18,8 +18,11 @@
 #include "files.hpp"
 #include "limits.hpp"
 #include "manifest.hpp"
+#include "region_of_interest.hpp"
 
 namespace clipspect {
+
+constexpr std::int64_t newer_recipe_version = 3;  // of recipes with a region of interest, or tiles
 
 struct Tensor {  // float32, rows first
     std::vector<std::size_t> shape;
@@ -46,9 +49,10 @@ struct Recipe {
     std::string name, method, encoder_sha256;
     std::map<std::string, Tensor> tensors;  // the graph's inputs besides the image
     std::optional<Limits> limits;
-    std::optional<Calibration> calibration;  // what limits were made of; none: nothing was calibrated
-    std::vector<FrameSize> reference_sizes;  // of the photographs that it was made of, each once
-    Json parameters = Json::object();        // of the bundle's method when the recipe was made
+    std::optional<Calibration> calibration;              // what limits were made of; none: nothing was calibrated
+    std::vector<FrameSize> reference_sizes;              // of the photographs that it was made of, each once
+    Json parameters = Json::object();                    // of the bundle's method when the recipe was made
+    std::optional<RegionOfInterest> region_of_interest;  // none: all of a frame is judged
 
     // Whether it was made of photographs of good parts.
     bool has_references() const {
@@ -197,9 +201,13 @@ inline Recipe read_recipe_bytes(std::string_view bytes) {
     Recipe recipe;
     const Json document = prove(parts, recipe.digest);
     const std::int64_t version = as_integer(member(as_object(document, "recipe"), "schema_version"), "schema_version");
-    if (version != schema_version)
+    if (version < schema_version || version > newer_recipe_version)
         throw JsonError("recipe version " + std::to_string(version) + " is not read here, but " +
-                        std::to_string(schema_version) + (version > schema_version ? ": upgrade clipspect" : ""));
+                        std::to_string(schema_version) + " and " + std::to_string(newer_recipe_version) +
+                        (version > newer_recipe_version ? ": upgrade clipspect" : ""));
+    if (!member(document, "tiling").is_null())
+        throw JsonError("tiling: frames are not seen in tiles in C++: inspect with clipspect run or watch");
+    recipe.region_of_interest = read_region(member(document, "region_of_interest"));
     recipe.name = as_string(member(document, "name"), "name");
     recipe.method = as_string(member(document, "method"), "method");
     as_string(member(document, "object"), "object");

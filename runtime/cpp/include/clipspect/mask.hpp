@@ -1,0 +1,41 @@
+// Rectangles and masks of pixels.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace clipspect {
+
+struct Box {  // of pixels: left and top inside, right and bottom outside
+    int left = 0, top = 0, right = 0, bottom = 0;
+
+    int width() const { return right - left; }
+    int height() const { return bottom - top; }
+};
+
+struct Mask {  // rows first; 1 inside, else 0
+    int width = 0, height = 0;
+    std::vector<std::uint8_t> inside;
+
+    std::size_t count() const {
+        return static_cast<std::size_t>(std::count(inside.begin(), inside.end(), std::uint8_t{1}));
+    }
+
+    // The smallest rectangle with all that is inside; none where nothing is.
+    std::optional<Box> box() const {
+        Box found{width, height, 0, 0};
+        const std::uint8_t* pixel = inside.data();
+        for (int y = 0; y < height; ++y)
+            for (int x = 0; x < width; ++x)
+                if (*pixel++ != 0)
+                    found = {std::min(found.left, x), std::min(found.top, y), std::max(found.right, x + 1),
+                             std::max(found.bottom, y + 1)};
+        if (found.right == 0) return std::nullopt;
+        return found;
+    }
+};
+
+}  // namespace clipspect
