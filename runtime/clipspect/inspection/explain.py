@@ -56,7 +56,7 @@ def explain(bundle: Bundle, answer: Answer, regions: Sequence[Region]) -> Explan
     total = float(excess.sum(dtype=np.float64))
     found = []
     for number, region in enumerate(regions[:MOST_REGIONS]):
-        x, y, over = _points(excess, answer.map_box, region)
+        x, y, over = _points(excess, answer.map_box, region, answer.map_limit)
         share = min(float(over.sum()) / total, 1.0) if total > 0 else 0.0
         index = _view_of(views, region)
         found.append(explainer.region(number, share, index, views[index].crop, x, y, over))
@@ -122,7 +122,9 @@ class _Explainer:
             return {}
         known = (self.recipe.references or {}).get("galleries", {})
         named = {name: self.extras.get(FEATURES + name) for name in known if FEATURES + name not in self._window_names}
-        return {name: rows for name, rows in named.items() if rows is not None}
+        found = {name: rows for name, rows in named.items() if rows is not None}
+        finest = max((rows.shape[1] for rows in found.values()), default=0)
+        return {name: rows for name, rows in found.items() if rows.shape[1] == finest}  # of one grid
 
     @cached_property
     def _window_names(self) -> set[str]:
@@ -194,7 +196,7 @@ def _window_place(grid: Grid, crop: Box, scale: int, stride: int, window: int) -
     return grid.place(crop, starts(grid.rows, scale, stride)[row], across[column], scale)
 
 
-def _points(excess: npt.NDArray[np.float32], box: Box, region: Region) -> tuple[Floats, Floats, Floats]:
+def _points(excess: npt.NDArray[np.float32], box: Box, region: Region, limit: float) -> tuple[Floats, Floats, Floats]:
     """The pixels of a region of a map of that box: where their middles lie in the frame, and how far over the limit.
 
     A region so small that it lies between them has one point, its middle.
@@ -204,11 +206,33 @@ def _points(excess: npt.NDArray[np.float32], box: Box, region: Region) -> tuple[
     x, y = region.x - box.left, region.y - box.top
     left, right = int(x / across), int(np.ceil((x + region.width) / across))
     top, bottom = int(y / down), int(np.ceil((y + region.height) / down))
-    row, column = np.nonzero(excess[top:bottom, left:right])
+    inside = excess[top:bottom, left:right]
+    row, column = np.nonzero(_own(inside, region.peak - limit))
     if not len(row):
         return np.array([region.centroid[0] + 0.5]), np.array([region.centroid[1] + 0.5]), np.ones(1)
     over = excess[top + row, left + column].astype(np.float64)
     return box.left + (left + column + 0.5) * across, box.top + (top + row + 0.5) * down, over
+
+
+def _own(excess: npt.NDArray[np.float32], peak: float) -> npt.NDArray[np.bool_]:
+    """Of what is over the limit in a region's box, the pixels of the region itself: what is 8-connected with the pixel
+    whose excess is nearest to the region's peak. Others can reach into the box.
+    """
+    over = excess > 0
+    if not over.any():
+        return over
+    found = np.zeros_like(over)
+    found.flat[int(np.argmin(np.where(over, np.abs(excess - np.float32(peak)), np.inf)))] = True
+    while True:
+        grown = found.copy()
+        for axis in (0, 1):
+            there, source = np.moveaxis(grown, axis, 0), np.moveaxis(grown.copy(), axis, 0)
+            there[1:] |= source[:-1]
+            there[:-1] |= source[1:]
+        grown &= over
+        if np.array_equal(grown, found):
+            return found
+        found = grown
 
 
 def _view_of(views: Sequence[View], region: Region) -> int:

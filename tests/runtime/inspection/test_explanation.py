@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,9 @@ from PIL import Image
 
 import clipspect
 from clipspect.bundle.bundle import Bundle
+from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.frame.spec import ImageSpec
+from clipspect.frame.tiling import Tiling
 from clipspect.inspection.explanation import Place, ReferenceReason
 from clipspect.inspection.explanation_grid import Grid, covered, grid_of_windows, starts
 from clipspect.inspection.explanation_windows import WindowValues
@@ -261,3 +264,50 @@ def test_run_explains_in_the_terminal_and_in_its_records(
     record = json.loads(capsys.readouterr().out)
     assert record["explanation"]["regions"][0]["windows"][0]["scale"] in {2, 3}
     assert Bundle.open(DEMO_BUNDLE).digest == record["bundle"]["digest"]
+
+
+@pytest.mark.parametrize("judge", ["both", "photos"])
+@pytest.mark.parametrize("kept", [None, 5])
+def test_of_galleries_of_several_grids_the_finest_names_the_patch(tmp_path: Path, judge: str, kept: int | None) -> None:
+    bundle = handmade.write_memory_bundle(tmp_path / "several.bundle")
+    photos = [np.full((48, 64, 3), value, np.uint8) for value in (20, 30, 40)]
+    recipe = clipspect.make_recipe(
+        bundle, "nut", references=photos, judge=judge, gallery_size=kept, backend="onnxruntime"
+    )
+    with clipspect.load(bundle, recipe, "onnxruntime", explain=True, map_limit=-1) as inspector:
+        reason = reference_reason(inspector.inspect(handmade.spotted()))
+    finest = max(rows for rows, _ in Bundle.open(bundle).manifest.graphs[judge].features.values())
+    assert reason.patch.width * reason.patch.height * finest == 64 * 48
+    assert reason.nearest.photograph in {"photo 1", "photo 2", "photo 3"}
+    assert reason.nearest.place is not None
+    assert (reason.nearest.place.width, reason.nearest.place.height) == (reason.patch.width, reason.patch.height)
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        {"tiling": Tiling(grid=(2, 2))},
+        {"region_of_interest": RegionOfInterest((480, 480), Area((((0, 0), (240, 0), (240, 480), (0, 480)),)))},
+        {
+            "region_of_interest": RegionOfInterest(
+                (480, 480), Area((((0, 90), (480, 90), (480, 400), (0, 400)),)), mode="crop"
+            )
+        },
+    ],
+)
+def test_windows_of_tiles_and_of_a_region_of_interest_lie_where_their_region_is(
+    drawn: list[Drawn], by_words: clipspect.Inspector, looks: dict[str, Any]
+) -> None:
+    (chipped,) = (part.damaged for part in drawn if part.damaged.stem == "gear-chip")
+    frame = np.asarray(Image.open(chipped).convert("RGB").resize((480, 480)))
+    with by_words.with_recipe(dataclasses.replace(by_words.recipe, **looks)) as inspector:
+        result = inspector.inspect(frame)
+    assert result.explanation is not None
+    assert result.regions
+    assert sum(reason.share for reason in result.explanation.regions) == pytest.approx(1, abs=0.02)
+    for reason in result.explanation.regions:
+        region, window = result.regions[reason.region], reason.windows[0].place
+        assert window.x < region.x + region.width
+        assert region.x < window.x + window.width
+        assert window.y < region.y + region.height
+        assert region.y < window.y + window.height
