@@ -20,6 +20,8 @@ from .inspection.record import Record as Record
 from .inspection.regions import Region as Region
 from .inspection.result import Result as Result
 from .inspection.verify import verify as verify
+from .line.line import Line as Line
+from .line.plan import read_plan as read_plan
 from .recipes.limits import Limits as Limits
 from .recipes.make import make_recipe as make_recipe
 from .recipes.promise import limits_from_scores as limits_from_scores

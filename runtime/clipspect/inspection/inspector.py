@@ -99,6 +99,11 @@ class Inspector:
         """Since when the engine runs, for whichever of its inspectors, in monotonic seconds; None between two runs."""
         return self._engine.running_since
 
+    @property
+    def finished_at(self) -> float:
+        """When the engine's last run ended, in monotonic seconds; when it was opened, where there was none."""
+        return self._engine.finished_at
+
     def use_recipe(self, recipe: str | os.PathLike[str] | Recipe) -> None:
         """Switch to another recipe of the bundle, or one in memory; the engine stays as it is.
 

@@ -63,6 +63,7 @@ class SharedEngine:
         self.bundle = bundle
         self.free = FairLock()  # whoever runs a graph holds it: an engine runs one batch at a time
         self.running_since: float | None = None  # monotonic seconds; None between two runs
+        self.finished_at = monotonic()  # the last run; when it was opened, before the first
         self._windows = windows
         self._on_demand: WindowsEngine | None = None
         self._name, self._options = backend, options
@@ -124,7 +125,7 @@ class SharedEngine:
                 return self._on_demand.on_demand(pixels, serving.recipe, outputs, needed, kept)
             return self._answered(serving, pixels, outputs)
         finally:
-            self.running_since = None
+            self.running_since, self.finished_at = None, monotonic()
 
     def _answered(self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str]) -> Outputs:
         backend = self._backends.get(serving.graph.file)

@@ -61,7 +61,8 @@ class Line:
         }
         for source in plan.sources:
             if source.folder is not None:
-                check_folder(source.folder, plan.place(source))
+                for place in map(plan.place, plan.sources):
+                    check_folder(source.folder, place)
         broker = None if plan.mqtt is None else plan.mqtt.broker
         runs = [SourceRun(source, plan, self._stop, self._logged) for source in plan.sources]
         with ExitStack() as stack:
@@ -106,13 +107,12 @@ class Line:
         source that failed for good. The last health document says all of it. An engine that hangs ends the process.
         """
         runs = list(self._runs.values())
-        first = runs[0].recipes.first
         with ExitStack() as stack:
             heartbeat = Heartbeat(Path(self.plan.out, HEALTH), self.plan.health, self.document, self.health)
             stack.enter_context(
                 Watchdog(
                     runs,
-                    lambda: first.running_since,
+                    runs[0].recipes.first,
                     self.plan.answer_within,
                     self._stop,
                     self._notifier,

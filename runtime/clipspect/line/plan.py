@@ -98,8 +98,9 @@ class Plan:
         return Path(self.out, source.name)
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(file: str | os.PathLike[str]) -> Plan:
     """The line that a TOML file describes. Raises ClipspectError with the one thing that is wrong."""
+    path = Path(file)
     tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))

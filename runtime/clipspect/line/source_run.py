@@ -133,7 +133,7 @@ class SourceRun:
         looking = self._feed.looking_since
         if looking is not None and now - looking > answer_within:
             return f"{self.source.source} has not answered for {now - looking:.0f} s: check the share it is on"
-        quiet = now - self._moved
+        quiet = now - max(self._moved, looking or 0.0)  # outcomes wait while a large folder is read
         if self._handed_out > self._came_back and quiet > answer_within * turns:
             return f"an image of {self.source.source} has been under way for {quiet:.0f} s"
         return None

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from types import TracebackType
 
+from clipspect.inspection.inspector import Inspector
 from clipspect.line.notify import Notifier
 from clipspect.line.source_run import SourceRun
 from clipspect.line.stop import Stop
 
 _LOOK_S = 0.5
+_LATE_S = 5.0  # for a look, after which the time that went by says nothing of the others
 _PARTING_S = 30.0  # besides one answer, that a process has to end in
 
 
@@ -25,14 +27,14 @@ class Watchdog:
     def __init__(
         self,
         runs: Sequence[SourceRun],
-        running_since: Callable[[], float | None],
+        engine: Inspector,
         answer_within: float,
         stop: Stop,
         notifier: Notifier,
         end: Callable[[str], None],
     ) -> None:
-        """`running_since` is the engine's; `end` is called with what does not answer, and ends the process."""
-        self._runs, self._running_since, self._answer_within = runs, running_since, answer_within
+        """`engine` is any of its inspectors; `end` is called with what does not answer, and ends the process."""
+        self._runs, self._engine, self._answer_within = runs, engine, answer_within
         self._stop, self._notifier, self._end = stop, notifier, end
         self._look_s = min(_LOOK_S, (notifier.watchdog_s or _LOOK_S) / 4)
         self._stopping_since: float | None = None
@@ -50,16 +52,21 @@ class Watchdog:
         self._thread.join()
 
     def _keep_looking(self) -> None:
+        looked = trusted = monotonic()
         while not self._over.wait(self._look_s):
-            hung = self._hung()
+            now = monotonic()
+            if now - looked > self._look_s + _LATE_S:  # nobody was heard: the process was stopped, or had no processor
+                trusted = now + self._answer_within
+            looked = now
+            hung = self._hung(now) if now >= trusted else None
             if hung is not None:
                 self._end(hung)
                 return
             self._notifier.tell("WATCHDOG=1")
 
-    def _hung(self) -> str | None:
+    def _hung(self, now: float) -> str | None:
         """What keeps all from going on; health is told of what keeps one source from it."""
-        since, now = self._running_since(), monotonic()
+        since = self._engine.running_since
         if since is not None and now - since > self._answer_within:
             return f"the engine has not answered for {now - since:.0f} s: start the command again"
         if self._stop:
@@ -72,4 +79,5 @@ class Watchdog:
             run.health.problem("answer", text)
             run.look_for_silence()
         told = [text for text in stalled if text is not None]
-        return f"{told[0]}; nothing else goes on: start the command again" if live and len(told) == len(live) else None
+        nothing_goes_on = live and len(told) == len(live) and now - self._engine.finished_at > self._answer_within
+        return f"{told[0]}; nothing else goes on: start the command again" if nothing_goes_on else None

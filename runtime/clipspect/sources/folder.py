@@ -80,7 +80,7 @@ class Folder:
         self._told_of: set[str] = set()  # suffixes
         self.left_alone: Counter[str] = Counter()  # files of the last scan that are no images, by their suffix
         self._closed = False
-        self.looking_since: float | None = None  # monotonic seconds, of a scan; it can hang on a share
+        self.looking_since: float | None = None  # monotonic seconds: a look at it can hang on a share
 
     @property
     def backlog(self) -> int:
@@ -244,6 +244,7 @@ class Folder:
         beyond = 0
         listing = Listing(self.root, self._skip, self._watch)
         for part in listing:
+            self.looking_since = monotonic()  # a large folder takes its time, and does not hang
             if part.name in self._under_way:
                 continue
             candidate = self._candidates.get(part.name)

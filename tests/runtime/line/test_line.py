@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,21 @@ def engine(bundle: Path, out: Path, **changes: Any) -> dict[str, Any]:
 def drop(folder: Path, count: int, start: int = 0) -> None:
     for number in range(start, start + count):
         (folder / f"{number}.png").write_bytes(grey_png(50))
+
+
+@contextlib.contextmanager
+def running(plan: Path) -> Iterator[Line]:
+    """A line in a thread of this process."""
+    with Line(read_plan(plan)) as line:
+        line.load()
+        thread = threading.Thread(target=line.run)
+        thread.start()
+        try:
+            yield line
+        finally:
+            line.stop()
+            thread.join(PATIENCE_S)
+        assert not thread.is_alive()
 
 
 def test_each_source_has_its_recipe_its_results_and_its_part_of_one_health_document(
@@ -94,9 +111,8 @@ def test_a_camera_with_few_frames_does_not_wait_for_the_backlog_of_another(
     plan = write_plan(place / "line.toml", sources, **engine(bundle, out))
     drop(folders["top"], 200)
     drop(folders["side"], 10)
-    with Lining(plan, out) as line:
-        line.wait_until(lambda: len(rows_of(out / "top")) == 200)
-        assert line.stop() == 0
+    with running(plan):
+        wait_for(lambda: len(rows_of(out / "top")) == 200)
     top, side = rows_of(out / "top"), rows_of(out / "side")
     assert len(side) == 10
     before = sum(row["time"] <= side[-1]["time"] for row in top)
@@ -108,19 +124,13 @@ def test_a_switch_by_a_call_drops_no_frame_and_judges_none_twice_and_a_restart_k
 ) -> None:
     sources = {name: quick(folder, recipe="strict", sort="none") for name, folder in folders.items()}
     path = write_plan(place / "line.toml", sources, **engine(bundle, out, health=60))
-    with Line(read_plan(path)) as line:
-        line.load()
-        thread = threading.Thread(target=line.run)
-        thread.start()
+    with running(path) as line:
         for number in range(10):
             for folder in folders.values():
                 drop(folder, 20, 20 * number)
             report = line.use_recipe("top", "lenient" if number % 2 else "strict")
             wait_for(lambda number=number: len(rows_of(out / "top")) >= 20 * number)
         wait_for(lambda: all(len(rows_of(out / name)) == 200 for name in folders))
-        line.stop()
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
         with pytest.raises(ClipspectError, match="'tpo': no source has that name; did you mean 'top'"):
             line.use_recipe("tpo", "strict")
         with pytest.raises(ClipspectError, match="no recipe 'nut'"):
@@ -233,8 +243,7 @@ def test_one_source_needs_no_name_and_is_then_what_watch_is(bundle: Path, folder
         f'[[sources]]\nsource = "folder:{folders["top"]}"\nrecipe = "strict"\nsettle = 0.1\n'
     )
     drop(folders["top"], 1)
-    with Lining(path, out) as line:
-        line.wait_for_rows(1)
-        assert line.stop() == 0
+    with running(path):
+        wait_for(lambda: rows_of(out))
     assert json.loads((out / "health.json").read_text())["verdicts"] == {"fail": 1}
     assert (out / "fail/0.png").exists()

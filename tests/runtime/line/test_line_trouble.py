@@ -42,7 +42,10 @@ def names_of(out: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [("engine raises", "the engine fell over"), ("engine hangs", "the engine has not answered for 2 s")],
+    [
+        pytest.param("engine raises", "the engine fell over", marks=pytest.mark.slow),
+        ("engine hangs", "the engine has not answered for 2 s"),
+    ],
 )
 def test_an_engine_that_raises_or_hangs_ends_the_line_and_after_a_restart_nothing_is_missing(
     plan: Path, place: Path, out: Path, fault: str, said: str
@@ -109,11 +112,11 @@ def test_a_line_whose_share_hangs_ends_when_it_is_asked_to(plan: Path, place: Pa
         assert time.monotonic() - start < 30
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_each_complete_file_of_each_folder_has_exactly_one_line_however_often_the_line_is_killed(
-    plan: Path, place: Path, out: Path, kills: int
+    plan: Path, place: Path, out: Path
 ) -> None:
-    chance, each = random.Random(5), 15
+    chance, kills, each = random.Random(5), 25, 15
     for kill in range(kills):
         with Lining(plan, out) as line:
             for name in NAMES:
