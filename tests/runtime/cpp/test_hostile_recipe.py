@@ -124,7 +124,7 @@ def test_tensors_that_do_not_fill_the_file_are_refused(tiny_bundle: Path, refusa
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"schema_version": 3}, "upgrade clipspect"),
+        ({"schema_version": 4}, "upgrade clipspect"),
         ({"schema_version": 1}, "is not read here"),
         ({"schema_version": "2"}, "whole number"),
         ({"name": "another"}, "holds the recipe 'another'"),

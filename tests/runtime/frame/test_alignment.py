@@ -58,7 +58,7 @@ def found(frame: PIXELS, wanted: RegionOfInterest) -> JudgedArea:
     return judged_area(wanted, (SIDE, SIDE), Box(0, 0, SIDE, SIDE), frame)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.integers(-74, 74),
     st.integers(-74, 74),
