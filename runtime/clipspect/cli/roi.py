@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         judged, ignored = read_areas(args.areas), read_areas(args.ignore)
         region = None if args.clear else _region(args, bundle, old, judged, ignored)
         recipe = _changed(args, bundle, old, region)
-        notes = _notes(judged, ignored, old, recipe, bundle)
+        notes = _notes(args, judged, ignored, old, recipe)
     if args.out is not None:
         _draw(args, recipe.region_of_interest)
     if changes:
@@ -200,7 +201,7 @@ def _changed(args: argparse.Namespace, bundle: Bundle, old: Recipe, region: Regi
         )
 
 
-def _notes(judged: GivenAreas, ignored: GivenAreas, old: Recipe, recipe: Recipe, bundle: Bundle) -> list[str]:
+def _notes(args: argparse.Namespace, judged: GivenAreas, ignored: GivenAreas, old: Recipe, recipe: Recipe) -> list[str]:
     """What a person should know of what was done."""
     from clipspect.cli.roi_areas import crosses_itself
 
@@ -212,7 +213,7 @@ def _notes(judged: GivenAreas, ignored: GivenAreas, old: Recipe, recipe: Recipe,
     if old.limits is not None and recipe.limits is None:
         notes.append(
             "limits: dropped, they spoke of what was judged before; frames are unjudged until: "
-            f"clipspect calibrate {bundle.path} {recipe.name!r} --good FOLDER"
+            f"clipspect calibrate {shlex.quote(args.bundle)} {shlex.quote(args.recipe)} --good FOLDER"
         )
     return notes
 

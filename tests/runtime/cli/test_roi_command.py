@@ -95,7 +95,7 @@ def test_limits_go_with_the_region_that_they_spoke_of(tiny_bundle: Path, photo: 
     assert run("roi", tiny_bundle, "object", SQUARE, "--photo", photo) == 0
     said = capsys.readouterr().out
     assert "limits: dropped" in said
-    assert f"clipspect calibrate {tiny_bundle} 'object' --good FOLDER" in said
+    assert f"clipspect calibrate {tiny_bundle} object --good FOLDER" in said
     recipe = written(tiny_bundle)
     assert recipe.limits is None
     assert recipe.history[-1].old == {"review": 0.4, "reject": 0.6, "map": None}
