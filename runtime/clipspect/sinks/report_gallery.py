@@ -90,7 +90,7 @@ def run_gallery(pictures: Iterable[RunPicture], full: Mapping[int, str]) -> Html
     )
 
 
-_VIEWER = """<dialog id="viewer"><div class="bar"><button id="before">before</button><button id="after">next</button>
+_VIEWER = """<dialog id="viewer"><div class="bar"><button id="before">previous</button><button id="after">next</button>
 <label>Heat <input type="range" id="opacity" min="0" max="100" value="70"></label>
 <label><input type="checkbox" id="marks" checked> marks</label><button id="close">close</button></div>
 <div id="shown"></div><div id="said"></div></dialog>"""

@@ -25,7 +25,8 @@ select, button { font: inherit; color: inherit; background: var(--card); border:
 #viewer .stack { max-width: min(100%, calc(72vh * var(--ratio))); }
 .bar { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; margin-bottom: 10px; font-size: 14px; }
 #close { margin-left: auto; } .plain .marks { display: none; }
-#said { font-size: 14px; margin-top: 10px; } #said .line { display: flex; gap: 10px; flex-wrap: wrap; }
+#said { font-size: 14px; margin-top: 10px; } #said .scorebar { max-width: 360px; }
+#said .line { display: flex; gap: 10px; flex-wrap: wrap; }
 @media print { .controls, #viewer { display: none; } }
 """
 
