@@ -47,6 +47,7 @@ class WindowsEngine:
     def __init__(self, backend: Backend, graph: WindowsGraph, image: ImageSpec) -> None:
         self.backend, self.graph = backend, graph
         self.most_images = backend.most_images
+        self.rows = [f"{FEATURES}{CHOSEN_WINDOWS}{scale}" for scale in graph.scales]  # outputs: of all windows
         self.layout = layout_of_graph(graph, image)
 
     def run(self, inputs: Tensors, outputs: Sequence[str] | None = None) -> Arrays:
@@ -117,7 +118,17 @@ class WindowsEngine:
             embedded = cascaded(self, encode, pixels, wanted, tensors, cascade, needed, patches=patches)
         else:
             embedded = encode(pixels, wanted, patches=patches)
-        return self.answer(replace(embedded, needed=needed), recipe.tensors, outputs)
+        answer = self.answer(
+            replace(embedded, needed=needed), tensors, [name for name in outputs if name not in self.rows]
+        )
+        if asked := [name for name in outputs if name in self.rows]:  # whoever explains a map looks at every window
+            missing = [~own for own in embedded.there]
+            if any(own.any() for own in missing):
+                rest = encode(pixels, missing)
+                filled = [own + more for own, more in zip(embedded.windows, rest.windows)]
+                embedded = replace(embedded, windows=filled)
+            answer |= self.answer(embedded, tensors, asked)
+        return answer
 
     def answer(self, embedded: Embedded, tensors: Tensors, outputs: Sequence[str] | None = None) -> Arrays:
         """Outputs by name, by default all that the static graph of these tensors has.
@@ -146,19 +157,15 @@ class WindowsEngine:
         return made
 
     def _outputs(self, tensors: Tensors) -> list[str]:
-        names = [SCORE, ANOMALY_MAP, IMAGE_EMBEDDING]
-        if not compares(tensors):
-            return names
-        windows = [f"{FEATURES}{CHOSEN_WINDOWS}{scale}" for scale in self.graph.scales]
-        return [*names, FEATURES_OF_PATCHES, *windows, WORDS_SCORE, WORDS_MAP]
+        names = [SCORE, ANOMALY_MAP, IMAGE_EMBEDDING, *self.rows]
+        return [*names, FEATURES_OF_PATCHES, WORDS_SCORE, WORDS_MAP] if compares(tensors) else names
 
     def _rows(self, name: str, embedded: Embedded) -> npt.NDArray[np.float32]:
         """The images' own rows that a gallery is compared with."""
         if name == FEATURES_OF_PATCHES and embedded.patches is not None:
             return embedded.patches
-        for scale, rows in zip(self.graph.scales, embedded.windows):
-            if name == f"{FEATURES}{CHOSEN_WINDOWS}{scale}":
-                return rows
+        if name in self.rows:
+            return embedded.windows[self.rows.index(name)]
         raise BackendError(f"{self.graph.file} has no output {name!r} for this recipe")
 
     def _padded(self, tokens: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:

@@ -157,6 +157,13 @@ def test_a_document_that_lies_is_refused(tiny_bundle: Path, refusal: Refusal, ch
         open_recipe(Bundle.open(tiny_bundle))
 
 
+def test_windows_that_python_leaves_out_are_refused_by_name(tiny_bundle: Path, refusal: Refusal) -> None:
+    document = {**DOCUMENT, "tensors": TABLE, "schema_version": 3, "windows": {"reuse": {"tolerance": 0}}}
+    (tiny_bundle / OBJECT).write_bytes(sealed(json.dumps(document)))
+    assert open_recipe(Bundle.open(tiny_bundle)).windows is not None
+    assert "a cascade and reuse of windows are not in C++: inspect with clipspect run" in refusal(tiny_bundle)
+
+
 def _changed(place: tuple[str | int, ...], value: object) -> Table:
     """The calibration with another value at the place, or without what lies there."""
     calibration: Any = json.loads(json.dumps(CALIBRATION))

@@ -131,6 +131,16 @@ def test_a_cascade_is_exact_where_it_is_over_its_limit(seed: int, share: float) 
     np.testing.assert_array_equal(full[WORK], 1)
 
 
+def test_whoever_explains_a_map_sees_every_window_and_the_map_stays(engine: WindowsEngine) -> None:
+    pixels, rows = picture(3)[None], "features_windows_2"
+    every = engine.on_demand(pixels, recipe(), [rows])[rows]
+    assert np.linalg.norm(every, axis=-1) == pytest.approx(1, abs=1e-6)
+    own = cascade(0.5)
+    found = engine.on_demand(pixels, own, ["anomaly_map", rows])
+    np.testing.assert_allclose(found[rows], every, atol=1e-6)
+    np.testing.assert_array_equal(found["anomaly_map"], maps(engine, pixels, own))
+
+
 def cascade(limit: float) -> Recipe:
     return recipe(windows=OnDemand(Cascade(limit)))
 

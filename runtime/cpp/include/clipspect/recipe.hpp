@@ -200,6 +200,8 @@ inline Recipe read_recipe_bytes(std::string_view bytes) {
     RecipeParts parts = split_recipe(bytes);
     Recipe recipe;
     const Json document = prove(parts, recipe.digest);
+    if (!member(as_object(document, "recipe"), "windows").is_null())
+        throw JsonError("windows: a cascade and reuse of windows are not in C++: inspect with clipspect run or watch");
     const std::int64_t version = as_integer(member(as_object(document, "recipe"), "schema_version"), "schema_version");
     if (version < schema_version || version > newer_recipe_version)
         throw JsonError("recipe version " + std::to_string(version) + " is not read here, but " +
