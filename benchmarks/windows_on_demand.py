@@ -1,6 +1,6 @@
 """What windows on demand save and cost, on the demo model: regions of interest in time, the cascade in AUPRO.
 
-`python benchmarks/windows_on_demand.py` rewrites the part of docs/cost-of-speed.md between the marks. The cascade's
+`python benchmarks/windows_on_demand.py` rewrites the parts of docs/cost-of-speed.md between the marks. The cascade's
 limits are chosen on good pictures of one seed and measured on all pictures of another.
 """
 
@@ -38,7 +38,7 @@ WORKS = (0.9, 0.7, 0.6, 0.5, 0.45, 0.4, 0.36)  # asked of good pictures; below i
 FIRST_STEP = 1e9  # as a limit: nothing is over it
 STRIDE = 2
 ENGINES = ("onnxruntime", "openvino")
-BEGIN, END = "<!-- windows: begin -->", "<!-- windows: end -->"
+PARTS = ("regions", "cascade")
 SIDE = 240
 REGIONS = {  # left, top, right, bottom
     "a square of 10 % in the middle": (82, 82, 158, 158),
@@ -190,8 +190,16 @@ def chosen_of(engine: WindowsEngine, left: int, top: int, right: int, bottom: in
     return needed, engine.layout.covering(needed)
 
 
+def write(path: Path, part: str, lines: Sequence[str]) -> None:
+    """Between the marks of a part."""
+    begin, end = (f"<!-- windows, {part}: {place} -->" for place in ("begin", "end"))
+    before, rest = path.read_text().split(begin)
+    path.write_text("\n".join([before + begin, "", *lines, "", end]) + rest.split(end)[1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", metavar="PART", nargs="*", choices=[*PARTS, []], help=f"{', '.join(PARTS)}; all")
     parser.add_argument("--out", type=Path, default=Path("docs/cost-of-speed.md"))
     parser.add_argument("--each", type=int, default=10, help="pairs of every family and kind that are measured")
     parser.add_argument("--choosing", type=int, default=3, help="good pictures of every family and kind for the limits")
@@ -200,32 +208,26 @@ def main() -> None:
     bundle = Bundle.open("demo")
     graph, tensors = bundle.manifest.windows, open_recipe(bundle).tensors
     assert graph is not None
-    of_regions = regions(bundle, tensors, args.rounds)
-    with open_graph(bundle, graph, "openvino", probe=None) as backend:
-        rows = curve(WindowsEngine(backend, graph, bundle.manifest.image), tensors, args.each, args.choosing)
-    lines = [
-        BEGIN,
-        "",
-        "| region of interest | work | onnxruntime | openvino |",
-        "| --- | ---: | ---: | ---: |",
-        *of_regions,
-        "",
-        "Work is the share of all windows' tokens; then the time against the static graph, "
-        f"medians of {args.rounds} rounds in turns.",
-        "",
-        "| asked of good pictures | limit | work, good | work, defective | time | pixel AUROC | AUPRO exact | |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-        *rows,
-        "",
-        f"Limits of {18 * args.choosing} good pictures (seed {CHOOSING_SEED}); figures of {36 * args.each} others "
-        f"(seed {FIGURES_SEED}), half of them defective. Time is OpenVINO's for a mix of them against all windows, the "
-        "median of ratios in turns.",
-        "",
-        END,
-    ]
-    text = args.out.read_text()
-    before, rest = text.split(BEGIN)
-    args.out.write_text(before + "\n".join(lines) + rest.split(END)[1])
+    if "regions" in (args.parts or PARTS):
+        head = ["| region of interest | work | onnxruntime | openvino |", "| --- | ---: | ---: | ---: |"]
+        foot = (
+            "Work is the share of all windows' tokens; then the time against the static graph, score and map included, "
+            f"medians of {args.rounds} rounds in turns."
+        )
+        write(args.out, "regions", [*head, *regions(bundle, tensors, args.rounds), "", foot])
+    if "cascade" in (args.parts or PARTS):
+        with open_graph(bundle, graph, "openvino", probe=None) as backend:
+            rows = curve(WindowsEngine(backend, graph, bundle.manifest.image), tensors, args.each, args.choosing)
+        head = [
+            "| asked of good pictures | limit | work, good | work, defective | time | pixel AUROC | AUPRO exact | |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        ]
+        foot = (
+            f"Limits of {18 * args.choosing} good pictures (seed {CHOOSING_SEED}); figures of {36 * args.each} others "
+            f"(seed {FIGURES_SEED}), half of them defective. Time is OpenVINO's for a mix of them against all windows, "
+            "the median of ratios in turns."
+        )
+        write(args.out, "cascade", [*head, *rows, "", foot])
 
 
 if __name__ == "__main__":

@@ -111,11 +111,11 @@ def judged_patches(region: RegionOfInterest, layout: Layout, width: int, height:
 
 
 def _reached(mask: Bools, length: int) -> Bools:
-    """(h, w) to (length, w): the rows of a picture of that height that rows of the mask read, with one to spare."""
+    """(h, w) to (length, w): the rows of a picture of that height that rows of the mask are made of."""
     height = len(mask)
     if height >= length:
         found = np.logical_or.reduceat(mask, np.arange(length) * height // length, axis=0)
-        reach = 2
+        reach = int(height > length)  # a row between two of them reads both
     else:
         found = mask[(2 * np.arange(length) + 1) * height // (2 * length)]
         reach = 1 + -(-length // height)

@@ -38,6 +38,8 @@ from clipspect.recipes.recipe import Recipe
 # encoded (N,), of which every window is 1.
 PATCH_VALUES, WORK = "patch_values", "work"
 
+_MOST_EXACT = 8  # combinations of lengths for which an engine may keep memory
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -47,6 +49,7 @@ class WindowsEngine:
     def __init__(self, backend: Backend, graph: WindowsGraph, image: ImageSpec) -> None:
         self.backend, self.graph = backend, graph
         self.most_images = backend.most_images
+        self._exact: set[tuple[int, ...]] = set()  # numbers of images and windows that are asked for as they are
         self.rows = [f"{FEATURES}{CHOSEN_WINDOWS}{scale}" for scale in graph.scales]  # outputs: of all windows
         self.layout = layout_of_graph(graph, image)
 
@@ -70,9 +73,10 @@ class WindowsEngine:
         """
         inputs: dict[str, npt.NDArray[Any]] = {IMAGE: pixels}
         places = [np.nonzero(own) for own in chosen]
+        step = self._step((len(pixels), *(len(windows) for _, windows in places)))
         for scale, own, (images, windows) in zip(self.layout.scales, chosen, places):
             tokens = scale.tokens[windows] + (images * (1 + self.graph.patches))[:, None]
-            inputs[f"{CHOSEN_WINDOWS}{scale.side}"] = self._padded(tokens, own.size)
+            inputs[f"{CHOSEN_WINDOWS}{scale.side}"] = _padded(tokens, step, own.size)
         names = [IMAGE_EMBEDDING, *(f"{WINDOW_EMBEDDINGS}{scale.side}" for scale in self.layout.scales)]
         answer = self.backend.run(inputs, [*names, FEATURES_OF_PATCHES] if patches else names)
         rows = []
@@ -168,11 +172,18 @@ class WindowsEngine:
             return embedded.windows[self.rows.index(name)]
         raise BackendError(f"{self.graph.file} has no output {name!r} for this recipe")
 
-    def _padded(self, tokens: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-        """As many windows as the engine likes to be asked for, up to all of them; those too many are class tokens."""
-        step = self.backend.length_step
-        missing = min(-(-len(tokens) // step) * step, most) - len(tokens)
-        return np.concatenate([tokens, np.zeros((missing, tokens.shape[1]), np.int64)]) if missing > 0 else tokens
+    def _step(self, counts: tuple[int, ...]) -> int:
+        """What numbers of windows are multiples of; for the first few combinations 1: a region of interest has one."""
+        if counts in self._exact or len(self._exact) < _MOST_EXACT:
+            self._exact.add(counts)
+            return 1
+        return self.backend.length_step
+
+
+def _padded(tokens: npt.NDArray[np.int64], step: int, most: int) -> npt.NDArray[np.int64]:
+    """So many windows that their number is a multiple of the step, or all; those too many are class tokens."""
+    missing = min(-(-len(tokens) // step) * step, most) - len(tokens)
+    return np.concatenate([tokens, np.zeros((missing, tokens.shape[1]), np.int64)]) if missing > 0 else tokens
 
 
 def compares(tensors: Tensors) -> bool:
