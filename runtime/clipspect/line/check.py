@@ -106,7 +106,7 @@ def _source(source: SourcePlan, plan: Plan) -> str:
         open_sink(text)
     folder = source.folder
     if folder is None:
-        return f"{source.source}: {_first_frame(source.source)}"
+        return f"{source.shown}: {_first_frame(source)}"
     check_folder(folder, plan.place(source))
     check_devices(source.sort or "link", folder, _nearest_folder(plan.place(source)))
     if not os.access(folder, os.W_OK | os.X_OK) and source.sort == "move":
@@ -118,23 +118,23 @@ def _source(source: SourcePlan, plan: Plan) -> str:
         count = len(find_images([str(folder)], Path(plan.out)))
     except ClipspectError:  # none
         count = 0
-    return f"{source.source}: {count} images there"
+    return f"{source.shown}: {count} images there"
 
 
-def _first_frame(source: str) -> str:
+def _first_frame(source: SourcePlan) -> str:
     """In a thread, since a camera can be waited for in vain."""
     came: list[Item | ClipspectError | None] = []
     start = monotonic()
 
     def look() -> None:
         try:
-            opened = open_source(source)
+            opened = open_source(source.source, source.policy)
             came.append(next(iter(opened), None))
             opened.close()
         except ClipspectError as error:
             came.append(error)
         except Exception as error:
-            came.append(ClipspectError(f"{source}: {described(error)}"))
+            came.append(ClipspectError(f"{source.shown}: {described(error)}"))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -145,7 +145,7 @@ def _first_frame(source: str) -> str:
     if isinstance(first, ClipspectError):
         raise first
     if first is None:
-        raise ClipspectError(f"{source}: it ends without a frame")
+        raise ClipspectError(f"{source.shown}: it ends without a frame")
     return f"a frame{_size(first.frame)} after {monotonic() - start:.1f} s"
 
 

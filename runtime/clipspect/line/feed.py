@@ -191,7 +191,7 @@ class StreamFeed(Feed):
     def __init__(self, source: SourcePlan, health: Health) -> None:
         super().__init__()
         self._source, self._health = source, health
-        self._name = source.name or source.source
+        self._name = source.title
         self._opened: Sources | None = None
         self._next_number = 0
         self._came: dict[int, float] = {}  # monotonic seconds, by the item's number

@@ -98,7 +98,10 @@ class Line:
                 inspectors[folder] = self._opened(own.recipe, first)
                 first = first or inspectors[folder]
                 self._open.callback(inspectors[folder].close)
-            run.use(self._open.enter_context(RecipesInUse(inspectors, chosen, run.source, run.place, run.health)))
+            # frames of a camera are decoded already, and get old where many are fetched ahead
+            workers = 1 if first is None or run.source.folder is None else max(1, first.workers // len(self._runs))
+            recipes = RecipesInUse(inspectors, chosen, run.source, run.place, run.health, workers)
+            run.use(self._open.enter_context(recipes))
         return {name: run.recipes.first for name, run in self._runs.items()}
 
     def run(self) -> None:
@@ -134,7 +137,7 @@ class Line:
             raise self._failures[0]
         for run in runs:
             if run.failed is not None:
-                raise ClipspectError(f"{run.source.name or run.source.source}: {run.failed}")
+                raise ClipspectError(f"{run.source.title}: {run.failed}")
 
     def stop(self) -> None:
         """End `run`: each source finishes the image at hand. Any thread may call."""

@@ -19,6 +19,7 @@ from clipspect.sinks.broker import Broker, parse_broker
 from clipspect.sinks.overlays import parse_verdicts
 from clipspect.sinks.rotation import Rotation, parse_rotation
 from clipspect.sinks.sorting import VERDICT_FOLDERS
+from clipspect.sources.addresses import without_password
 from clipspect.sources.policy import parse_policy
 
 FOLDER = "folder:"  # what a source begins with whose new files are inspected exactly once
@@ -42,6 +43,16 @@ class SourcePlan:
     silent_after: float | None = None  # without a frame until health tells of it
     overlays: tuple[str, ...] = ()  # verdicts whose frames are drawn
     sinks: tuple[str, ...] = ()  # as --sink takes them; they take a record before it is in the log
+
+    @property
+    def shown(self) -> str:
+        """The source as messages and records may show it, without a password."""
+        return without_password(self.source)
+
+    @property
+    def title(self) -> str:
+        """Its name; where it has none, the source."""
+        return self.name or self.shown
 
     @property
     def folder(self) -> Path | None:
@@ -113,7 +124,7 @@ def read_plan(file: str | os.PathLike[str]) -> Plan:
         plan = build(Plan, document, "line")
         for source in plan.sources:
             if len(plan.sources) > 1 and not source.name:
-                raise MismatchError(f"{source.source}: name is missing: give each of several sources its own")
+                raise MismatchError(f"{source.shown}: name is missing: give each of several sources its own")
         check(plan)
     except MismatchError as error:
         raise ClipspectError(f"{path}: {error}") from error
@@ -135,7 +146,7 @@ def check(plan: Plan) -> None:
         try:
             _check_source(source)
         except MismatchError as error:
-            raise MismatchError(f"source {source.name or source.source}: {error}") from error
+            raise MismatchError(f"source {source.title}: {error}") from error
     names = [source.name.casefold() for source in plan.sources]
     for source in plan.sources:
         _require(names.count(source.name.casefold()) == 1, "name", "another for each source", source.name)

@@ -73,8 +73,10 @@ class RecipesInUse:
 
     def __init__(
         self, inspectors: Mapping[str, Inspector], chosen: Mapping[str, Chosen], source: SourcePlan, place: Path,
-        health: Health,
+        health: Health, workers: int,
     ) -> None:  # fmt: skip
+        """`workers` threads prepare the source's frames; so many are fetched ahead."""
+        self.workers = workers
         self._source, self._place, self._health = source, place, health
         self._inspectors = dict(inspectors)
         self._followed = {
@@ -128,10 +130,6 @@ class RecipesInUse:
         return {"recipe": self._followed[_ALL].report(), **({"recipes": others} if others else {})}
 
     # as an inspector
-
-    @property
-    def workers(self) -> int:
-        return self.first.workers
 
     @property
     def tiled(self) -> bool:

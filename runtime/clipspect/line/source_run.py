@@ -132,10 +132,10 @@ class SourceRun:
             return None
         looking = self._feed.looking_since
         if looking is not None and now - looking > answer_within:
-            return f"{self.source.source} has not answered for {now - looking:.0f} s: check the share it is on"
+            return f"{self.source.shown} has not answered for {now - looking:.0f} s: check the share it is on"
         quiet = now - max(self._moved, looking or 0.0)  # outcomes wait while a large folder is read
         if self._handed_out > self._came_back and quiet > answer_within * turns:
-            return f"an image of {self.source.source} has been under way for {quiet:.0f} s"
+            return f"an image of {self.source.shown} has been under way for {quiet:.0f} s"
         return None
 
     def look_for_silence(self) -> None:

@@ -95,3 +95,14 @@ def test_a_file_that_is_not_there_or_no_text_is_one_error(tmp_path: Path) -> Non
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\0")
     with pytest.raises(ClipspectError, match="not readable as TOML"):
         read_plan(tmp_path / "bytes.toml")
+
+
+def test_a_password_in_an_address_is_shown_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "line.toml"
+    path.write_text(TOP + '[[sources]]\nsource = "rtsp://me:secret@camera/1"\n')
+    (source,) = read_plan(path).sources
+    assert (source.title, source.shown) == ("rtsp://camera/1", "rtsp://camera/1")
+    path.write_text(path.read_text() + "settle = -1")
+    with pytest.raises(ClipspectError, match="source rtsp://camera/1: settle") as caught:
+        read_plan(path)
+    assert "secret" not in str(caught.value)
