@@ -54,6 +54,8 @@ def scorer_rows(recipe: Recipe) -> Rows:
         scorer, struck = calibration.scorer, sum(part.struck for part in calibration.parts)
         frames = sum(part.frames for part in calibration.parts)
         counted = f"{len(calibration.parts) - struck} good parts, {frames} photographs, {struck} struck"
+        if calibration.answered:
+            counted += f", {len(calibration.answered)} more answered to be good, which raise limits alone"
         rows.append(("calibrated", f"{calibration.time}, {counted}, {len(calibration.defects)} defective parts beside"))
         where = f"{scorer.backend} on {scorer.device} in {scorer.precision}, clipspect {scorer.version}"
         rows.append(("scored by", f"{where}, bundle {scorer.bundle[:12]}, tensors {scorer.tensors[:12]}"))

@@ -18,7 +18,13 @@ from clipspect.inspection.calibrate_cascade import with_cascade, with_effect
 from clipspect.inspection.estimate import estimated
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.outcome import Outcome
-from clipspect.inspection.photographs import Photograph, read_photographs, refuse_equal, refuse_references
+from clipspect.inspection.photographs import (
+    Photograph,
+    read_photographs,
+    refuse_equal,
+    refuse_references,
+    short_content,
+)
 from clipspect.inspection.result import Result
 from clipspect.recipes.calibration import Calibration, PartScore, Scorer
 from clipspect.recipes.checks import SeenFrame, checks_of
@@ -204,7 +210,15 @@ class Collected:
         if not struck:
             self.look_at(photograph, result)
         invalid = result.verdict == "invalid"
-        found = PartScore(name, result.score, result.peak, struck=struck, worst_frame=photograph.name, invalid=invalid)
+        found = PartScore(
+            name,
+            result.score,
+            result.peak,
+            struck=struck,
+            worst_frame=photograph.name,
+            invalid=invalid,
+            contents=(short_content(photograph.content),),
+        )
         known = self._parts.get(name)
         self._parts[name] = found if known is None else _together(known, found)
 
@@ -229,11 +243,11 @@ def _judged(photograph: Photograph, outcome: Outcome) -> Result:
 
 def _together(one: PartScore, other: PartScore) -> PartScore:
     """Of frames of one part. Invalid ones count only where all are."""
-    frames = one.frames + other.frames
+    frames, contents = one.frames + other.frames, (*one.contents, *other.contents)
     if one.invalid != other.invalid:
-        return dataclasses.replace(other if one.invalid else one, frames=frames)
-    worst = other if other.score > one.score else one
-    return dataclasses.replace(worst, map_maximum=max(one.map_maximum, other.map_maximum), frames=frames)
+        return dataclasses.replace(other if one.invalid else one, frames=frames, contents=contents)
+    worst, peak = other if other.score > one.score else one, max(one.map_maximum, other.map_maximum)
+    return dataclasses.replace(worst, map_maximum=peak, frames=frames, contents=contents)
 
 
 def _struck(photographs: Sequence[Photograph], strike: Sequence[str]) -> frozenset[str]:

@@ -23,6 +23,7 @@ from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.references import content_digest
 
 _THUMBNAIL = 16  # pixels a side
+_KEPT_DIGITS = 16  # hexadecimal ones of a digest: enough to tell photographs apart
 _COMPARED = 2000  # photographs
 _ALIKE = 0.15  # of the median difference between two photographs
 
@@ -99,6 +100,11 @@ def _refuse_known(photograph: Photograph, seen: dict[str, str]) -> None:
             f"the same photograph twice: {seen[photograph.content]} and {photograph.name}: leave one of them out"
         )
     seen[photograph.content] = photograph.name
+
+
+def short_content(content: str) -> str:
+    """As a calibration keeps it of each frame."""
+    return content[:_KEPT_DIGITS]
 
 
 def references_of(recipe: Recipe) -> dict[str, int]:

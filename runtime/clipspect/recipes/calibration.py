@@ -25,6 +25,7 @@ class PartScore:
     struck: bool = False  # taken out by a person, who found that it is not good
     worst_frame: str = ""  # that has the highest score: its path as it was given
     invalid: bool = False  # a defective part all of whose frames are invalid: no limit judges its score
+    contents: tuple[str, ...] = ()  # of its frames: the first digits of the digests of what they show
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class LimitsChange:
     why: str
     old: dict[str, float | None] | None  # review, reject, map; None: there were none
     new: dict[str, float | None] | None
+    before: str = ""  # digest of the recipe until then; empty in recipes of old
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Calibration:
     frame_sizes: tuple[tuple[int, int], ...] = ()  # width, height of the frames, each once
     checked_parts: int = 0  # good parts that checks, layout, embedding and sizes were made of; 0: those that count
     defects: tuple[PartScore, ...] = ()  # defective parts that were scored beside, where there were some
+    answered: tuple[PartScore, ...] = ()  # good by a person's answer, which chose them: they raise limits, no more
 
     def __post_init__(self) -> None:
         if len(self.layout) != LAYOUT_LENGTH and (self.layout or "layout" in self.checks):

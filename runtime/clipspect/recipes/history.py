@@ -16,7 +16,7 @@ def with_limits(
     recipe: Recipe, limits: Limits | None, calibration: Calibration | None, *, why: str, who: str | None = None
 ) -> Recipe:
     """The recipe with these limits, and the change in its history; `who` is this user on this machine by default."""
-    change = LimitsChange(clock.now(), who or this_user(), why, _values(recipe.limits), _values(limits))
+    change = LimitsChange(clock.now(), who or this_user(), why, _values(recipe.limits), _values(limits), recipe.digest)
     return dataclasses.replace(recipe, limits=limits, calibration=calibration, history=(*recipe.history, change))
 
 
@@ -27,6 +27,16 @@ def made_again(recipe: Recipe, old: Recipe, *, why: str) -> Recipe:
         return recipe
     gone = with_limits(dataclasses.replace(recipe, limits=old.limits), None, None, why=why)
     return dataclasses.replace(recipe, history=gone.history)
+
+
+def digests_before(recipe: Recipe) -> set[str]:
+    """Of the recipe and of what it was until its limits changed, back to where it was made."""
+    found = {recipe.digest}
+    for change in reversed(recipe.history):
+        if change.new is None:  # made again: another recipe
+            break
+        found.add(change.before)
+    return found - {""}
 
 
 def this_user() -> str:

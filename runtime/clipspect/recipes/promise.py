@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -45,15 +45,34 @@ def limits_from_scores(
 
 
 def limits_of_parts(
-    parts: Iterable[PartScore], false_reject_rate: float, uncertain: float, confidence: float, *, anyway: bool = False
+    parts: Iterable[PartScore],
+    false_reject_rate: float,
+    uncertain: float,
+    confidence: float,
+    *,
+    answered: Sequence[PartScore] = (),
+    anyway: bool = False,
 ) -> Limits:
-    """Limits on the scores and the maps of good parts that were not struck: at most `uncertain` show any region."""
+    """Limits on the scores and the maps of good parts that were not struck: at most `uncertain` show any region.
+
+    `answered` parts were found good by a person, who chose them by what was said of them: they raise limits, and
+    promises stay those of the others.
+    """
     counting = [part for part in parts if not part.struck]
     limits = limits_from_scores(
         [part.score for part in counting], false_reject_rate, uncertain, confidence, anyway=anyway
     )
     map_limit, promise = limit_for([part.map_maximum for part in counting], uncertain, confidence, anyway=anyway)
-    return dataclasses.replace(limits, map=map_limit, map_promise=promise)
+    limits = dataclasses.replace(limits, map=map_limit, map_promise=promise)
+    if not answered:
+        return limits
+    scores, maxima = (
+        np.array([getattr(part, name) for part in (*counting, *answered)]) for name in ("score", "map_maximum")
+    )
+    ranks = [max(1, largest_rank(len(counting), rate, confidence)) for rate in (false_reject_rate, uncertain)]
+    return dataclasses.replace(
+        limits, reject=_above(scores, ranks[0]), review=_above(scores, ranks[1]), map=_above(maxima, ranks[1])
+    )
 
 
 def limit_for(
@@ -68,7 +87,12 @@ def limit_for(
         require_enough(len(values), rate, confidence, what=what)
     rank = max(1, largest_rank(len(values), rate, confidence))
     promised = bound(rank, len(values), confidence)
-    return float(np.nextafter(values[rank - 1], np.inf)), Promise(promised, confidence, len(values), rank, rate)
+    return _above(values, rank), Promise(promised, confidence, len(values), rank, rate)
+
+
+def _above(scores: npt.NDArray[np.float64], rank: int) -> float:
+    """The limit just above the rank-th largest."""
+    return float(np.nextafter(np.sort(scores)[-rank], np.inf))
 
 
 def require_enough(parts: int, rate: float, confidence: float, *, what: str = "good parts") -> None:

@@ -35,7 +35,7 @@ def recalibrated(
     most_uncertain = _given(uncertain, reviewing.asked if reviewing else UNCERTAIN)
     sure = _given(confidence, rejecting.confidence if rejecting else CONFIDENCE)
     require_rates(rate, most_uncertain, sure)
-    found = limits_of_parts(calibration.parts, rate, most_uncertain, sure, anyway=anyway)
+    found = limits_of_parts(calibration.parts, rate, most_uncertain, sure, answered=calibration.answered, anyway=anyway)
     count = sum(not part.struck for part in calibration.parts)
     words = f"again from {count} kept scores; asked: at most {percent(rate)} rejected"
     why = why or f"{words}, {percent(most_uncertain)} not passed ({percent(sure)})"

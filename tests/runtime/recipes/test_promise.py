@@ -14,7 +14,16 @@ from scipy import stats
 
 import clipspect
 from clipspect.base.errors import RecipeError
-from clipspect.recipes.promise import bound, largest_rank, limit_for, limits_from_scores, parts_needed, percent
+from clipspect.recipes.calibration import PartScore
+from clipspect.recipes.promise import (
+    bound,
+    largest_rank,
+    limit_for,
+    limits_from_scores,
+    limits_of_parts,
+    parts_needed,
+    percent,
+)
 
 Scores = npt.NDArray[np.float64]
 
@@ -198,3 +207,27 @@ def test_what_means_nothing_is_refused_in_one_line(scores: list[float], given: d
 def test_equal_scores_pass_at_the_limit_that_they_make(scores: list[float]) -> None:
     limits = limits_from_scores(scores, anyway=True)
     assert limits.review == limits.reject == math.nextafter(scores[0], 1)
+
+
+def test_answered_parts_raise_limits_and_the_promise_holds_however_they_were_chosen() -> None:
+    """Counted as parts, those that passed would lower the limit: 300 of them break a promise of 30 in most trials."""
+    rng, splits, rate = np.random.default_rng(0), 300, 0.1
+    broken = {"answered": 0, "counted": 0}
+    for _ in range(splits):
+        scores = rng.normal(size=400)
+        parts = [PartScore(str(number), score, score) for number, score in enumerate(scores[:30].tolist())]
+        passing = [PartScore(f"p{number}", score, score) for number, score in enumerate(np.sort(scores[30:])[:300])]
+        for way, limits in (
+            ("answered", limits_of_parts(parts, rate, rate, 0.95, answered=passing)),
+            ("counted", limits_of_parts([*parts, *passing], rate, rate, 0.95)),
+        ):
+            broken[way] += stats.norm.sf(limits.reject) > rate
+            assert limits.reject_promise is not None
+            assert limits.reject_promise.parts == (30 if way == "answered" else 330)
+        alone = limits_of_parts(parts, rate, rate, 0.95)
+        higher = PartScore("h", 9.0, 9.0)
+        raised = limits_of_parts(parts, rate, rate, 0.95, answered=[higher])
+        assert raised.reject == math.nextafter(9.0, math.inf)  # of 30 parts the largest score is the limit
+        assert (raised.map, raised.reject_promise) == (raised.reject, alone.reject_promise)
+    assert broken["answered"] <= stats.binom.ppf(1 - 1e-5, splits, 0.05)
+    assert broken["counted"] > splits / 2
