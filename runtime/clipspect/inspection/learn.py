@@ -22,13 +22,13 @@ from clipspect.inspection.answered import AnsweredPart, Known, known_parts, scor
 from clipspect.inspection.calibrate import Rates, calibrated
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.learn_words import correct, words_verdicts
+from clipspect.inspection.learning_begins import calibrating, rates_of, required
 from clipspect.inspection.load import load
 from clipspect.inspection.photographs import Photograph, read_photographs, refuse_equal, short_content
-from clipspect.recipes.calibration import Calibration, PartScore
+from clipspect.recipes.calibration import PartScore
 from clipspect.recipes.grown_gallery import added_references, require_growing, with_references
 from clipspect.recipes.history import with_limits
-from clipspect.recipes.limits import Limits
-from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, UNCERTAIN, limits_of_parts
+from clipspect.recipes.promise import limits_of_parts
 from clipspect.recipes.recipe import Recipe
 
 LIMITS, GALLERY = "limits", "gallery"
@@ -101,7 +101,7 @@ def learn(
     answers, answers of other pictures; ImageError, BackendError.
     """
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
-    calibration, limits = _required(opened, recipe)
+    calibration, limits = required(opened, recipe)
     if unknown := [way for way in ways if way not in WAYS]:
         raise RecipeError(f"learn {unknown[0]!r}: expected {', '.join(WAYS)}")
     with load(opened, recipe) as inspector:
@@ -120,10 +120,10 @@ def learn(
         )
         refuse_equal(photographs, defects)
         if photographs:
-            photographs = _calibrating(recipe.name, calibration, photographs)
+            photographs = calibrating(recipe.name, calibration, photographs)
         known = known_parts(recipe, defects)
         parts, left_out = scored_answers(inspector, answers, known, progress)
-        lesson = _Lesson(opened, inspector, parts, photographs, defects, _rates(limits), source, progress)
+        lesson = _Lesson(opened, inspector, parts, photographs, defects, rates_of(limits), source, progress)
         proposals: dict[str, Proposal] = {}
         not_tried: dict[str, str] = {}
         for way in ways:
@@ -138,51 +138,6 @@ def learn(
     if not proposals:
         raise RecipeError("nothing can be learned: " + "; ".join(f"{way}: {why}" for way, why in not_tried.items()))
     return Learned(now, proposals, not_tried, tuple(left_out))
-
-
-def _required(bundle: Bundle, recipe: Recipe) -> tuple[Calibration, Limits]:
-    """What the recipe's limits were made of. Raises RecipeError where nothing can be learned beside it."""
-    calibration, limits = recipe.calibration, recipe.limits
-    again = f"clipspect calibrate {bundle.path} {recipe.name!r} --good FOLDER"
-    if limits is None or calibration is None or calibration.estimate:
-        raise RecipeError(
-            f"recipe {recipe.name!r} was not calibrated on good parts, which learning begins with: {again}"
-        )
-    if calibration.by_hand:
-        raise RecipeError(
-            f"the limits of recipe {recipe.name!r} were given by hand, and learning finds others: {again}"
-        )
-    if not all(part.contents for part in calibration.parts):
-        raise RecipeError(
-            f"recipe {recipe.name!r} does not say what the parts show that it was calibrated on, so that none could be "
-            f"told from answered ones: {again}"
-        )
-    return calibration, limits
-
-
-def _calibrating(name: str, calibration: Calibration, photographs: Sequence[Photograph]) -> list[Photograph]:
-    """Those of the parts that limits came from. Others could have been chosen by what was said of them.
-
-    Raises RecipeError where not all are there.
-    """
-    wanted = {content for part in calibration.parts if not part.struck for content in part.contents}
-    found = [photograph for photograph in photographs if short_content(photograph.content) in wanted]
-    if len(found) < len(wanted):
-        raise RecipeError(
-            f"recipe {name!r} was calibrated on {len(wanted)} photographs, and {len(found)} of them are in --good: new "
-            "limits come from the same parts, give all of their photographs"
-        )
-    return found
-
-
-def _rates(limits: Limits) -> Rates:
-    """Those that were asked for before."""
-    reject, review = limits.reject_promise, limits.review_promise
-    return Rates(
-        FALSE_REJECT_RATE if reject is None else reject.asked,
-        UNCERTAIN if review is None else review.asked,
-        CONFIDENCE if reject is None else reject.confidence,
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +168,10 @@ class _Lesson:
                 f"too few answers: {good} good and {defective} defective, and it takes {_FEWEST} of each at least",
             ),
             (way == WORDS and not embeddings, "this bundle's graphs answer with no image embedding: export it again"),
+            (
+                way != LIMITS and recipe.windows is not None,
+                "its windows on demand were measured with the scores as they are: calibrate with --cascade 100% first",
+            ),
             (
                 way != LIMITS and not self.photographs,
                 "scores change, and limits with them: give the parts that calibrated again, with --good PATH",

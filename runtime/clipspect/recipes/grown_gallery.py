@@ -39,6 +39,11 @@ def require_growing(recipe: Recipe) -> None:
         raise RecipeError(f"recipe {recipe.name!r} keeps no gallery that a good part could join")
     if not all("kept" in gallery for gallery in galleries.values()):
         raise RecipeError(f"recipe {recipe.name!r} does not say which rows are of which reference: make it again")
+    if recipe.region_of_interest is not None or recipe.tiling is not None:
+        raise RecipeError(
+            f"recipe {recipe.name!r} judges a region of interest or tiles, and rows of whole frames are none of these: "
+            "make it again with the part among its references"
+        )
 
 
 def added_references(
@@ -91,6 +96,8 @@ def with_references(recipe: Recipe, added: Sequence[AddedReference]) -> Recipe:
             "of": gallery["of"] + count,
             "kept": [*gallery["kept"], *map(len, more)],
         }
+        if "places" in gallery:  # of a thinned gallery: of each row which of its photograph's it is
+            galleries[name]["places"] = [*gallery["places"], *(place for rows in more for place in range(len(rows)))]
     size = sum(value.nbytes for value in tensors.values())
     if size > MAX_BYTES:
         raise RecipeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from clipspect.base.errors import ImageError, RecipeError
 from clipspect.bundle.bundle import Bundle
+from clipspect.frame.tiling import Tiling
 from clipspect.inspection.estimate import without_reference
 from clipspect.recipes.grown_gallery import added_references, with_references
 from clipspect.recipes.make import make_recipe
@@ -44,6 +46,20 @@ def test_it_is_the_gallery_of_all_photographs(full_bundle: Path, rotations: bool
     assert with_references(recipe, []) is recipe
 
 
+def test_a_thinned_gallery_says_where_each_row_is_from(full_bundle: Path) -> None:
+    photos, opened = spots(4), Bundle.open(full_bundle)
+    recipe = make_recipe(opened, "nut", references=photos[:3], gallery_size=5)
+    grown = with_references(recipe, added_references(opened, recipe, photos[3:], "onnxruntime"))
+    assert grown.references is not None
+    for name, gallery in grown.references["galleries"].items():
+        rows = grown.tensors[f"reference_{name}"]
+        assert len(rows) == gallery["rows"] == sum(gallery["kept"]) > 5
+        if "places" in gallery:
+            assert len(gallery["places"]) == len(rows)
+            assert gallery["places"][-gallery["kept"][-1] :] == list(range(gallery["kept"][-1]))
+    assert any("places" in gallery for gallery in grown.references["galleries"].values())
+
+
 def test_what_cannot_join_is_refused(full_bundle: Path) -> None:
     opened = Bundle.open(full_bundle)
     with pytest.raises(RecipeError, match="keeps no gallery that a good part could join"):
@@ -51,3 +67,6 @@ def test_what_cannot_join_is_refused(full_bundle: Path) -> None:
     recipe = make_recipe(opened, "nut", references=spots(2))
     with pytest.raises(ImageError, match="a good part of 48 x 64 cannot join references of 64 x 48"):
         added_references(opened, recipe, [np.ascontiguousarray(spots(3)[2].transpose(1, 0, 2))], "onnxruntime")
+    tiled = dataclasses.replace(recipe, tiling=Tiling((32, 32)))
+    with pytest.raises(RecipeError, match="judges a region of interest or tiles"):
+        added_references(opened, tiled, spots(3)[2:], "onnxruntime")
