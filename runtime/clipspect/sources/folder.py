@@ -16,7 +16,7 @@ import os
 import stat
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -24,7 +24,7 @@ from time import monotonic
 from clipspect.base import clock
 from clipspect.frame.item import Item
 from clipspect.sources.candidate import Candidate, oldest_first, unread_words
-from clipspect.sources.folder_listing import Listing, is_image, left_alone_words
+from clipspect.sources.folder_listing import LeftAlone, Listing, is_image
 from clipspect.sources.inotify import RESCAN, Event, Notifier, is_share, notifier_of
 from clipspect.sources.inspected_files import InspectedFiles
 from clipspect.sources.part import Part
@@ -77,8 +77,7 @@ class Folder:
         self._place: tuple[int, int] | None = None  # device and inode of the root
         self._share = True  # others can change it without this machine being told
         self._notifier: Notifier | None = None
-        self._told_of: set[str] = set()  # suffixes
-        self.left_alone: Counter[str] = Counter()  # files of the last scan that are no images, by their suffix
+        self._left_alone = LeftAlone(root)
         self._closed = False
         self.looking_since: float | None = None  # monotonic seconds: a look at it can hang on a share
 
@@ -125,6 +124,11 @@ class Folder:
             if name in self._written:
                 self._written.discard(name)
                 self._happened(Event(name, complete=True))
+
+    @property
+    def left_alone(self) -> dict[str, int]:
+        """Files of the last scan that are no images, by their suffix."""
+        return self._left_alone.now
 
     def close(self) -> None:
         """End `ready`."""
@@ -266,7 +270,7 @@ class Folder:
         self._scans += 1
         problem = listing.unreadable or unread_words([*held.values(), *self._under_way.values()])
         self._problem(problem)
-        self._tell_of(listing.left_alone)
+        self._left_alone.tell(listing.left_alone)
         pause = max(_SCAN_S, (done - start) * (1 / _SCAN_SHARE - 1))
         told = self._notifier is not None and problem is None and not beyond and not self._share
         self._next_scan = done + (max(pause, _SLOW_SCAN_S) if told else pause)
@@ -296,16 +300,7 @@ class Folder:
         except OSError as error:
             if error.errno not in _NO_MORE:
                 return  # the listing says why
-            _say(f"{self.root}: no more notifications ({error.strerror}; sysctl fs.inotify): it is scanned instead")
+            text = f"{self.root}: no more notifications ({error.strerror}; sysctl fs.inotify): it is scanned instead"
+            logging.getLogger("clipspect").warning(text)
             self._notifier.close()
             self._notifier = None
-
-    def _tell_of(self, left_alone: Counter[str]) -> None:
-        self.left_alone = left_alone
-        if left_alone.keys() - self._told_of:
-            self._told_of |= left_alone.keys()
-            _say(f"{self.root}: {left_alone_words(left_alone)}")
-
-
-def _say(text: str) -> None:
-    logging.getLogger("clipspect").warning(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -66,14 +67,23 @@ class Listing:
         return None
 
 
-def left_alone_words(left_alone: Counter[str]) -> str:
-    """How many files were left alone, and of which suffixes."""
-    kinds = ", ".join(f"{suffix} ({count})" for suffix, count in left_alone.most_common(5))
-    more = len(left_alone) - 5
-    return (
-        f"{left_alone.total()} files are no images by their suffix and are left alone: {kinds}"
-        f"{f' and {more} more kinds' if more > 0 else ''}; these count: {' '.join(sorted(IMAGE_SUFFIXES))}"
-    )
+class LeftAlone:
+    """Tells the log how many files are left alone, when there are some of a suffix that it has not told of."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._told = root, set[str]()
+        self.now: dict[str, int] = {}
+
+    def tell(self, found: Counter[str]) -> None:
+        self.now = dict(found)
+        if not found.keys() <= self._told:
+            self._told |= found.keys()
+            kinds = ", ".join(f"{suffix} ({count})" for suffix, count in found.most_common(5))
+            more = f" and {len(found) - 5} more kinds" if len(found) > 5 else ""
+            logging.getLogger("clipspect").warning(
+                f"{self._root}: {sum(found.values())} files are no images by their suffix and are left alone: "
+                f"{kinds}{more}; these count: {' '.join(sorted(IMAGE_SUFFIXES))}"
+            )
 
 
 def _suffix(name: str) -> str:
