@@ -1,7 +1,7 @@
-"""A real RTSP server with one live stream of numbered frames, 25 a second, for Debian's Python with GStreamer.
+"""A real RTSP server for Debian's Python with GStreamer: python3 rtsp_server.py PORT FILE.
 
-python3 rtsp_server.py PORT. The number goes on whether anybody is there or not, as a camera's time does. Each frame is
-encoded in several slices, as cameras do.
+/line is live: numbered frames, 25 a second, and the number goes on whether anybody is there or not, as a camera's time
+does. Each frame is encoded in several slices, as cameras do. /file gives FILE, an MP4, from its beginning to each.
 """
 
 import sys
@@ -58,6 +58,11 @@ server = GstRtspServer.RTSPServer.new()
 server.set_address("127.0.0.1")
 server.set_service(sys.argv[1])
 server.get_mount_points().add_factory("/line", Numbered())
+recorded = GstRtspServer.RTSPMediaFactory()
+recorded.set_launch(
+    f'( filesrc location="{sys.argv[2]}" ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )'
+)
+server.get_mount_points().add_factory("/file", recorded)
 server.attach(None)
 print("ready", flush=True)
 GLib.MainLoop().run()

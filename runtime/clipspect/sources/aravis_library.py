@@ -18,6 +18,7 @@ from clipspect.frame.decode import Pixels
 
 _FILE = "libaravis-0.8.so.0"
 _SUCCESS, _CONTINUOUS = 0, 0
+_RETENTION_US = 1_000_000  # that packets of a frame are waited for, and asked for again
 _CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 
 
@@ -29,13 +30,14 @@ class _GError(ctypes.Structure):
     _fields_ = (("domain", c_uint32), ("code", c_int), ("message", c_char_p))
 
 
-_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...] | None]] = {
     "arv_update_device_list": (None, ()),
     "arv_get_n_devices": (c_uint, ()),
     "arv_get_device_id": (c_char_p, (c_uint,)),
     "arv_camera_new": (c_void_p, (c_char_p, c_void_p)),
     "arv_camera_get_device": (c_void_p, (c_void_p,)),
     "arv_camera_create_stream": (c_void_p, (c_void_p, c_void_p, c_void_p, c_void_p)),
+    "arv_camera_is_gv_device": (c_int, (c_void_p,)),
     "arv_camera_get_payload": (c_uint, (c_void_p, c_void_p)),
     "arv_camera_get_pixel_format_as_string": (c_char_p, (c_void_p, c_void_p)),
     "arv_camera_set_acquisition_mode": (None, (c_void_p, c_int, c_void_p)),
@@ -53,6 +55,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_buffer_get_image_height": (c_int, (c_void_p,)),
     "arv_buffer_get_image_pixel_format": (c_uint32, (c_void_p,)),
     "arv_buffer_get_image_padding": (None, (c_void_p, POINTER(c_int), POINTER(c_int))),
+    "g_object_set": (None, None),  # of any number of arguments
     "g_object_unref": (None, (c_void_p,)),
     "g_error_free": (None, (c_void_p,)),
     "g_signal_connect_data": (c_uint64, (c_void_p, c_char_p, _CALLBACK, c_void_p, c_void_p, c_int)),
@@ -135,6 +138,8 @@ class Camera:
             _checked("arv_camera_set_acquisition_mode", self._pointer, _CONTINUOUS)
             payload = _checked("arv_camera_get_payload", self._pointer)
             self._stream = _checked("arv_camera_create_stream", self._pointer, None, None)
+            if library.arv_camera_is_gv_device(self._pointer):  # the default, 0.1 s, loses frames on a busy box
+                library.g_object_set(c_void_p(self._stream), b"frame-retention", c_uint(_RETENTION_US), None)
             for _ in range(buffers):
                 library.arv_stream_push_buffer(self._stream, library.arv_buffer_new_allocate(payload))
             _checked("arv_camera_start_acquisition", self._pointer)

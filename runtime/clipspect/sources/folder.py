@@ -44,8 +44,8 @@ class Folder:
 
     That is when the kernel says so, or when it has not changed for `settle` seconds. Only images by their suffix count;
     hidden files and folders, links, and what lies in `skip` do not; files of other suffixes are told of in the log.
-    `known` says whether a part is inspected already. `problem` is told with each scan why the folder, or a file in it,
-    cannot be read, None when all can. Any thread may call.
+    `known` says whether a part is inspected. `problem` is told with each scan why the folder, or a file in it, cannot
+    be read, None when all can. Any thread may call.
     """
 
     def __init__(

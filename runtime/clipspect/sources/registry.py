@@ -31,6 +31,8 @@ from clipspect.sources.video_file import VideoFile
 
 SOURCE_PLUG_INS = "clipspect.sources"  # the entry points of other packages' sources
 
+_ENDLESS = ("folder", "camera", "rtsp", "rtsps", "aravis")
+
 Frames: TypeAlias = "Iterable[Item | FrameLike]"
 Skip: TypeAlias = "str | Path | None"
 
@@ -117,6 +119,12 @@ def open_sources(
     """The same for several of any kinds, in their order; files as `files` takes them."""
     how = Opening(skip, parse_policy(policy) if isinstance(policy, str) else policy, problem)
     schemes = [_scheme_of(source) for source in sources]
+    endless = [source for source, scheme in zip(sources, schemes) if scheme in _ENDLESS]
+    if endless and endless[0] != sources[-1]:
+        raise ClipspectError(
+            f"{endless[0]} does not end, and {sources[-1]} would never come: give it as the last source, or use "
+            "clipspect line for several cameras"
+        )
     on_disk = _files_once([source for source, scheme in zip(sources, schemes) if scheme == FILES], skip)
     return Sources(
         tuple(

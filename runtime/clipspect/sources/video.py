@@ -27,6 +27,7 @@ _WITHOUT_CLOCK = ("mpjpeg", "mjpeg")  # pictures in a row: the times that FFmpeg
 _REFUSED = ("HTTPBadRequestError", "HTTPUnauthorizedError", "HTTPForbiddenError", "HTTPNotFoundError")
 _RECORDED_S = 10.0  # of length, at least; a shorter one can be FFmpeg's guess from the first seconds of a live stream
 _END_S = 1.0  # before its length, a stream that has one is at its end
+_NEXT = 0.75  # frames after the last one, at least, that the next is: servers' times are off by some ms after a seek
 _MICROSECONDS = 1_000_000
 
 
@@ -91,20 +92,23 @@ class _Connection:
                 resumed = length is not None and self._position is not None
                 if resumed:
                     container.seek(int((self._position or 0.0) * _MICROSECONDS))
-                clock = CaptureClock()
+                clock, rate = CaptureClock(), float(stream.average_rate or 25)
                 has_clock, lost = container.format.name not in _WITHOUT_CLOCK, 0
                 for frame in decoded(container, stream):
                     if isinstance(frame, str):
                         lost += 1
                         continue
                     time = seconds_of(frame, stream) if has_clock else None
-                    if resumed and (time is None or time <= (self._position or 0.0)):
-                        continue  # it came before
+                    if resumed:
+                        ahead = -1.0 if time is None else (time - (self._position or 0.0)) * rate
+                        if ahead < _NEXT:
+                            continue  # it came before
+                        lost = max(0, round(ahead) - 1)
                     if length is not None:
                         self._position = time
                     captured = clock.captured(time, monotonic())
                     yield Shot(partial(picture_of, frame, self.name), captured, time, lost, resumed)
-                    lost = 0
+                    lost, resumed = 0, False
                 if length is not None and (self._position or 0.0) >= length - _END_S:
                     return
         except av.FFmpegError as error:

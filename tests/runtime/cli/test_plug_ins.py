@@ -105,7 +105,7 @@ def test_a_plug_in_that_claims_a_scheme_wins_over_ours(tiny_bundle: Path) -> Non
     [
         (
             ["tocks:3"],
-            "tocks:3: there is no source 'tocks'; there are: camera, files, folder, http, https, missing,",
+            "tocks:3: there is no source 'tocks'; there are: aravis, camera, files, folder, http, https, mis",
         ),
         (["ticks:many"], "ticks:many: expected a number of frames, e.g. ticks:3"),
         (["unplugged:2"], "unplugged:2: the source failed (RuntimeError: the camera was unplugged)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from support.cut_off import Cable
 from support.drawn_video import FPS, number_in
 
 SERVER = Path(__file__).parents[2] / "support" / "rtsp_server.py"
+BOTTLES = Path(__file__).parents[2] / "photos" / "bottles.mp4"
 PYTHON = "/usr/bin/python3"  # Debian's, which has its GStreamer
 PATIENCE_S = 60
 
@@ -29,7 +31,7 @@ PATIENCE_S = 60
 def port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [PYTHON, str(SERVER), str(port)]
+    command = [PYTHON, str(SERVER), str(port), str(BOTTLES)]
     try:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     except OSError as error:
@@ -79,6 +81,25 @@ def test_a_stream_disconnected_three_times_goes_on_with_nothing_doubled_and_what
     assert outages == 3
     assert len([text for text in problems if text is not None]) >= 3
     assert problems[-1] is None
+
+
+@pytest.mark.slow
+def test_a_recorded_stream_disconnected_three_times_gives_every_frame_of_its_file_once(cable: Cable) -> None:
+    expected = [_digest(item) for item in clipspect.sources.video(BOTTLES)]
+    stream = clipspect.sources.video(f"rtsp://127.0.0.1:{cable.port}/file", policy="block")
+    found = []
+    for item in stream:  # until the recording is at its end
+        found.append(_digest(item))
+        if len(found) in {200, 500, 900}:
+            cable.cut()
+    stream.close()
+    assert len(expected) - len(found) < 10
+    rest = iter(expected)
+    assert all(digest in rest for digest in found)  # each after the one before: nothing doubled, nothing out of order
+
+
+def _digest(item: clipspect.Item) -> bytes:
+    return hashlib.sha256(np.asarray(item.frame).tobytes()).digest()
 
 
 def test_each_frame_is_decoded_whole_and_knows_when_it_was_captured(port: int) -> None:

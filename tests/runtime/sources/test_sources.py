@@ -86,6 +86,12 @@ def test_a_source_that_cannot_be_had_is_one_clear_error(source: str, reason: str
         clipspect.sources.open_source(source)
 
 
+def test_a_source_that_would_never_have_its_turn_is_refused(image_folder: Path) -> None:
+    with pytest.raises(ClipspectError, match="rtsp://a does not end, and rtsp://b would never come"):
+        clipspect.sources.open_sources(["rtsp://a", "rtsp://b"])
+    assert clipspect.sources.open_sources([str(image_folder), "rtsp://b"]).total is None
+
+
 def test_plain_frames_of_a_source_become_its_items_and_its_length_counts() -> None:
     frames = [np.zeros((2, 2), np.uint8)] * 3
     known, endless = Sources((("ticks:3", frames),)), Sources((("ticks", frames), ("rtsp://1", map(np.copy, frames))))
