@@ -48,13 +48,17 @@ def load(
     engine's first run.
     Raises BundleError, RecipeError or BackendError.
     """
-    if explain and windows:
-        raise ClipspectError("windows on demand are not explained: ask for one of the two, explain or windows")
-    windows = False if explain else windows
     if map_limit is not None and not math.isfinite(map_limit):
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     chosen = recipe_for(opened, recipe)
+    if explain:
+        if windows or chosen.windows is not None:
+            raise ClipspectError(
+                f"recipe {chosen.name!r} encodes windows on demand, which are not all there to explain a result: leave "
+                "explain (--explain) out, or take a recipe that encodes all of them"
+            )
+        windows = False
     free = backend is None and verdicts and not options.keys() & {"device", "precision"}
     if free:
         engine = _open_free(opened, chosen, options, windows)

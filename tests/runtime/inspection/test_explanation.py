@@ -24,6 +24,7 @@ from clipspect.inspection.explanation import Place, ReferenceReason
 from clipspect.inspection.explanation_grid import Grid, covered, grid_of_windows, starts
 from clipspect.inspection.explanation_windows import WindowValues
 from clipspect.inspection.maps import to_source_size
+from clipspect.recipes.on_demand import OnDemand, Reuse
 from clipspect_lab.demo.pictures import read_demo_pictures
 from clipspect_models import DEMO_BUNDLE
 from support import handmade
@@ -311,3 +312,11 @@ def test_windows_of_tiles_and_of_a_region_of_interest_lie_where_their_region_is(
         assert region.x < window.x + window.width
         assert window.y < region.y + region.height
         assert region.y < window.y + window.height
+
+
+def test_windows_on_demand_are_not_explained(by_words: clipspect.Inspector) -> None:
+    reusing = dataclasses.replace(by_words.recipe, windows=OnDemand(reuse=Reuse()))
+    with pytest.raises(clipspect.ClipspectError, match="encodes windows on demand, which are not all there"):
+        clipspect.load("demo", reusing, "onnxruntime", explain=True)
+    with pytest.raises(clipspect.ClipspectError, match="encodes windows on demand"):
+        clipspect.load("demo", by_words.recipe, "onnxruntime", explain=True, windows=True)
