@@ -11,6 +11,8 @@ from .base.errors import RecipeError as RecipeError
 from .base.version import __version__ as __version__
 from .bundle.bundle import Bundle as Bundle
 from .frame.item import Item as Item
+from .frame.region_of_interest import Area as Area
+from .frame.region_of_interest import RegionOfInterest as RegionOfInterest
 from .inspection.calibrate import calibrate as calibrate
 from .inspection.explanation import Explanation as Explanation
 from .inspection.inspector import Inspector as Inspector

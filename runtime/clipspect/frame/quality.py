@@ -71,37 +71,48 @@ def measure(pixels: npt.NDArray[np.uint8], judged: npt.NDArray[np.bool_] | None 
 def _of_judged(pixels: npt.NDArray[np.uint8], judged: npt.NDArray[np.bool_]) -> Quality:
     """Cells are those of the judged pixels' box; one without any has the mean of the others. The Laplacian is of pixels
     that are judged as their four neighbours are."""
-    grey = np.stack([np.asarray(Image.fromarray(view).convert("L")) for view in pixels])
-    levels, samples = grey[judged].astype(np.int64), pixels[judged].astype(np.int64)  # (N,), (N, 3)
-    count, total = levels.size, int(levels.sum())
-    inner = judged[:, 1:-1, 1:-1].copy()
-    for rows, columns in _NEIGHBOURS:
-        inner &= judged[:, rows, columns]
-    edges = 4 * grey[:, 1:-1, 1:-1].astype(np.int16)
-    for rows, columns in _NEIGHBOURS:
-        edges -= grey[:, rows, columns]
+    levels = np.zeros(256, np.int64)  # pixels of each grey level
+    clipped = spread = edges = inner_count = 0
+    shown = pixels * judged[..., None]  # black where it is not judged
+    for view, mask, seen in zip(pixels, judged, shown):
+        picture = Image.fromarray(view).convert("L")
+        levels += picture.histogram(Image.fromarray(mask))
+        clipped += np.count_nonzero(seen <= DARK) - 3 * np.count_nonzero(~mask) + np.count_nonzero(seen >= BRIGHT)
+        spread += _spread(seen)
+        inner = mask[1:-1, 1:-1].copy()
+        for rows, columns in _NEIGHBOURS:
+            inner &= mask[rows, columns]
+        inner_count += np.count_nonzero(inner)
+        edges += _absolute_laplacian(np.asarray(picture).astype(np.int16), inner)
+    values = np.arange(256)
+    count, total, squares = int(levels.sum()), int(levels @ values), int(levels @ values**2)
     return Quality(
         brightness=total / count,
-        contrast=math.sqrt(count * int((levels**2).sum()) - total * total) / count,
-        saturation=_spread(pixels[judged][None]) / count,
-        clipped=(np.count_nonzero(samples <= DARK) + np.count_nonzero(samples >= BRIGHT)) / (3 * count),
-        sharpness=int(np.abs(edges[inner]).sum(dtype=np.int64)) / max(int(np.count_nonzero(inner)), 1),
-        layout=_layout_of_judged(pixels, judged),
+        contrast=math.sqrt(count * squares - total * total) / count,
+        saturation=spread / count,
+        clipped=clipped / (3 * count),
+        sharpness=edges / max(inner_count, 1),
+        layout=_layout_of_judged(shown, judged),
     )
 
 
-def _layout_of_judged(pixels: npt.NDArray[np.uint8], judged: npt.NDArray[np.bool_]) -> tuple[float, ...]:
+def _layout_of_judged(shown: npt.NDArray[np.uint8], judged: npt.NDArray[np.bool_]) -> tuple[float, ...]:
     seen: npt.NDArray[np.bool_] = np.logical_or.reduce(judged)
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    across, down = (line[0] + np.arange(GRID + 1) * (line[-1] + 1 - line[0]) // GRID for line in (columns, rows))
-    means = np.full((GRID, GRID, 3), np.nan)
-    for y in range(GRID):
-        for x in range(GRID):
-            cell = np.s_[:, down[y] : down[y + 1], across[x] : across[x + 1]]
-            if (number := np.count_nonzero(judged[cell])) > 0:
-                means[y, x] = pixels[cell][judged[cell]].sum(axis=0, dtype=np.int64) / number
-    found = ~np.isnan(means)
+    down, across = (_cells_of(np.logical_or.reduce(seen, axis=axis)) for axis in (1, 0))  # (GRID, H), (GRID, W)
+    counts = down @ judged.sum(axis=0, dtype=np.float64) @ across.T
+    sums = np.einsum("yh,hwc,xw->yxc", down, shown.sum(axis=0, dtype=np.float64), across, optimize=True)
+    found = np.broadcast_to((counts > 0)[..., None], sums.shape)
+    means = sums / np.maximum(counts, 1)[..., None]
     return tuple(np.where(found, means - means[found].mean(), 0).ravel().tolist())
+
+
+def _cells_of(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Which pixels of a side are in each cell, (GRID, length): 1, else 0; cells share what lies between those seen."""
+    first, *_, last = np.flatnonzero(seen)[[0, -1]]
+    edges = first + np.arange(GRID + 1) * (last + 1 - first) // GRID
+    place = np.arange(len(seen))
+    cells: npt.NDArray[np.float64] = ((edges[:-1, None] <= place) & (place < edges[1:, None])).astype(np.float64)
+    return cells
 
 
 def _cells(length: int) -> npt.NDArray[np.int64]:
@@ -109,12 +120,13 @@ def _cells(length: int) -> npt.NDArray[np.int64]:
     return np.arange(GRID) * length // GRID
 
 
-def _absolute_laplacian(grey: npt.NDArray[np.int16]) -> int:
-    """The sum of |4 c - its four neighbours| over all pixels that have four."""
+def _absolute_laplacian(grey: npt.NDArray[np.int16], inner: npt.NDArray[np.bool_] | None = None) -> int:
+    """The sum of |4 c - its four neighbours| over all pixels that have four, or over those that are `inner`."""
     edges = 4 * grey[1:-1, 1:-1]
-    for neighbour in (grey[:-2, 1:-1], grey[2:, 1:-1], grey[1:-1, :-2], grey[1:-1, 2:]):
-        edges -= neighbour
-    return int(np.abs(edges).sum(dtype=np.int64))
+    for rows, columns in _NEIGHBOURS:
+        edges -= grey[rows, columns]
+    edges = np.abs(edges)
+    return int((edges if inner is None else edges[inner]).sum(dtype=np.int64))
 
 
 def _spread(view: npt.NDArray[np.uint8]) -> int:

@@ -13,6 +13,7 @@ from clipspect.inspection.answer import Answer
 from clipspect.inspection.maps import Map, box_over, enlarge
 from clipspect.inspection.regions import Region, find_regions, regions_in_source
 
+_ROUNDING = 1e-6  # several times what the means of two pixels can be off in float32
 TOP_SHARE = 0.01  # of the judged pixels of a map, whose mean is the score of a region of interest
 
 
@@ -60,3 +61,27 @@ def judged_regions(model_map: Map, map_box: Box, area: JudgedArea | None, limit:
     left, top = map_box.left + box.left, map_box.top + box.top
     judged = area.mask_of_view(Box(left, top, left + box.width, top + box.height), *box.size)
     return find_regions(np.where(judged, values, np.float32(-np.inf)), limit, (left, top))
+
+
+def judged_peak(model_map: Map, map_box: Box, area: JudgedArea) -> float:
+    """The largest judged value of the map in the frame's size, of which little more is made than can be it; 0 where
+    nothing is judged.
+    """
+    rows, columns = model_map.shape
+    inside = np.where(area.mask_of_view(map_box, columns, rows), model_map, np.float32(-np.inf))
+    row, column = divmod(int(inside.argmax()), columns)
+    alone = np.zeros_like(model_map)
+    alone[row, column] = 1
+    bound, box = -np.inf, box_over(alone, *map_box.size, 0.5)
+    if box is not None:
+        bound = _largest(model_map, map_box, area, box)
+    rest = box_over(model_map, *map_box.size, bound - _ROUNDING * float(np.abs(model_map).max()))
+    largest = bound if rest is None else max(bound, _largest(model_map, map_box, area, rest))
+    return largest if np.isfinite(largest) else 0.0
+
+
+def _largest(model_map: Map, map_box: Box, area: JudgedArea, box: Box) -> float:
+    """In that box of the map in the frame's size; minus infinity where nothing of it is judged."""
+    left, top = map_box.left + box.left, map_box.top + box.top
+    judged = area.mask_of_view(Box(left, top, left + box.width, top + box.height), *box.size)
+    return float(enlarge(model_map, *map_box.size, box).max(where=judged, initial=-np.inf))

@@ -13,6 +13,7 @@ from clipspect.frame.judged_area import JudgedArea
 from clipspect.frame.quality import Quality
 from clipspect.frame.views import Box
 from clipspect.inspection.explanation import Explanation
+from clipspect.inspection.judged import judged_peak
 from clipspect.inspection.maps import peak_in_source, to_source_size
 from clipspect.inspection.regions import Region
 from clipspect.recipes.limits import Limits
@@ -93,8 +94,7 @@ class Result:
             return self.regions[0].peak
         if self.area is None:
             return peak_in_source(self.model_map, *self._map_box.size)
-        judged = self.anomaly_map[self.area.mask(*self.size)]
-        return float(judged.max()) if judged.size else 0.0
+        return 0.0 if self.area.fault else judged_peak(self.model_map, self._map_box, self.area)
 
     @property
     def _map_box(self) -> Box:
