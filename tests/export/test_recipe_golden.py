@@ -130,7 +130,7 @@ def test_an_exported_bundle_verifies_and_one_of_other_weights_does_not(
 ) -> None:
     assert main(["verify", str(case.root), "--backend", "onnxruntime", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [comparison["graph"] for comparison in document["comparisons"]] == ["zero-shot", "few-shot"]
+    assert [comparison["graph"] for comparison in document["comparisons"]] == ["zero-shot", "few-shot", "on demand"]
     for comparison in document["comparisons"]:
         assert max(comparison["score"], comparison["anomaly_map"]) <= comparison["tolerance"] / 10
         assert comparison["rank_correlation"] > 0.9999
