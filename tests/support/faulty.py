@@ -4,6 +4,7 @@ otherwise: an engine that hangs in the middle of its work, a share that does not
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -41,6 +42,17 @@ def _engine_answers_nan(self: SharedEngine, serving: Any, pixels: Any, outputs: 
     return {name: values * np.nan for name, values in answer.items()} if pixels.max() == 255 else answer
 
 
+def _engine_at_random(self: SharedEngine, serving: Any, pixels: Any, outputs: Sequence[str]) -> Any:
+    """Raises, hangs, or answers NaN, each time once in a hundred; otherwise as it should."""
+    way = random.random()
+    if way < 0.01:
+        raise BackendError("the engine fell over")
+    if way < 0.02:
+        time.sleep(_FOREVER_S)
+    answer = _answered(self, serving, pixels, outputs)
+    return {name: values * np.nan for name, values in answer.items()} if way < 0.03 else answer
+
+
 def _share_hangs(self: Folder) -> None:
     """Once there is a file named "hang" in the folder."""
     if (self.root / "hang").exists():
@@ -68,6 +80,8 @@ if __name__ == "__main__":
             SharedEngine._answered = _engine_hangs
         case "engine raises":
             SharedEngine._answered = _engine_raises
+        case "engine at random":
+            SharedEngine._answered = _engine_at_random
         case "engine answers NaN":
             SharedEngine._answered = _engine_answers_nan
         case "share hangs":
