@@ -17,7 +17,6 @@ from clipspect.sources.policy import Policy
 from clipspect.sources.problem import Problem
 
 SCHEME = "aravis"
-_BUFFERS = 10  # frames that the library may hold, until the camera's are lost
 _LOOK_S = 0.2  # between two looks whether the camera is there still
 _LAST_ID = 65535  # of GigE Vision's short frame numbers, after which comes 1
 
@@ -54,7 +53,7 @@ class _Connection:
     def shots(self) -> Generator[Shot, None, None]:
         """Frames from now on. Raises CameraAwayError, and ImageError for pixels that are not read."""
         try:
-            with Camera(self._id, self._settings, _BUFFERS) as camera:
+            with Camera(self._id, self._settings) as camera:
                 yield from self._shots_of(camera)
         except AravisError as error:
             kind = CameraRefusedError if self._settings and self._there() else CameraAwayError

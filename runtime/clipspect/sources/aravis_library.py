@@ -18,6 +18,7 @@ from clipspect.frame.decode import Pixels
 
 _FILE = "libaravis-0.8.so.0"
 _SUCCESS, _CONTINUOUS = 0, 0
+_HELD_BYTES, _FEWEST, _MOST = 256 << 20, 10, 64  # of frames that the library may hold, until the camera's next are lost
 _RETENTION_US = 1_000_000  # that packets of a frame are waited for, and asked for again
 _CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 
@@ -123,7 +124,7 @@ class Buffer:
 class Camera:
     """A camera under control, that captures. A context manager. Raises AravisError."""
 
-    def __init__(self, id: str | None, settings: str, buffers: int) -> None:
+    def __init__(self, id: str | None, settings: str) -> None:
         self.lost = False  # the camera answers no more
         self._stream: int | None = None
         library = aravis()
@@ -140,7 +141,7 @@ class Camera:
             self._stream = _checked("arv_camera_create_stream", self._pointer, None, None)
             if library.arv_camera_is_gv_device(self._pointer):  # the default, 0.1 s, loses frames on a busy box
                 library.g_object_set(c_void_p(self._stream), b"frame-retention", c_uint(_RETENTION_US), None)
-            for _ in range(buffers):
+            for _ in range(min(max(_HELD_BYTES // max(payload, 1), _FEWEST), _MOST)):
                 library.arv_stream_push_buffer(self._stream, library.arv_buffer_new_allocate(payload))
             _checked("arv_camera_start_acquisition", self._pointer)
         except BaseException:

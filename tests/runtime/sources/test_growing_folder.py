@@ -143,8 +143,22 @@ def test_a_folder_that_is_replaced_is_followed_under_its_name(root: Path, tmp_pa
     assert names.nothing()
 
 
-@pytest.mark.parametrize("way", ["in place", "in its place", "gone and back"])
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [
+        ("in place", True),
+        ("gone and back", False),
+        *(
+            pytest.param(way, told, marks=pytest.mark.slow)
+            for way, told in [
+                ("in place", False),
+                ("in its place", True),
+                ("in its place", False),
+                ("gone and back", True),
+            ]
+        ),
+    ],
+)
 def test_the_same_name_size_and_time_again_is_another_part(
     way: str, told: bool, root: Path, tmp_path: Path, coming: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

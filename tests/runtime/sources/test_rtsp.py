@@ -115,6 +115,7 @@ def test_each_frame_is_decoded_whole_and_knows_when_it_was_captured(port: int) -
     assert all(item.captured_at is not None for item in items)
 
 
+@pytest.mark.slow
 def test_the_newest_frame_is_given_and_those_let_go_are_counted(port: int) -> None:
     stream = clipspect.sources.video(f"rtsp://127.0.0.1:{port}/line")
     items = []
@@ -129,6 +130,7 @@ def test_the_newest_frame_is_given_and_those_let_go_are_counted(port: int) -> No
     stream.close()
 
 
+@pytest.mark.slow
 def test_a_stream_that_stalls_is_told_and_connected_to_again(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder, "TIMEOUT_S", 1.0)
     told: list[str | None] = []
@@ -171,6 +173,7 @@ def test_a_closed_stream_ends_although_it_waits_for_a_camera() -> None:
     assert list(stream) == []
 
 
+@pytest.mark.slow
 def test_run_ends_a_stream_at_ctrl_c_with_all_its_records_and_a_summary(port: int, tmp_path: Path) -> None:
     import signal
 
