@@ -213,7 +213,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ExportError(f"{path}: no such configuration file: give one, or the backbone's name")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ExportError(f"{path}: not readable as a JSON configuration ({error})") from error
     if not isinstance(document, dict):
         raise ExportError(f"{path}: expected a JSON object, a configuration")

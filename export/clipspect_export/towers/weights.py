@@ -140,7 +140,7 @@ def read_torch_file(path: Path) -> Any:
             if "mmap" not in str(error):  # files of torch before 1.6 cannot be mapped
                 raise
             return read(mmap=False)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of a file that is empty or no pickle, IndexError and others
         if "TorchScript" in str(error):
             raise ExportError(
                 f"{path}: is a TorchScript archive, which holds code; convert it where you trust it: "
@@ -151,7 +151,9 @@ def read_torch_file(path: Path) -> Any:
                 f"{path}: holds more than tensors, or is damaged; nothing in it is executed (weights_only): "
                 "save the tensors alone"
             ) from error
-        raise ExportError(f"{path}: not a readable torch checkpoint ({str(error).splitlines()[0]})") from error
+        raise ExportError(
+            f"{path}: not a readable torch checkpoint ({(str(error).splitlines() or [type(error).__name__])[0]})"
+        ) from error
 
 
 def _canonical(path: Path, state: Mapping[str, Any]) -> dict[str, Tensor]:

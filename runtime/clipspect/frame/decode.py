@@ -5,24 +5,26 @@ EXIF orientation is applied, `eight_bits` converts what is not 8-bit RGB or grey
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from clipspect.base.errors import ImageError
 from clipspect.frame.eight_bits import Stored, eight_bits
+from clipspect.frame.input_limits import MAX_PIXELS, MAX_SIDE
+from clipspect.frame.orientation import orientation_in_file, turned
 from clipspect.frame.raster_file import open_image, whole_images_only
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 FrameLike: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels | ImageError"  # the error is one of its source
 Picture: TypeAlias = "Image.Image | Pixels"  # checked and decoded: RGB or grey, uint8, the caller's own where it was so
 
-MAX_PIXELS = 80_000_000  # below the size at which Pillow warns of a decompression bomb; 8000 x 6000 is 48 million
-MAX_SIDE = 1_000_000  # a longer line of pixels is hardly a picture, and takes gigabytes to resize
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -45,7 +47,7 @@ def read(frame: FrameLike) -> Picture:
     if isinstance(frame, np.ndarray):
         return _checked(frame)
     if isinstance(frame, Image.Image):
-        return _guarded(frame, source_name(frame) or "image")
+        return _guarded(frame, source_name(frame) or "image", _orientation_in_memory)
     if isinstance(frame, (str, os.PathLike)):
         return _from_file(Path(frame))
     raise ImageError(f"cannot inspect {type(frame).__name__}: pass a path, a PIL image or a uint8 NumPy array")
@@ -86,26 +88,39 @@ def _checked(array: Pixels) -> Pixels:
 def _from_file(path: Path) -> Image.Image:
     # Not at a JPEG's half size (Pillow's draft): of a 1280 x 1024 frame it saves 6 of 10 ms of one core, which a
     # stream hides behind the engine, and over the 36 demo pictures moved scores by up to 0.009 and maps by 0.028.
-    with open_image(path) as image:
-        return _guarded(image, str(path))
+    image, held = open_image(path, _check_size)
+    with image:
+        return _guarded(image, str(path), orientation_in_file, held)
 
 
-def _guarded(image: Image.Image, name: str) -> Image.Image:
+def _orientation_in_memory(image: Image.Image) -> int:
+    """A caller may have set it, or ImageOps.exif_transpose taken it away: Pillow knows."""
+    value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _guarded(
+    image: Image.Image, name: str, orientation: Callable[[Image.Image], int], held: io.BytesIO | None = None
+) -> Image.Image:
     """Decode and convert; whatever a decoder raises on damaged data becomes one ImageError."""
     _check_size(image.size, name)
     try:
         stored = Stored.of(image, name)
         with whole_images_only:
             image.load()
-        if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-            image = ImageOps.exif_transpose(image)
+        if held is not None:
+            held.close()  # hundreds of megabytes, of a large file without compression
+        image = turned(image, orientation(image))
         return eight_bits(image, stored, name)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(f"{name}: no memory for {image.width} x {image.height} pixels: shrink it") from error
     except (
         Exception
     ) as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
-        raise ImageError(f"{name}: damaged or cut short ({error}): copy or convert it again") from error
+        reason = " ".join(str(error).split())
+        raise ImageError(f"{name}: damaged or cut short ({reason:.200}): copy or convert it again") from error
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:

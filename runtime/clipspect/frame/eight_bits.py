@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,11 @@ from clipspect.base.errors import ImageError
 
 _BACKGROUND = (255, 255, 255)
 _WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+_SEVERAL_CHANNELS = frozenset({"RGB", "RGBA", "RGBX", "RGBa"})
 _DEEP_GREY = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 _FULL_SCALE = 65535
 _STRIP_PIXELS = 1 << 22
-_PHOTOMETRIC, _BITS, _MAX_SAMPLE, _SAMPLE_FORMAT = 262, 258, 281, 339  # TIFF's tags
+_PHOTOMETRIC, _BITS, _MAX_SAMPLE, _SAMPLE_FORMAT, _COLOUR_MAP = 262, 258, 281, 339, 320  # TIFF's tags
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 
 
@@ -37,8 +39,10 @@ class Stored:
     def of(cls, image: Image.Image, name: str) -> Stored:
         """Raises ImageError, which names the image, for a range that cannot be known."""
         tags = getattr(image, "tag_v2", None)
-        if tags is not None and image.mode in _DEEP_GREY:
-            return cls._of_deep_tiff(tags, name)
+        if tags is not None:
+            _require_known_range(image, tags, name)
+            if image.mode in _DEEP_GREY:
+                return cls._of_deep_tiff(tags, name)
         return cls(sample_bits=_sample_bits(image)) if image.format == "PNG" else cls()
 
     @classmethod
@@ -72,11 +76,28 @@ def eight_bits(image: Image.Image, stored: Stored, name: str) -> Image.Image:
     return image if image.mode in {"RGB", "L"} else image.convert("RGB")
 
 
+def _require_known_range(image: Image.Image, tags: Any, name: str) -> None:
+    """Refuse TIFF's 8-bit forms that Pillow shows in a range other than the file's."""
+
+    def values(tag: int) -> tuple[int, ...]:
+        found = tags.get(tag, ())
+        return found if isinstance(found, tuple) else (found,)
+
+    if image.mode not in _DEEP_GREY and image.mode != "F" and set(values(_SAMPLE_FORMAT)) - {_UNSIGNED}:
+        raise ImageError(f"{name}: signed pixels have no known range: save it without sign")
+    largest = set(values(_MAX_SAMPLE))
+    if image.mode in _SEVERAL_CHANNELS and set(values(_BITS)) == {16} and largest - {_FULL_SCALE}:
+        raise ImageError(f"{name}: TIFF's MaxSampleValue is {max(largest)} of 16-bit colours: save it as 8-bit")
+    if image.mode in {"P", "PA"} and 0 < max(values(_COLOUR_MAP), default=0) < 256:
+        raise ImageError(f"{name}: a palette of 8 bits, where TIFF has 16: save it as RGB")
+
+
 def _with_alpha(image: Image.Image, stored: Stored, name: str) -> Image.Image:
     """The image with its transparent colour in the form that Pillow compares with its 8-bit pixels."""
-    if image.mode == "L" and stored.sample_bits < 8:
+    if image.mode == "L" and "transparency" in image.info and stored.sample_bits <= 8:
+        largest = (1 << stored.sample_bits) - 1  # of the 16 bits that the file has, the lower ones count
         image = image.copy()
-        image.info["transparency"] = image.info["transparency"] * 255 // ((1 << stored.sample_bits) - 1)
+        image.info["transparency"] = (image.info["transparency"] & largest) * 255 // largest
     elif image.mode == "RGB" and stored.sample_bits > 8:
         raise ImageError(f"{name}: a transparent colour of 16 bits is lost in 8: save it with an alpha channel instead")
     return image

@@ -1,4 +1,4 @@
-"""An image file: its bytes are read whole, then decoded as one of the raster formats of `FORMATS`.
+"""An image file: its bytes are read whole, then decoded as the raster format that its first bytes name.
 
 Two kinds of error stay apart: a file that the system does not give (ImageReadError; it may later), and bytes that were
 read and are no image (ImageError). No decoder keeps a hold on the file: Pillow would map uncompressed pixels of a file
@@ -11,26 +11,75 @@ import contextlib
 import io
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from clipspect.base.errors import ImageError, ImageReadError
+from clipspect.frame.file_structure import StructureError, require_jpeg, require_png, require_tiff
+from clipspect.frame.input_limits import MAX_FILE_BYTES, MAX_PIXELS
+from clipspect.frame.pnm_file import PnmError, decode_pnm, header_of
 
-FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # MPO opens as JPEG
-MAX_FILE_BYTES = 1 << 30
+RequireSize: TypeAlias = Callable[[tuple[int, int], str], None]
+_SIGNATURES = {  # how a file begins, and Pillow's name of the format
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",  # MPO opens as JPEG
+    b"BM": "BMP",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
+    **{b"P%d" % number: "PPM" for number in range(1, 7)},
+}
+_STRUCTURES = {"PNG": require_png, "JPEG": require_jpeg, "TIFF": require_tiff}
+_LONGEST_SIGNATURE = 16
+_PLAIN = tuple(b"P%d" % number for number in (1, 2, 3))
+_MOST_PLAIN_BYTES = 16_000_000  # numbers as text are read one by one
 
 
-def open_image(path: Path) -> Image.Image:
-    """The image in a file, its pixels not decoded yet. Raises ImageReadError, ImageError."""
+def open_image(path: Path, require_size: RequireSize) -> tuple[Image.Image, io.BytesIO | None]:
+    """The image in a file, its pixels not decoded yet, and its bytes, to be closed when they are; None: they are.
+
+    `require_size` refuses a width and height that are too large, of a name. Raises ImageReadError, ImageError.
+    """
+    content = _content(path)
     try:
-        return Image.open(io.BytesIO(_content(path)), formats=FORMATS)
+        return _opened(content, _format_of(content), str(path), require_size)
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path}: more than {MAX_PIXELS:,} pixels: shrink it or cut it into tiles") from error
+    except (StructureError, PnmError) as error:
+        raise ImageError(f"{path}: damaged or cut short ({error}): copy or convert it again") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not an image of a raster format: convert it to PNG or JPEG") from error
-    except Exception as error:
-        raise ImageError(f"{path}: cannot be read ({error}): check the file") from error
+        raise ImageError(f"{path}: damaged or cut short (its header): copy or convert it again") from error
+    except Exception as error:  # Pillow's plug-ins raise whatever comes
+        reason = " ".join(str(error).split())
+        raise ImageError(f"{path}: damaged or cut short ({reason:.200}): copy or convert it again") from error
+
+
+def _opened(content: bytes, kind: str, name: str, require_size: RequireSize) -> tuple[Image.Image, io.BytesIO | None]:
+    if kind in _STRUCTURES:
+        _STRUCTURES[kind](content)
+    elif kind == "PPM" and content[:2] in (b"P5", b"P6"):
+        require_size(header_of(content)[1:3], name)
+        return decode_pnm(content), None
+    elif content[:2] in _PLAIN and len(content) > _MOST_PLAIN_BYTES:
+        raise ImageError(f"{name}: more than {_MOST_PLAIN_BYTES // 10**6} MB of numbers as text: save it as binary")
+    held = io.BytesIO(content)
+    return Image.open(held, formats=(kind,)), held
+
+
+def _format_of(start: bytes) -> str:
+    """Pillow's name of the format; empty for none that is taken."""
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), "")
 
 
 class _WholeImagesOnly(contextlib.AbstractContextManager[None]):
@@ -59,10 +108,17 @@ whole_images_only = _WholeImagesOnly()
 
 def _content(path: Path) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
             raise ImageError(f"{path}: is not a file")
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            start = file.read(_LONGEST_SIGNATURE)
+            if start and not _format_of(start):
+                raise ImageError(f"{path}: not an image of a raster format: convert it to PNG or JPEG")
+            if status.st_size > MAX_FILE_BYTES:  # unread: a file with holes takes no space on the disk
+                raise ImageError(_too_large(path))
+            file.seek(0)
+            content = file.read(min(status.st_size, MAX_FILE_BYTES) + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(f"{path}: no such file") from error
     except ValueError as error:  # a NUL in its name
@@ -73,5 +129,11 @@ def _content(path: Path) -> bytes:
     if not content:
         raise ImageError(f"{path}: the file is empty")
     if len(content) > MAX_FILE_BYTES:
-        raise ImageError(f"{path}: is more than {MAX_FILE_BYTES / 1e6:.0f} MB: cut the image into tiles")
+        raise ImageError(_too_large(path))
+    if len(content) > status.st_size:
+        raise ImageReadError(f"{path}: cannot be read now (it is being written): wait until it is whole")
     return content
+
+
+def _too_large(path: Path) -> str:
+    return f"{path}: is a file of more than {MAX_FILE_BYTES / 1e6:.0f} MB: compress it, or cut the image into tiles"

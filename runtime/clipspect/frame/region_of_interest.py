@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clipspect.base.errors import ImageError, RecipeError
 from clipspect.frame.alignment import Alignment
-from clipspect.frame.decode import MAX_PIXELS
+from clipspect.frame.input_limits import MAX_PIXELS
 from clipspect.frame.views import Box, same_aspect
 
 Mask: TypeAlias = npt.NDArray[np.bool_]  # (height, width), True inside

@@ -7,7 +7,8 @@ from concurrent.futures import Executor
 import numpy as np
 from PIL import Image
 
-from clipspect.frame.decode import MAX_PIXELS, Picture, Pixels, as_image, size_of
+from clipspect.frame.decode import Picture, Pixels, as_image, size_of
+from clipspect.frame.input_limits import MAX_PIXELS
 from clipspect.frame.spec import ImageSpec
 from clipspect.frame.views import Box
 

@@ -197,6 +197,10 @@ def _read_check(bundle: Bundle) -> Tensors:
     try:
         check: Tensors = {name: value.copy() for name, value in load_file(path).items()}  # its own are read-only
         sides = manifest.image.height, manifest.image.width
+        if scalars := [name for name, value in check.items() if value.ndim == 0]:
+            raise KeyError(f"{scalars[0]} is a single number")
+        if check[IMAGES].dtype != np.uint8:
+            raise KeyError(f"{IMAGES} are {check[IMAGES].dtype}, not uint8")
         count = len(check[IMAGES])
         shapes: dict[str, tuple[int, ...]] = {IMAGES: (count, *sides, 3)}
         for role, graph in manifest.graphs.items():
@@ -213,7 +217,7 @@ def _read_check(bundle: Bundle) -> Tensors:
                 fixed = tuple(own if isinstance(own, int) else there for own, there in zip(shape, free))
                 shapes[name] = fixed if len(shape) == len(free) else ()
         wrong = [name for name, shape in shapes.items() if check[name].shape != shape or 0 in shape]
-    except (SafetensorError, KeyError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise BundleError(f"{path}: not readable check images ({error}): export the bundle again") from error
     if wrong:
         raise BundleError(f"{path}: {wrong[0]} has the shape {check[wrong[0]].shape}: export the bundle again")

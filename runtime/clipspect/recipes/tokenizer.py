@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import BundleError, RecipeError
+from clipspect.recipes.tokenizer_file import MOST_BYTES, checked
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Engine
@@ -29,7 +30,8 @@ class Tokenizer:
     def open(cls, path: str | os.PathLike[str]) -> Tokenizer:
         """From a `tokenizer.json`. Raises RecipeError when the library is missing, BundleError for another file."""
         try:
-            document = Path(path).read_text(encoding="utf-8")
+            with Path(path).open(encoding="utf-8") as file:
+                document = file.read(MOST_BYTES + 1)
         except (OSError, ValueError) as error:
             raise BundleError(f"{path}: not a readable tokenizer ({error}): export the bundle again") from error
         return cls.parse(document, os.fspath(path))
@@ -42,9 +44,10 @@ class Tokenizer:
         except ImportError as error:
             raise RecipeError(f'words need the tokenizers library ({error}): pip install "clipspect[text]"') from error
         try:
-            return cls(Engine.from_str(document))
+            return cls(Engine.from_str(checked(document)))
         except Exception as error:  # the library raises nothing narrower
-            raise BundleError(f"{where}: not a readable tokenizer ({error}): export the bundle again") from error
+            reason = " ".join(str(error).split())
+            raise BundleError(f"{where}: not a readable tokenizer ({reason:.200}): export the bundle again") from error
 
     def encode(self, prompts: Sequence[str], context_length: int) -> Tokens:
         """Token ids (P, T), int64: start of text, the prompt, end of text, then zeros; T is the longest prompt's.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clipspect.base.errors import ClipspectError, ImageError
-from clipspect.frame.decode import MAX_PIXELS, Pixels
+from clipspect.frame.decode import Pixels
+from clipspect.frame.input_limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipspect.base import clock
-from clipspect.base.errors import ImageError
+from clipspect.base.errors import ImageError, ImageReadError
 from clipspect.frame.image_files import IMAGE_SUFFIXES, natural_key
 from clipspect.frame.item import Item
 
@@ -50,7 +50,14 @@ def images_of(source: str, skip: Path | None = None) -> list[Path]:
     """The same for one of them."""
     if kind_of(source) != FILES:
         raise ImageError(f"{source}: is a video or a camera: expected images, or a folder of images")
-    images = [path for path in _named_by(source) if skip is None or not _inside(path, skip)]
+    try:
+        images = [path for path in _named_by(source) if skip is None or not _inside(path, skip)]
+    except ValueError as error:  # a NUL, or half of a character
+        raise ImageError(f"{source!a:.200}: no such file or folder ({error})") from error
+    except OSError as error:
+        raise ImageReadError(
+            f"{source:.200}: cannot be looked at ({error.strerror}): check the name, the share"
+        ) from error
     if not images:
         raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
     return images
@@ -59,7 +66,7 @@ def images_of(source: str, skip: Path | None = None) -> list[Path]:
 def kind_of(source: str) -> str:
     """What a person means by a source that names no scheme: FILES, VIDEO or CAMERA."""
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(source):  # of a name that no file can have, too, it is False
         return FILES
     if "://" in source or source.startswith("/dev/") or (source.isdigit() and not path.exists()):
         return CAMERA

@@ -24,6 +24,7 @@ struct Decoder {
     char message[JMSG_LENGTH_MAX] = {};
     jpeg_decompress_struct state{};
     clipspect::Picture picture;
+    std::string exif;  // of all its segments: a large one is split
     int orientation = 1;
 
     Decoder() {
@@ -52,10 +53,9 @@ struct Decoder {
         jpeg_read_header(&state, TRUE);
         for (jpeg_saved_marker_ptr marker = state.marker_list; marker != nullptr; marker = marker->next) {
             const std::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
-            if (data.substr(0, 6) != std::string_view("Exif\0\0", 6)) continue;
-            orientation = exif_orientation(data.substr(6));
-            break;
+            if (data.substr(0, 6) == std::string_view("Exif\0\0", 6)) exif.append(data.substr(6));
         }
+        orientation = exif_orientation(exif);
         return true;
     }
 
@@ -68,7 +68,17 @@ struct Decoder {
             JSAMPROW row = picture.pixels.data() + state.output_scanline * stride;
             jpeg_read_scanlines(&state, &row, 1);
         }
+        if (!complete()) ERREXIT(&state, JERR_INPUT_EOF);
         jpeg_finish_decompress(&state);
+        return true;
+    }
+
+    // Of a progressive picture that lacks its last scans each version of the library makes other pixels.
+    bool complete() const {
+        if (state.coef_bits == nullptr) return true;
+        for (int component = 0; component < state.num_components; ++component)
+            for (int i = 0; i < DCTSIZE2; ++i)
+                if (state.coef_bits[component][i] != 0) return false;
         return true;
     }
 };
@@ -78,6 +88,12 @@ struct Decoder {
 // Raises clipspect::ImageError.
 inline clipspect::Picture read_jpeg(std::string_view content, const std::string& name) {
     using clipspect::ImageError;
+    constexpr int most_scans = 100;  // a progressive JPEG has about 10; each goes over all pixels
+    int scans = 0;
+    for (std::size_t at = content.find("\xFF\xDA"); at != std::string_view::npos; at = content.find("\xFF\xDA", at + 2))
+        if (++scans > most_scans)
+            throw ImageError(name + ": damaged or cut short (more than " + std::to_string(most_scans) +
+                             " scans): copy it again");
     jpeg::Decoder decoder;
     const auto damaged = [&] {
         return ImageError(name + ": damaged or cut short (" + decoder.message + "): copy it again");

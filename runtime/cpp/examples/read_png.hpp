@@ -88,8 +88,13 @@ struct Decoder {
         return true;
     }
 
-    int orientation() {  // the chunk can come after the pixels; what is damaged there is nobody's loss
-        if (setjmp(png_jmpbuf(png)) == 0) png_read_end(png, info);
+    bool read_end() {
+        if (setjmp(png_jmpbuf(png))) return false;
+        png_read_end(png, info);
+        return true;
+    }
+
+    int orientation() {  // after read_end: the chunk can come after the pixels
         png_uint_32 size = 0;
         png_bytep data = nullptr;
         if (setjmp(png_jmpbuf(png)) != 0 || png_get_eXIf_1(png, info, &size, &data) == 0) return 1;
@@ -140,7 +145,7 @@ inline clipspect::Picture read_png(std::string_view content, const std::string& 
     if (!decoder.set_up(row_bytes)) throw damaged();
     decoder.pixels.resize(row_bytes * height);
     for (std::size_t y = 0; y < height; ++y) decoder.rows.push_back(decoder.pixels.data() + y * row_bytes);
-    if (!decoder.read_pixels()) throw damaged();
+    if (!decoder.read_pixels() || !decoder.read_end()) throw damaged();
     const int orientation = decoder.orientation();
     clipspect::Picture picture = decoder.picture(static_cast<int>(width), static_cast<int>(height));
     if (decoder.refusal != nullptr) throw clipspect::ImageError(name + ": " + decoder.refusal);

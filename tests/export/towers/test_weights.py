@@ -183,6 +183,24 @@ def test_a_truncated_file_is_refused(name: str, state: State, tmp_path: Path, co
         load_weights(tmp_path / name, config)
 
 
+@pytest.mark.parametrize("suffix", ["pt", "pth", "bin", "npz", "safetensors"])
+@pytest.mark.parametrize("content", [b"", b"\x80", b"abc", b"PK\3\4", b"\x80\2}q\0.", b"\0" * 99, b"[" * 100_000])
+def test_a_file_that_holds_no_weights_is_refused_in_one_line(
+    suffix: str, content: bytes, tmp_path: Path, config: ClipConfig
+) -> None:
+    path = tmp_path / f"w.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ExportError, match=rf"^[^\n]*w\.{suffix}: [^\n]*$"):
+        load_weights(path, config)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"", b"\xff", b"[]"])
+def test_a_configuration_that_is_no_object_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "c.json").write_bytes(content)
+    with pytest.raises(ExportError, match=r"^[^\n]*c\.json: [^\n]*$"):
+        read_backbone(tmp_path / "c.json")
+
+
 def test_a_missing_file_is_refused(tmp_path: Path, config: ClipConfig) -> None:
     with pytest.raises(ExportError, match="no such weights file"):
         load_weights(str(tmp_path / "none.safetensors"), config)

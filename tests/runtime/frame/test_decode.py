@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipspect.base.errors import ImageError
-from clipspect.frame.decode import MAX_PIXELS, decode, read, size_of, source_name
+from clipspect.frame.decode import decode, read, size_of, source_name
+from clipspect.frame.input_limits import MAX_PIXELS
 from clipspect.frame.prepare import prepare
 from clipspect.frame.spec import ImageSpec
 

@@ -156,6 +156,35 @@ def test_a_check_that_does_not_fit_the_bundle_is_refused(
         verify(full_bundle)
 
 
+@pytest.mark.parametrize("name", ["images", "score", "anomaly_map", "text_features", "fewshot_references"])
+def test_a_check_with_a_single_number_in_place_of_an_array_is_refused_in_one_line(full_bundle: Path, name: str) -> None:
+    check = {**handmade.make_check(), name: np.array(1, np.float32)}
+    save_file(check, full_bundle / "check.safetensors")
+    handmade.rewritten(full_bundle)
+    with pytest.raises(BundleError, match=rf"^[^\n]*not readable check images .'{name} is a single number'[^\n]*$"):
+        verify(full_bundle)
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "F8_E5M2", "F4", "C64", "X9"])
+@pytest.mark.parametrize("shape", [[2], [1 << 62, 8], []])
+def test_a_check_of_types_that_numpy_lacks_is_refused_in_one_line(
+    full_bundle: Path, kind: str, shape: list[int]
+) -> None:
+    header = json.dumps({"images": {"dtype": kind, "shape": shape, "data_offsets": [0, 4]}}).encode()
+    (full_bundle / "check.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    handmade.rewritten(full_bundle)
+    with pytest.raises(BundleError, match=r"^[^\n]*not readable check images[^\n]*$"):
+        verify(full_bundle)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 8 + b"{}", (100_000).to_bytes(8, "little") + b"[" * 100_000])
+def test_a_check_that_is_no_safetensors_is_refused_in_one_line(full_bundle: Path, content: bytes) -> None:
+    (full_bundle / "check.safetensors").write_bytes(content)
+    handmade.rewritten(full_bundle)
+    with pytest.raises(BundleError, match=r"^[^\n]*not readable check images[^\n]*$"):
+        verify(full_bundle)
+
+
 def test_a_check_without_the_map_limits_that_the_graph_takes_is_refused(tmp_path: Path) -> None:
     root = handmade.write_full_bundle(tmp_path / "b", map_limits=True)
     save_file(handmade.make_check(map_limits=False), root / "check.safetensors")

@@ -42,3 +42,11 @@ def test_names_are_in_natural_order_however_they_came(names: list[str]) -> None:
 @given(st.lists(st.text(max_size=8), max_size=8))
 def test_any_names_have_an_order(names: list[str]) -> None:
     assert len(sorted(names, key=natural_key)) == len(names)
+
+
+@pytest.mark.parametrize(
+    "name", ["\ud800/*", "\ud800", "b\udcff/*", "a\0", "a\0*", "x" * 5000, "x" * 5000 + "*", "a/" * 3000 + "*"]
+)
+def test_a_name_that_no_file_can_have_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(ImageError, match=r"^[^\n]*$"):
+        find_images([name])
