@@ -13,6 +13,7 @@ from .bundle.bundle import Bundle as Bundle
 from .frame.item import Item as Item
 from .frame.region_of_interest import Area as Area
 from .frame.region_of_interest import RegionOfInterest as RegionOfInterest
+from .frame.tiling import Tiling as Tiling
 from .inspection.calibrate import calibrate as calibrate
 from .inspection.explanation import Explanation as Explanation
 from .inspection.inspector import Inspector as Inspector

@@ -9,18 +9,24 @@ import pytest
 from PIL import Image
 
 import clipspect
+from clipspect.frame.tiling import Tiling
 from clipspect.inspection.maps import to_source_size
+from clipspect.recipes.recipe import write_recipe
 from clipspect_lab.evaluation.datasets import open_dataset
 from clipspect_lab.evaluation.metrics import auroc, average_precision
 from clipspect_lab.evaluation.pixels import pixel_figures
-from support import drawn_datasets
+from support import drawn_datasets, handmade
 from support.eval_command import Capture, evaluated
 
 
-@pytest.mark.parametrize("resolution", ["model", "256", "original"])
+@pytest.mark.parametrize(
+    ("resolution", "tiling"),
+    [("model", None), ("256", None), ("original", None), ("original", Tiling(size=(20, 20)))],
+)
 def test_the_figures_are_those_of_the_runtimes_scores_and_maps(
-    tiny_bundle: Path, mvtec: Path, capsys: Capture, resolution: str
+    tiny_bundle: Path, mvtec: Path, capsys: Capture, resolution: str, tiling: Tiling | None
 ) -> None:
+    write_recipe(tiny_bundle / "recipes" / "object.safetensors", handmade.make_recipe(tiling=tiling))
     found = evaluated(capsys, tiny_bundle, mvtec, "--layout", "mvtec", "--resolution", resolution)
     size = {"model": (32, 32), "256": (256, 256), "original": (40, 30)}[resolution]
     scores, labels, pairs = [], [], []
