@@ -14,3 +14,4 @@
 #include "clipspect/record.hpp"
 #include "clipspect/region_of_interest.hpp"
 #include "clipspect/regions.hpp"
+#include "clipspect/tiles.hpp"

@@ -14,8 +14,8 @@ from PIL import Image
 import clipspect
 from clipspect.frame.alignment import alignment_to
 from clipspect.frame.region_of_interest import Area, RegionOfInterest, area_of
-from clipspect.frame.tiling import Tiling
 from clipspect.recipes.limits import Limits
+from clipspect.recipes.on_demand import OnDemand, Reuse
 from clipspect.recipes.recipe import write_recipe
 from clipspect_models import DEMO_BUNDLE
 from support import handmade
@@ -85,8 +85,8 @@ def test_what_is_not_done_in_cpp_is_refused_by_name(tiny_bundle: Path, refusal: 
     aligned = dataclasses.replace(REGIONS["ignored"], alignment=alignment_to(np.zeros((32, 32, 3), np.uint8), (4, 4)))
     write_recipe(path, handmade.make_recipe(region_of_interest=aligned))
     assert "alignment" in refusal(tiny_bundle)
-    write_recipe(path, handmade.make_recipe(tiling=Tiling(grid=(2, 2))))
-    assert "tiling" in refusal(tiny_bundle)
+    write_recipe(path, handmade.make_recipe(windows=OnDemand(reuse=Reuse())))
+    assert "windows on demand are not done in C++" in refusal(tiny_bundle)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@
 #include "recipe.hpp"
 #include "region_of_interest.hpp"
 #include "regions.hpp"
+#include "tiles.hpp"
 
 namespace clipspect {
 
@@ -140,13 +141,15 @@ class Inspector {
                                     : measure(pixels, bundle_->manifest.height, bundle_->manifest.width);
         const FrameSize size{frame.width, frame.height};
         const auto measured = Clock::now();
-        Answer answer = score(pixels);
+        const Box seen = area != nullptr ? area->seen : Box{0, 0, frame.width, frame.height};
+        Looked looked = recipe_.tiling ? look_at_tiles(frame, pixels, seen, area) : Looked{score(pixels), seen, {seen}};
+        Answer& answer = looked.answer;
         const auto answered = Clock::now();
         std::vector<std::string> reasons, notes;
         if (area != nullptr) {
             const RegionOfInterest& region = *recipe_.region_of_interest;
             if (!region.crop) answer.embedding.clear();  // it speaks of more than is judged
-            if (!region.seen_alone) answer.score = score_of_judged(answer.map.values, area->of_model);
+            if (!region.seen_alone) answer.score = score_of_judged(looked, region, size);
         }
         if (area != nullptr && !area->fault.empty()) {
             answer.score = 0;
@@ -155,10 +158,7 @@ class Inspector {
             reasons.push_back(area->fault);
         } else {
             reasons = invalid_reasons(quality, size, answer.embedding, recipe_.calibration);
-            const FrameSize seen = area != nullptr ? FrameSize{area->seen.width(), area->seen.height()} : size;
-            const FrameSize model{bundle_->manifest.width, bundle_->manifest.height};
-            for (std::string note : {size_note(size, recipe_.known_sizes()), shrunk_note(seen, model)})
-                if (!note.empty()) notes.push_back(std::move(note));
+            notes = notes_on(size, seen);
         }
         Result result{answer.score,
                       reasons.empty() ? decide(answer.score, limits_) : "invalid",
@@ -173,7 +173,7 @@ class Inspector {
                       map_limit(),
                       {},
                       {},
-                      area != nullptr ? area->seen : Box{0, 0, frame.width, frame.height},
+                      looked.box,
                       area != nullptr ? std::optional(area->of_frame) : std::nullopt};
         if (result.model_map.peak() >
             static_cast<float>(result.map_limit))  // no mean of pixels is larger than they are
@@ -187,13 +187,8 @@ class Inspector {
     // ImageError.
     std::vector<std::uint8_t> prepare(const View& frame) const {
         const JudgedArea* area = judged_of(frame);
-        View seen = frame;
-        if (area != nullptr) {
-            seen.pixels += area->seen.top * frame.stride + std::ptrdiff_t{area->seen.left} * frame.channels;
-            seen.width = area->seen.width();
-            seen.height = area->seen.height();
-        }
-        return to_model_size(seen, bundle_->manifest.height, bundle_->manifest.width);
+        return to_model_size(area != nullptr ? part_of(frame, area->seen) : frame, bundle_->manifest.height,
+                             bundle_->manifest.width);
     }
 
     // Prepared pixels through the engine, nothing more. Raises BackendError.
@@ -209,6 +204,38 @@ class Inspector {
 
   private:
     using Clock = std::chrono::steady_clock;
+
+    // The whole is read for its embedding, as of any frame; then the tiles that have a judged pixel, one by one.
+    Looked look_at_tiles(const View& frame, const std::vector<std::uint8_t>& pixels, const Box& seen,
+                         const JudgedArea* area) {
+        const Manifest& manifest = bundle_->manifest;
+        std::vector<Box> tiles = recipe_.tiling->tiles(seen);
+        if (area != nullptr) {
+            std::vector<Box> judged;
+            for (const Box& tile : tiles)
+                if (area->of_frame.has_any(tile)) judged.push_back(tile);
+            if (!judged.empty()) tiles = std::move(judged);
+        }
+        if (tiles.size() == 1 && tiles[0] == seen) return {score(pixels), seen, std::move(tiles)};
+        Answer whole;
+        if (graph_->embedding_dim() > 0 && (area == nullptr || recipe_.region_of_interest->crop)) whole = score(pixels);
+        Merged merged(tiles, manifest.width, manifest.height);
+        for (const Box& tile : tiles) {
+            const Answer answer = score(to_model_size(part_of(frame, tile), manifest.height, manifest.width));
+            merged.add(answer.score, answer.map);
+        }
+        return {{merged.score, std::move(merged.map), std::move(whole.embedding)}, merged.box, std::move(tiles)};
+    }
+
+    // What else is to be said of a frame, of which the model sees a rectangle.
+    std::vector<std::string> notes_on(FrameSize size, const Box& seen) const {
+        std::vector<std::string> notes;
+        const FrameSize model{bundle_->manifest.width, bundle_->manifest.height};
+        if (std::string note = size_note(size, recipe_.known_sizes()); !note.empty()) notes.push_back(std::move(note));
+        if (std::string note = shrunk_note({seen.width(), seen.height()}, model); !recipe_.tiling && !note.empty())
+            notes.push_back(std::move(note));
+        return notes;
+    }
 
     static double milliseconds(Clock::time_point start, Clock::time_point end) {
         return std::chrono::duration<double, std::milli>(end - start).count();

@@ -14,6 +14,10 @@ struct Box {  // of pixels: left and top inside, right and bottom outside
 
     int width() const { return right - left; }
     int height() const { return bottom - top; }
+
+    bool operator==(const Box& other) const {
+        return left == other.left && top == other.top && right == other.right && bottom == other.bottom;
+    }
 };
 
 struct Mask {  // rows first; 1 inside, else 0
@@ -22,6 +26,15 @@ struct Mask {  // rows first; 1 inside, else 0
 
     std::size_t count() const {
         return static_cast<std::size_t>(std::count(inside.begin(), inside.end(), std::uint8_t{1}));
+    }
+
+    // Whether any pixel in the rectangle is inside.
+    bool has_any(const Box& box) const {
+        for (int y = box.top; y < box.bottom; ++y) {
+            const auto row = inside.begin() + std::ptrdiff_t{y} * width;
+            if (std::find(row + box.left, row + box.right, std::uint8_t{1}) != row + box.right) return true;
+        }
+        return false;
     }
 
     // The smallest rectangle with all that is inside; none where nothing is.

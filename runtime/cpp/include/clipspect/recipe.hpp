@@ -19,6 +19,7 @@
 #include "limits.hpp"
 #include "manifest.hpp"
 #include "region_of_interest.hpp"
+#include "tiles.hpp"
 
 namespace clipspect {
 
@@ -53,6 +54,7 @@ struct Recipe {
     std::vector<FrameSize> reference_sizes;              // of the photographs that it was made of, each once
     Json parameters = Json::object();                    // of the bundle's method when the recipe was made
     std::optional<RegionOfInterest> region_of_interest;  // none: all of a frame is judged
+    std::optional<Tiling> tiling;                        // none: a frame is seen as a whole
 
     // Whether it was made of photographs of good parts.
     bool has_references() const {
@@ -81,6 +83,7 @@ struct Recipe {
             sum.update(line + "\n");
             sum.update(detail::little_endian(tensor.values));
         }
+        if (tiling) sum.update("tiling " + tiling->digits() + "\n");
         return sum.hex();
     }
 };
@@ -207,8 +210,9 @@ inline Recipe read_recipe_bytes(std::string_view bytes) {
         throw JsonError("recipe version " + std::to_string(version) + " is not read here, but " +
                         std::to_string(schema_version) + " and " + std::to_string(newer_recipe_version) +
                         (version > newer_recipe_version ? ": upgrade clipspect" : ""));
-    if (!member(document, "tiling").is_null())
-        throw JsonError("tiling: frames are not seen in tiles in C++: inspect with clipspect run or watch");
+    if (!member(document, "windows").is_null())
+        throw JsonError("windows: windows on demand are not done in C++: inspect with clipspect run or watch");
+    recipe.tiling = read_tiling(member(document, "tiling"));
     recipe.region_of_interest = read_region(member(document, "region_of_interest"));
     recipe.name = as_string(member(document, "name"), "name");
     recipe.method = as_string(member(document, "method"), "method");
