@@ -130,7 +130,8 @@ def test_an_exported_bundle_verifies_and_one_of_other_weights_does_not(
 ) -> None:
     assert main(["verify", str(case.root), "--backend", "onnxruntime", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [comparison["graph"] for comparison in document["comparisons"]] == ["zero-shot", "few-shot", "on demand"]
+    on_demand = ["on demand"] if case.key == "23" else []
+    assert [comparison["graph"] for comparison in document["comparisons"]] == ["zero-shot", "few-shot", *on_demand]
     for comparison in document["comparisons"]:
         assert max(comparison["score"], comparison["anomaly_map"]) <= comparison["tolerance"] / 10
         assert comparison["rank_correlation"] > 0.9999
