@@ -36,6 +36,7 @@ _SIGNATURES = {  # how a file begins, and Pillow's name of the format
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
     **{b"P%d" % number: "PPM" for number in range(1, 7)},
 }
+FORMATS = (*sorted(set(_SIGNATURES.values())), "WEBP")  # for who asks Pillow itself
 _STRUCTURES = {"PNG": require_png, "JPEG": require_jpeg, "TIFF": require_tiff}
 _LONGEST_SIGNATURE = 16
 _PLAIN = tuple(b"P%d" % number for number in (1, 2, 3))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from clipspect.base.errors import DatasetError, ImageError
+from clipspect.frame.raster_file import FORMATS, whole_images_only
 
 _LOSSY = frozenset({"JPEG", "JPEG2000", "MPO", "WEBP"})  # whose pixels beside a defect are not 0 any more
 _BLACK = (0, 0, 0)
@@ -21,7 +22,7 @@ def read_mask(path: Path) -> Mask:
     whose values do not say it: a lossy format, transparency that varies, a palette whose colour 0 is not black.
     """
     try:
-        with Image.open(path) as image:
+        with whole_images_only, Image.open(path, formats=FORMATS) as image:
             kind, bands, palette = image.format, image.getbands(), image.getpalette() if image.mode == "P" else None
             values = np.asarray(image)  # of a palette image: its ids
     except Exception as error:  # whatever Pillow's decoders raise on damaged data

@@ -10,13 +10,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from clipspect.base.errors import DatasetError, ImageError
+from clipspect.frame.orientation import orientation_in_file
+from clipspect.frame.raster_file import FORMATS, whole_images_only
 from clipspect.frame.spec import ImageSpec
 from clipspect_lab.evaluation.datasets import ProductClass, Sample
 from clipspect_lab.evaluation.masks import read_mask, require_defect
 
+_TURNED = range(5, 9)  # EXIF: width and height change places
 MODEL, FIXED, ORIGINAL = "model", "256", "original"
 RESOLUTIONS = (MODEL, FIXED, ORIGINAL)
-_ORIENTATION, _TURNED = 0x0112, range(5, 9)  # EXIF: width and height change places
 
 Size = tuple[int, int]  # width, height
 
@@ -76,10 +78,11 @@ def truth_at(sample: Sample, original: Size, size: Size) -> npt.NDArray[np.bool_
 def _size_of(path: Path, *, upright: bool = False) -> Size:
     """Width and height by the file's header; `upright`, as the model sees them. Raises ImageError."""
     try:
-        with Image.open(path) as image:
+        with whole_images_only, Image.open(path, formats=FORMATS) as image:
             width, height = image.size
-            # The EXIF of a PNG may follow its pixels, and is read by decoding it: not for every image.
-            turned = upright and width != height and image.getexif().get(_ORIENTATION, 1) in _TURNED
+            if turned := upright and width != height:
+                image.load()  # the EXIF of a PNG may follow its pixels: not for every image
+                turned = orientation_in_file(image) in _TURNED
     except Exception as error:  # whatever Pillow's decoders raise on damaged data
         raise ImageError(f"{path}: not a readable image ({error}): copy or convert it again") from error
     return (height, width) if turned else (width, height)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipspect.base.errors import DatasetError
+from clipspect.base.errors import DatasetError, ImageError
 from clipspect_lab.evaluation.datasets import open_dataset
 from clipspect_lab.evaluation.masks import read_mask
 from clipspect_lab.evaluation.truth import check_files, truth_at
@@ -123,3 +123,9 @@ def test_defects_too_small_for_the_resolution_and_masks_of_most_of_an_image_are_
     found = evaluated(capsys, tiny_bundle, mvtec, "--layout", "mvtec", "--classes", "cable")
     assert any("cable: 2 of 4 masks have no pixel at this resolution" in note for note in found["notes"])
     assert any("cable: 1 of 4 masks mark more than half of the image: are they inverted?" in n for n in found["notes"])
+
+
+def test_a_mask_that_is_no_raster_image_is_not_interpreted(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    with pytest.raises(ImageError, match="cannot identify image file"):
+        read_mask(tmp_path / "a.png")
