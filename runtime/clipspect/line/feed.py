@@ -32,6 +32,7 @@ from clipspect.sources.files import VIDEO, kind_of
 from clipspect.sources.folder import Folder
 from clipspect.sources.handover import Handover
 from clipspect.sources.part import Part
+from clipspect.sources.parts import parts
 from clipspect.sources.policy import BLOCK
 from clipspect.sources.registry import Sources, open_source
 
@@ -241,7 +242,8 @@ class StreamFeed(Feed):
         try:
             self._opened = opened = open_source(self._source.source, self._source.policy, problem)
             ends = ends or opened.total is not None
-            for item in opened:
+            gate = self._source.passing
+            for item in opened if gate is None else parts(opened, gate):
                 if self._next_number == first:
                     problem(None)  # what kept it from being opened before; from here on it tells by itself
                 self._next_number = max(self._next_number, first + item.number + 1)

@@ -20,6 +20,7 @@ from clipspect.sinks.overlays import parse_verdicts
 from clipspect.sinks.rotation import Rotation, parse_rotation
 from clipspect.sinks.sorting import VERDICT_FOLDERS
 from clipspect.sources.addresses import without_password
+from clipspect.sources.gate import Gate, parse_gate
 from clipspect.sources.policy import parse_policy
 
 FOLDER = "folder:"  # what a source begins with whose new files are inspected exactly once
@@ -39,6 +40,8 @@ class SourcePlan:
     sort: Literal["link", "move", "copy", "none"] | None = None  # of a folder; None: link
     settle: float = 1.0  # without a change until a file is read
     give_up: float = 30.0  # without a change until a file that cannot be decoded is an error
+    gate: str | None = None  # of a video or camera: X,Y,WIDTH,HEIGHT that parts pass, one record a part
+    gate_empty: str | None = None  # a picture of the gate without a part; None: the first frame shows none
     policy: str | None = None  # of frames that come too fast: latest, block, queue:N; None: the source's own
     silent_after: float | None = None  # without a frame until health tells of it
     overlays: tuple[str, ...] = ()  # verdicts whose frames are drawn
@@ -53,6 +56,11 @@ class SourcePlan:
     def title(self) -> str:
         """Its name; where it has none, the source."""
         return self.name or self.shown
+
+    @property
+    def passing(self) -> Gate | None:
+        """The gate that parts pass; None: each frame is judged. Raises ClipspectError."""
+        return None if self.gate is None else parse_gate(self.gate, self.gate_empty)
 
     @property
     def folder(self) -> Path | None:
@@ -173,6 +181,13 @@ def _check_source(source: SourcePlan) -> None:
             parse_verdicts(",".join(source.overlays))
         except ValueError as error:
             raise MismatchError(f"overlays: {error}") from error
+    if source.gate is not None:
+        _require(source.folder is None, "gate", "none for a folder, whose files are parts", source.gate)
+        try:
+            _ = source.passing
+        except ClipspectError as error:
+            raise MismatchError(str(error)) from error
+    _require(source.gate_empty is None or source.gate, "gate_empty", "a gate", source.gate_empty)
     if source.policy is not None:
         _require(source.folder is None, "policy", "none for a folder, whose files wait", source.policy)
         try:

@@ -19,6 +19,7 @@ from clipspect.line.plan import read_plan
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
 from support import handmade
+from support.drawn_belt import GATE, Belt, video, write_video_of
 from support.lined import Lining, quick, write_plan
 from support.watched import PATIENCE_S, grey_png, rows_of, wait_for
 
@@ -174,6 +175,23 @@ def test_frames_of_a_camera_have_their_numbers_and_the_line_ends_when_all_source
         assert len({row["files"]["overlay"] for row in rows_of(out / "side")}) == 10 * runs
         assert len(list((out / "side/overlays").iterdir())) == 10 * runs
     assert len(table.read_text().splitlines()) == 1 + 10
+
+
+def test_parts_that_pass_a_gate_have_one_record_each(bundle: Path, place: Path, out: Path) -> None:
+    belt = Belt([False] * 3)
+    film = write_video_of(place / "belt.mp4", list(video(belt)))
+    gate = ",".join(map(str, GATE))
+    plan = write_plan(
+        place / "line.toml",
+        {"belt": {"source": str(film), "recipe": "strict", "gate": gate}},
+        **engine(bundle, out),
+    )
+    with Line(read_plan(plan)) as line:
+        line.load()
+        line.run()
+    spans = [row["item"]["span"] for row in rows_of(out / "belt")]
+    assert [span["part"] for span in spans] == [0, 1, 2]
+    assert all(span["first"]["number"] < span["last"]["number"] for span in spans)
 
 
 def test_a_camera_that_fails_is_told_and_opened_again_and_the_others_go_on(
