@@ -17,10 +17,11 @@ from clipspect.base.errors import BackendError
 from clipspect.cli import main
 from clipspect.frame.item import Item
 from clipspect.inspection.shared_engine import SharedEngine
+from clipspect.line.followed_recipe import FollowedRecipe
 from clipspect.sources import registry
 from clipspect.sources.folder import Folder
 
-_answered, _look = SharedEngine._answered, Folder._look
+_answered, _look, _state = SharedEngine._answered, Folder._look, FollowedRecipe._state
 _FOREVER_S = 10_000
 _opened = [0]
 
@@ -60,6 +61,13 @@ def _share_hangs(self: Folder) -> None:
     _look(self)
 
 
+def _recipe_hangs(self: FollowedRecipe) -> Any:
+    """The share of the bundle, once there is a file named "hang" beside the recipe."""
+    if self._path.with_name("hang").exists():
+        time.sleep(_FOREVER_S)
+    return _state(self)
+
+
 def _flaky(source: str, skip: object) -> Iterator[Item]:
     """A camera that gives three frames, fails, and gives three more when it is opened again, and so on."""
     _opened[0] += 1
@@ -86,6 +94,8 @@ if __name__ == "__main__":
             SharedEngine._answered = _engine_answers_nan
         case "share hangs":
             Folder._look = _share_hangs
+        case "recipe hangs":
+            FollowedRecipe._state = _recipe_hangs
         case "cameras":
             registry.BUILT_IN_SOURCES.update(flaky=_flaky, drawn=_drawn)
         case fault:

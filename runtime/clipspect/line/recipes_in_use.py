@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from clipspect.base.errors import AnswerError, ImageError, RecipeError
 from clipspect.base.files import atomic_file
 from clipspect.bundle.bundle import Bundle
 from clipspect.frame.decode import FrameLike
-from clipspect.frame.item import Item
 from clipspect.frame.prepare import Frame
 from clipspect.inspection.answer import Answer
 from clipspect.inspection.inspector import Inspector
@@ -106,12 +105,10 @@ class RecipesInUse:
                     return self._inspectors[folder]
         return self.first
 
-    def before_each(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items; what replaced a recipe before one of them came is what judges it."""
-        for item in items:
-            for followed in self._followed.values():
-                followed.look()
-            yield item
+    def look(self) -> None:
+        """Take over recipes that were replaced: before each item, so that what was there before it came judges it."""
+        for followed in self._followed.values():
+            followed.look()
 
     def switch(self, name: str) -> dict[str, Any]:
         """Another recipe of the bundle for the frames of this source but for those of subfolders with their own.

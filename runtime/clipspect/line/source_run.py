@@ -101,7 +101,7 @@ class SourceRun:
         if self._sorter is not None and (last := self.log.last()) is not None:
             self._retry("sorting", self._sorted(last))  # the last run can have ended before its image was sorted
         keep_pictures = any(sink.keeps_pictures for sink in self._sinks)
-        items = self._counted(self.recipes.before_each(self._feed.items()))
+        items = self._counted(self._feed.items())
         outcomes = outcomes_of(self.recipes, items, keep_pictures=keep_pictures)
         try:
             with closing(outcomes), closing(self._feed):  # the feed first: who waits for a file is let go
@@ -167,11 +167,13 @@ class SourceRun:
         return FolderFeed(self.source, folder, self.place, Path(self._plan.out), self.log, self.health)
 
     def _counted(self, items: Iterator[Item]) -> Generator[Item, None, None]:
+        """An item is under way from here on, also while a recipe's file, which can lie on a share, is looked at."""
         for item in items:
             self._last_item = monotonic()
             if self._handed_out == self._came_back:
                 self._moved = self._last_item
             self._handed_out += 1
+            self.recipes.look()
             yield item
 
     def _finish(self, outcome: Outcome) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from clipspect.bundle.manifest import RECIPES
 from clipspect.line.audit import audit
 from clipspect.line.notify import Notifier
 from support.lined import Lining, quick, write_plan
@@ -98,6 +99,18 @@ def test_a_share_that_hangs_is_told_while_the_other_camera_goes_on_and_ends_the_
         line.wait_until(lambda: len(rows_of(out / "side")) == 2)
         (place / "side/hang").touch()
         assert line.process.wait(PATIENCE_S) == 1
+    assert "; nothing else goes on: start the command again" in line.err.splitlines()[-1]
+
+
+def test_a_bundle_whose_share_hangs_ends_the_line(plan: Path, tiny_bundle: Path, place: Path, out: Path) -> None:
+    with Lining(plan, out, fault="recipe hangs") as line:
+        for name in NAMES:
+            drop(place / name, "a")
+        line.wait_until(lambda: all(len(rows_of(out / name)) == 1 for name in NAMES))
+        (tiny_bundle / RECIPES / "hang").touch()
+        for name in NAMES:
+            drop(place / name, "b")
+        assert line.process.wait(60) == 1
     assert "; nothing else goes on: start the command again" in line.err.splitlines()[-1]
 
 
