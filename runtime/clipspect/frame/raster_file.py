@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import stat
 import threading
 from collections.abc import Callable
@@ -110,6 +111,8 @@ whole_images_only = _WholeImagesOnly()
 def _content(path: Path) -> bytes:
     try:
         status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            os.scandir(path).close()  # raises why it cannot be listed, if it cannot
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
             raise ImageError(f"{path}: is not a file")
         with path.open("rb") as file:

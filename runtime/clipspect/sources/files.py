@@ -40,8 +40,8 @@ def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
     """Every image of the sources, each once: files as given, folders with their subfolders in natural order.
 
     In a folder only files with an image's suffix count, and nothing hidden; nor what lies in the folder `skip`, where
-    an earlier run wrote its overlays. Raises ImageError for a source that
-    does not exist, holds no image, or is a video or a camera.
+    an earlier run wrote its overlays. A subfolder that cannot be listed stands for the images in it: reading it
+    says why. Raises ImageError for a source that does not exist, holds no image, or is a video or a camera.
     """
     return list(dict.fromkeys(path for source in sources for path in images_of(source, skip)))
 
@@ -91,8 +91,11 @@ def _named_by(source: str) -> Iterator[Path]:
 
 
 def _images_in(folder: Path) -> Iterator[Path]:
-    images = []
-    for where, folders, files in os.walk(folder):
+    images: list[Path] = []
+    unlisted: list[OSError] = []
+    for where, folders, files in os.walk(folder, onerror=unlisted.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         images += [Path(where, name) for name in files if not name.startswith(".")]
-    yield from sorted((path for path in images if path.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+    found = [path for path in images if path.suffix.lower() in IMAGE_SUFFIXES]
+    there = [Path(error.filename) for error in unlisted if not isinstance(error, FileNotFoundError)]
+    yield from sorted([*found, *there], key=natural_key)

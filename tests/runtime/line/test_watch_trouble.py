@@ -14,13 +14,7 @@ import pytest
 from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.recipe import write_recipe
 from support import handmade, handmade_graphs
-from support.watched import PATIENCE_S, Watching, files_in, grey_png, rows_of
-
-# Root reads every file, without these capabilities only its own by their rights.
-_CAPABILITIES = "-dac_override,-dac_read_search"
-_WITHOUT_OVERRIDE = (
-    ("setpriv", f"--bounding-set={_CAPABILITIES}", f"--inh-caps={_CAPABILITIES}") if os.geteuid() == 0 else ()
-)
+from support.watched import PATIENCE_S, WITHOUT_OVERRIDE, Watching, files_in, grey_png, rows_of
 
 
 def test_a_folder_that_vanishes_is_waited_for(tiny_bundle: Path, folder: Path, out: Path) -> None:
@@ -124,7 +118,7 @@ def test_a_file_that_the_system_does_not_give_is_never_an_error_but_told_and_wai
     for name in ("a.png", "b.png"):
         (folder / name).write_bytes(grey_png(90))
         (folder / name).chmod(0)
-    with Watching(folder, tiny_bundle, out, "--give-up", 0.2, "--health", 0.2, prefix=_WITHOUT_OVERRIDE) as watching:
+    with Watching(folder, tiny_bundle, out, "--give-up", 0.2, "--health", 0.2, prefix=WITHOUT_OVERRIDE) as watching:
         watching.wait_until(lambda: any("; and 1 more: waiting for it" in text for text in problems()))
         (folder / "c.png").write_bytes(grey_png(100))  # the others are not held up
         assert [row["item"]["file"]["name"] for row in watching.wait_for_rows(1)] == ["c.png"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from clipspect.base.errors import ImageError
 from clipspect.frame.image_files import natural_key
 from clipspect.sources.files import find_images
+from support.watched import WITHOUT_OVERRIDE, grey_png
 
 
 def test_globs_folders_and_files_together_count_each_image_once(image_folder: Path) -> None:
@@ -32,6 +36,23 @@ def test_hidden_files_and_other_files_of_a_folder_do_not_count(tmp_path: Path) -
     (tmp_path / "c.PNG").unlink()
     with pytest.raises(ImageError, match="no images here"):
         find_images([str(tmp_path)])
+
+
+def test_a_subfolder_that_cannot_be_listed_is_an_error_row_and_status_1_and_the_others_are_inspected(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    for name in ("a.png", "later/b.png", "z.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(grey_png(50))
+    (tmp_path / "later").chmod(0)
+    command = [*WITHOUT_OVERRIDE, sys.executable, "-m", "clipspect", "run", str(tiny_bundle), str(tmp_path), "--json"]
+    run = subprocess.run([*command, "--backend", "onnxruntime"], capture_output=True, text=True, check=False)
+    (tmp_path / "later").chmod(0o755)
+    rows = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [row["item"]["name"] for row in rows] == [str(tmp_path / name) for name in ("a.png", "later", "z.png")]
+    assert rows[1]["error"].startswith(f"{tmp_path}/later: cannot be read now (Permission denied)")
+    assert [row["score"] is None for row in rows] == [False, True, False]
+    assert run.returncode == 1
 
 
 @given(st.permutations(["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]))
