@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import length_hint
 from pathlib import Path
 from typing import TypeAlias
@@ -72,11 +72,12 @@ BUILT_IN_SOURCES: dict[str, Callable[[str, Opening], Frames]] = {  # beside imag
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sources:
     """Several sources, one after the other, as items."""
 
     opened: tuple[tuple[str, Frames], ...]  # with what a person gave
+    _closed: bool = field(default=False, init=False, repr=False, compare=False)
 
     @property
     def total(self) -> int | None:
@@ -85,14 +86,20 @@ class Sources:
         return None if -1 in lengths else sum(lengths)
 
     def close(self) -> None:
-        """End cameras and folders that grow: what came from them is still inspected. Any thread may call."""
+        """End it: cameras and folders that grow at once, any other source with its next item. What came is still
+        inspected. Any thread may call.
+        """
+        self._closed = True
         for _, frames in self.opened:
             if isinstance(frames, (Live, GrowingFolder)):
                 frames.close()
 
     def __iter__(self) -> Iterator[Item]:
         for source, frames in self.opened:
-            yield from _items(source, frames)
+            for item in _items(source, frames):
+                yield item
+                if self._closed:
+                    return
 
 
 def files(*sources: str | Path, skip: Skip = None) -> Sources:

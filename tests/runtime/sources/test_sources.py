@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -97,6 +98,16 @@ def test_plain_frames_of_a_source_become_its_items_and_its_length_counts() -> No
     known, endless = Sources((("ticks:3", frames),)), Sources((("ticks", frames), ("rtsp://1", map(np.copy, frames))))
     assert [(item.source, item.number) for item in known] == [("ticks:3", number) for number in range(3)]
     assert (known.total, endless.total) == (3, None)
+
+
+def test_what_has_no_end_of_its_own_ends_with_its_next_item_when_it_is_closed() -> None:
+    sources = Sources((("ticks", itertools.repeat(np.zeros((2, 2), np.uint8))), ("more", [np.zeros((2, 2), np.uint8)])))
+    came = []
+    for item in itertools.islice(sources, 100):
+        came.append(item.source)
+        if len(came) == 3:
+            sources.close()
+    assert came == ["ticks"] * 3
 
 
 class Stop:
