@@ -34,7 +34,7 @@ from clipspect.sources.handover import Handover
 from clipspect.sources.part import Part
 from clipspect.sources.parts import parts
 from clipspect.sources.policy import BLOCK
-from clipspect.sources.registry import Sources, open_source
+from clipspect.sources.registry import Sources, open_sources
 
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between two attempts to open a source that failed
 _LOOK_FOR_STOP_S = 0.1
@@ -189,9 +189,10 @@ class StreamFeed(Feed):
     begin again with their first frame.
     """
 
-    def __init__(self, source: SourcePlan, health: Health) -> None:
+    def __init__(self, source: SourcePlan, skip: Path, health: Health) -> None:
+        """No image is taken from the folder `skip`."""
         super().__init__()
-        self._source, self._health = source, health
+        self._source, self._skip, self._health = source, skip, health
         self._name = source.title
         self._opened: Sources | None = None
         self._next_number = 0
@@ -240,7 +241,7 @@ class StreamFeed(Feed):
         first, ends = self._next_number, kind_of(self._source.source) == VIDEO
         problem = partial(self._health.problem, "source")
         try:
-            self._opened = opened = open_source(self._source.source, self._source.policy, problem)
+            self._opened = opened = open_sources([self._source.source], self._skip, self._source.policy, problem)
             ends = ends or opened.total is not None
             gate = self._source.passing
             for item in opened if gate is None else parts(opened, gate):

@@ -162,7 +162,7 @@ class SourceRun:
     def _made_feed(self) -> Feed:
         folder = self.source.folder
         if folder is None:
-            return StreamFeed(self.source, self.health)
+            return StreamFeed(self.source, Path(self._plan.out), self.health)
         self._sorter = Sorter(self.source.sort or "link", folder, self.place)
         return FolderFeed(self.source, folder, self.place, Path(self._plan.out), self.log, self.health)
 

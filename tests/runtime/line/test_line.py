@@ -194,6 +194,20 @@ def test_parts_that_pass_a_gate_have_one_record_each(bundle: Path, place: Path, 
     assert all(span["first"]["number"] < span["last"]["number"] for span in spans)
 
 
+def test_images_that_are_there_do_not_count_what_the_line_has_drawn_among_them(bundle: Path, place: Path) -> None:
+    (place / "photos").mkdir()
+    drop(place / "photos", 2)
+    source = {"source": str(place / "photos"), "recipe": "strict", "overlays": ["fail"]}
+    plan = write_plan(place / "line.toml", {"top": source}, **engine(bundle, place / "photos/out"))
+    for runs in (1, 2):
+        with Line(read_plan(plan)) as line:
+            line.load()
+            line.run()
+        rows = rows_of(place / "photos/out/top")
+        assert [row["item"]["name"] for row in rows] == [str(place / f"photos/{n}.png") for n in (0, 1)] * runs
+        assert len(list((place / "photos/out/top/overlays").iterdir())) == 2 * runs
+
+
 def test_a_camera_that_fails_is_told_and_opened_again_and_the_others_go_on(
     bundle: Path, folders: dict[str, Path], place: Path, out: Path
 ) -> None:
