@@ -58,6 +58,8 @@ class OverTime:
             raise ClipspectError("--gate-empty: there is no gate: add --gate X,Y,W,H")
         if args.gate is not None and (args.steady is not None or args.smooth is not None):
             raise ClipspectError("--gate judges each part by itself: leave --steady and --smooth out")
+        if args.smooth is not None and args.explain:
+            raise ClipspectError("--smooth: reasons are those of single frames: leave --explain or --smooth out")
         return cls(
             None if args.gate is None else parse_gate(args.gate, args.gate_empty),
             None if args.smooth is None else Smoothing(args.smooth),

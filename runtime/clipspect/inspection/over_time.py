@@ -48,7 +48,7 @@ class Hysteresis:
 
 
 def smoothed(outcomes: Iterable[Outcome], smoothing: Smoothing) -> Iterator[Outcome]:
-    """Outcomes with the filtered score and map, and the regions and the verdict of these.
+    """Outcomes with the filtered score and map, and the regions and the verdict of these, without reasons.
 
     A frame that is invalid or could not be inspected stays as it is, and what comes after it is not mixed with it. What
     a place of the map showed in fewer frames than 1 / weight is the mean of these: a belt brings new places.
@@ -172,4 +172,11 @@ def _rejudged(result: Result, shown: _Shown) -> Result:
     box = Box(0, 0, *result.size) if result.map_box is None else result.map_box
     regions = judged_regions(shown.model_map, box, result.area, result.map_limit)
     verdict = None if result.verdict is None else decide(shown.score, result.limits)
-    return dataclasses.replace(result, score=shown.score, model_map=shown.model_map, regions=regions, verdict=verdict)
+    return dataclasses.replace(
+        result,
+        score=shown.score,
+        model_map=shown.model_map,
+        regions=regions,
+        verdict=verdict,
+        explanation=None,  # it is of the regions of the single frame
+    )

@@ -20,6 +20,7 @@ from clipspect.frame.item import Item
 from clipspect.frame.judged_area import JudgedArea
 from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.frame.views import Box
+from clipspect.inspection.explanation import Explanation
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.over_time import Hysteresis, Smoothing, smoothed, steady
 from clipspect.inspection.regions import find_regions, regions_in_source
@@ -163,6 +164,14 @@ def test_a_score_far_over_the_limit_needs_no_second_frame(belt: list[Outcome]) -
         assert found.require().verdict == expected
 
 
+def test_filtered_regions_do_not_have_the_reasons_of_the_single_frames(belt: list[Outcome]) -> None:
+    explained = [
+        dataclasses.replace(each, result=dataclasses.replace(each.require(), explanation=Explanation()))
+        for each in belt
+    ]
+    assert {outcome.require().explanation for outcome in smoothed(explained, Smoothing(0.5))} == {None}
+
+
 @pytest.mark.parametrize("make", [lambda: Hysteresis(0), lambda: Hysteresis(2, -1), lambda: Smoothing(0)])
 def test_values_that_mean_nothing_are_refused(make: object) -> None:
     with pytest.raises(ClipspectError, match="expected"):
@@ -185,6 +194,8 @@ def test_run_filters_and_steadies_where_it_is_asked_to(
     alone, filtered = scores(), scores("--smooth", "0.5", "--steady", "2")
     expected, _ = lfilter([0.5], [1, -0.5], alone, zi=[0.5 * alone[0]])
     np.testing.assert_allclose(filtered, expected, atol=1e-6)
+    assert main([*run, "--smooth", "0.5", "--explain"]) == 1
+    assert "leave --explain or --smooth out" in capsys.readouterr().err
 
 
 def frames_of(count: int) -> list[np.ndarray]:
