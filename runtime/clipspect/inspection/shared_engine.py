@@ -18,7 +18,7 @@ from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import open_graph
 from clipspect.engines import CPU, Backend, Tensors
 from clipspect.engines.graph import ANOMALY_MAP, BOTH, IMAGE, PHOTOS, SCORE, WORDS, WORDS_MAP, WORDS_SCORE, Graph
-from clipspect.inspection.window_use import WindowUse, wants_windows
+from clipspect.inspection.window_use import WindowUse, require_possible, wants_windows
 from clipspect.inspection.windows import PATCH_VALUES, WORK, WindowsEngine, every_window
 from clipspect.recipes.galleries import blank_references
 from clipspect.recipes.guard import limits_in_use
@@ -87,9 +87,11 @@ class SharedEngine:
         """
         graph = serving(self.bundle, recipe)
         first = self.first
-        on_demand = self._on_demand is not None or wants_windows(
-            self.bundle, recipe, first.name, first.device, self._windows
-        )
+        if self._on_demand is None:
+            on_demand = wants_windows(self.bundle, recipe, first.name, first.device, self._windows)
+        else:
+            require_possible(self.bundle, recipe, first.name, first.device)
+            on_demand = True
         known = [*graph.outputs, *((PATCH_VALUES, WORK) if on_demand and recipe.judge != PHOTOS else ())]
         if missing := [name for name in extras if name not in known]:
             raise BackendError(f"{graph.file} has no output {missing[0]!r}; there are: {', '.join(known)}")

@@ -73,12 +73,21 @@ def wants_windows(bundle: Bundle, recipe: Recipe, backend: str | None, device: s
     """
     if asked is False and recipe.windows is not None:
         raise BackendError(f"recipe {recipe.name!r} encodes windows on demand: leave windows=False out")
-    needs = bool(asked) or recipe.windows is not None
-    if why_not := _fault(bundle, recipe, backend, device):
-        if needs:
-            raise BackendError(f"recipe {recipe.name!r}: windows on demand: {why_not}")
+    if asked or recipe.windows is not None:
+        _require_no_fault(bundle, recipe, backend, device)
+        return True
+    if asked is False or _fault(bundle, recipe, backend, device):
         return False
-    return needs or (asked is None and region_work(bundle, recipe) <= WORTH)
+    return region_work(bundle, recipe) <= WORTH
+
+
+def require_possible(bundle: Bundle, recipe: Recipe, backend: str, device: str) -> None:
+    """Where windows are encoded on demand already: refuse a recipe that they cannot serve. Raises BackendError.
+
+    One that photographs alone judge has a graph of its own, as long as it asks for no windows itself.
+    """
+    if recipe.judge != PHOTOS or recipe.windows is not None:
+        _require_no_fault(bundle, recipe, backend, device)
 
 
 def region_work(bundle: Bundle, recipe: Recipe) -> float:
@@ -122,6 +131,11 @@ def _reached(mask: Bools, length: int) -> Bools:
     wide = np.pad(found, ((reach, reach), (0, 0)))
     shifted: Bools = np.logical_or.reduce([wide[at : at + length] for at in range(2 * reach + 1)])
     return shifted
+
+
+def _require_no_fault(bundle: Bundle, recipe: Recipe, backend: str | None, device: str) -> None:
+    if why_not := _fault(bundle, recipe, backend, device):
+        raise BackendError(f"recipe {recipe.name!r}: windows on demand: {why_not}")
 
 
 def _fault(bundle: Bundle, recipe: Recipe, backend: str | None, device: str) -> str:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import clipspect
+from clipspect.base.errors import BackendError
 from clipspect.frame.region_of_interest import Area, RegionOfInterest
+from clipspect.recipes.on_demand import Cascade, OnDemand, Reuse
 from clipspect.recipes.recipe import Recipe
 
 SIZE = (320, 260)
@@ -57,3 +59,15 @@ def test_a_recipe_with_a_region_takes_the_one_graph_for_those_without(region: Re
             after = inspector.inspect(frame())
     assert after.score == pytest.approx(before.score, abs=1e-6)
     np.testing.assert_allclose(after.model_map, before.model_map, atol=1e-6)
+
+
+def test_an_engine_with_the_graph_open_refuses_a_later_plan_as_it_refuses_the_first(region: Recipe) -> None:
+    gaps = dataclasses.replace(region, windows=OnDemand(cascade=Cascade(0.5, stride=7)))
+    tiles = clipspect.Tiling(size=(160, 130))
+    kept = dataclasses.replace(region, tiling=tiles, windows=OnDemand(reuse=Reuse()))
+    with clipspect.load("demo", region, "onnxruntime", verdicts=False) as inspector:
+        with pytest.raises(BackendError, match="stride of at most the smallest scale"):
+            inspector.use_recipe(gaps)
+        with pytest.raises(BackendError, match="leave one of the two out"):
+            inspector.with_recipe(kept)
+        assert inspector.recipe is region
