@@ -13,7 +13,8 @@ from clipspect.inspection.answer import Answer
 from clipspect.inspection.cascade import lowest_limit
 from clipspect.inspection.inspector import Inspector
 from clipspect.inspection.photographs import Photograph
-from clipspect.inspection.window_layout import layout_of_graph
+from clipspect.inspection.window_layout import Bools, layout_of_graph
+from clipspect.inspection.window_use import patches_of, saving_region
 from clipspect.inspection.windows import PATCH_VALUES, WORK
 from clipspect.recipes.on_demand import Cascade, CascadeEffect, OnDemand
 from clipspect.recipes.recipe import Recipe
@@ -32,13 +33,17 @@ def with_cascade(inspector: Inspector, good: Sequence[Photograph], work: float, 
     if work == 1:
         return with_plan(recipe, cascade=None)
     coarse = with_plan(recipe, cascade=Cascade(_NOTHING_IS_OVER, STRIDE))
+    graph = inspector.bundle.manifest.windows
     values: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+    region, needed = saving_region(coarse), list[Bools]()
     with inspector.with_recipe(coarse, verdicts=False, extras=(PATCH_VALUES,)) as plain:
+        assert graph is not None  # else no inspector had taken the recipe
+        layout = layout_of_graph(graph, inspector.bundle.manifest.image)
         for answer in _answers(plain, good, "windows apart", progress):
             values += list(answer.extras[PATCH_VALUES])
-    graph = inspector.bundle.manifest.windows
-    assert graph is not None  # else no inspector had taken the recipe
-    limit = lowest_limit(layout_of_graph(graph, inspector.bundle.manifest.image), values, STRIDE, work)
+            if region is not None:
+                needed.append(patches_of(answer.frame, region, layout))
+    limit = lowest_limit(layout, values, STRIDE, work, np.concatenate(needed) if needed else None)
     return with_plan(recipe, cascade=Cascade(limit, STRIDE))
 
 

@@ -71,27 +71,33 @@ def _filled(rows: npt.NDArray[np.float32], more: npt.NDArray[np.float32], images
     return filled
 
 
-def lowest_limit(layout: Layout, patches: Sequence[npt.NDArray[np.float32]], stride: int, work: float) -> float:
+def lowest_limit(
+    layout: Layout, patches: Sequence[npt.NDArray[np.float32]], stride: int, work: float, needed: Bools | None = None
+) -> float:
     """The lowest limit at which images, whose coarse values are these (rows, columns), take at most `work` on average.
 
-    `work` is a share of all windows' tokens; where the first step alone takes more, the largest of the values.
+    `work` is a share of all windows' tokens; where the first step alone takes more, the largest of the values. Only
+    windows that cover patches `needed` (N, rows, columns) are encoded.
     """
     values = np.stack(patches)
     candidates = np.unique(values)
     low, high = 0, len(candidates) - 1  # of the last nothing is over it
     while low < high:
         middle = (low + high) // 2
-        if expected_work(layout, values, stride, float(candidates[middle])) <= work:
+        if expected_work(layout, values, stride, float(candidates[middle]), needed) <= work:
             high = middle
         else:
             low = middle + 1
     return float(candidates[low])
 
 
-def expected_work(layout: Layout, values: npt.NDArray[np.float32], stride: int, limit: float) -> float:
+def expected_work(
+    layout: Layout, values: npt.NDArray[np.float32], stride: int, limit: float, needed: Bools | None = None
+) -> float:
     """The mean share of tokens that images of these coarse values (N, rows, columns) take at a limit."""
-    apart = layout.apart(stride, len(values))
+    wanted = layout.all(len(values)) if needed is None else layout.covering(needed)
+    apart = [own & far for own, far in zip(wanted, layout.apart(stride, len(values)))]
     covering = layout.covering(layout.around(values > limit))
-    missing = [near & ~there for near, there in zip(covering, apart)]
+    missing = [own & near & ~there for own, near, there in zip(wanted, covering, apart)]
     again = np.logical_or.reduce([own.any(axis=1) for own in missing])
     return float((layout.share(apart) + np.where(again, layout.share(missing), 0)).mean())

@@ -37,10 +37,7 @@ class WindowUse:
         """(N, rows, columns): the patches that the judged pixels read; None: all."""
         if self.region is None:
             return None
-        region = self.region
-        return np.concatenate(
-            [judged_patches(region, layout, *frame.size, frame.views[0].crop) for frame in self.frames]
-        )
+        return np.concatenate([patches_of(frame, self.region, layout) for frame in self.frames])
 
     def kept(self, layout: Layout) -> KeptWindows | None:
         """What is known of earlier frames, where the recipe reuses it."""
@@ -107,6 +104,11 @@ def saving_region(recipe: Recipe) -> RegionOfInterest | None:
     """
     region = recipe.region_of_interest
     return None if region is None or region.alignment is not None or recipe.tiling is not None else region
+
+
+def patches_of(frame: Frame, region: RegionOfInterest, layout: Layout) -> Bools:
+    """(1, rows, columns): the patches that a frame's judged pixels read."""
+    return judged_patches(region, layout, *frame.size, frame.views[0].crop)
 
 
 def judged_patches(region: RegionOfInterest, layout: Layout, width: int, height: int, crop: Box) -> Bools:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 import clipspect
 from clipspect.base.errors import RecipeError
 from clipspect.cli import main
+from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.inspection.window_reuse import noise_floor
 from clipspect.recipes.shelf import open_recipe
 from clipspect_models import DEMO_BUNDLE, DEMO_IMAGES
@@ -46,6 +48,19 @@ def test_a_cascade_is_calibrated_with_its_limits_and_what_it_changes_is_measured
         assert found.score == pytest.approx(recipe.calibration.parts[0].score, abs=1e-6)
         whole = clipspect.calibrate(inspector, GOOD, anyway=True, cascade=1.0)
     assert whole.windows is None
+
+
+def test_of_a_region_the_cascade_takes_the_work_that_was_asked_for(demo: Path) -> None:
+    width, height = Image.open(GOOD[0]).size
+    corner = Area(polygons=(((0, 0), (width // 2, 0), (width // 2, height // 2), (0, height // 2)),))
+    with clipspect.load(demo, backend="onnxruntime", verdicts=False) as inspector:
+        own = dataclasses.replace(inspector.recipe, region_of_interest=RegionOfInterest((width, height), corner))
+        with inspector.with_recipe(own) as of_region:
+            recipe = clipspect.calibrate(of_region, GOOD, anyway=True, cascade=0.35)
+    assert recipe.windows is not None
+    assert recipe.windows.cascade is not None
+    assert recipe.windows.cascade.effect is not None
+    assert 0.3 < recipe.windows.cascade.effect.good_work < 0.37  # those apart alone take 0.16
 
 
 def test_a_share_of_work_that_is_none_is_refused(demo: Path) -> None:

@@ -129,6 +129,11 @@ def test_a_cascade_is_exact_where_it_is_over_its_limit(seed: int, share: float) 
     np.testing.assert_array_equal(found["score"], full["score"])
     assert found[WORK].mean() == pytest.approx(expected_work(engine.layout, coarse[PATCH_VALUES], 2, limit))
     np.testing.assert_array_equal(full[WORK], 1)
+    region = np.zeros((2, ROWS, COLUMNS), bool)
+    region[:, 1:3, 2:5] = True
+    inside = engine.on_demand(pixels, cascade(limit), [PATCH_VALUES, WORK], region)
+    values = engine.on_demand(pixels, cascade(np.inf), [PATCH_VALUES], region)[PATCH_VALUES]
+    assert inside[WORK].mean() == pytest.approx(expected_work(engine.layout, values, 2, limit, region))
 
 
 def test_whoever_explains_a_map_sees_every_window_and_the_map_stays(engine: WindowsEngine) -> None:
@@ -152,16 +157,20 @@ def test_a_cascade_under_every_value_is_all_windows_and_over_them_those_apart(en
     np.testing.assert_allclose(maps(engine, pixels, cascade(2.0)), maps(strided, pixels, recipe()), atol=1e-6)
 
 
-@given(st.integers(0, 50), st.floats(0.2, 1.4))
-def test_the_calibrated_limit_is_the_lowest_that_keeps_to_the_work(seed: int, work: float) -> None:
+@given(st.integers(0, 50), st.floats(0.2, 1.4), st.booleans())
+def test_the_calibrated_limit_is_the_lowest_that_keeps_to_the_work(seed: int, work: float, region: bool) -> None:
     layout = WindowsEngine(PixelEncoder(), GRAPH, SPEC).layout
     values = np.random.default_rng(seed).random((3, ROWS, COLUMNS)).astype(np.float32)
-    limit = lowest_limit(layout, list(values), 2, work)
-    least = expected_work(layout, values, 2, np.inf)
-    assert expected_work(layout, values, 2, limit) <= max(work, least)
+    needed = np.zeros((3, ROWS, COLUMNS), bool) if region else None
+    if needed is not None:
+        needed[:, 1:3, 2:4] = True
+        values[~needed] = 0
+    limit = lowest_limit(layout, list(values), 2, work, needed)
+    least = expected_work(layout, values, 2, np.inf, needed)
+    assert expected_work(layout, values, 2, limit, needed) <= max(work, least)
     lower = values[values < limit]
     if lower.size and least <= work:
-        assert expected_work(layout, values, 2, float(lower.max())) > work
+        assert expected_work(layout, values, 2, float(lower.max()), needed) > work
 
 
 @given(st.data())
