@@ -15,9 +15,18 @@ from clipspect.recipes.recipe import Recipe
 def with_limits(
     recipe: Recipe, limits: Limits | None, calibration: Calibration | None, *, why: str, who: str | None = None
 ) -> Recipe:
-    """The recipe with these limits, and the change in its history; `who` is this user on this machine by default."""
+    """The recipe with these limits, and the change in its history; `who` is this user on this machine by default.
+
+    What a cascade changes was measured with the limits before, and is forgotten.
+    """
     change = LimitsChange(clock.now(), who or this_user(), why, _values(recipe.limits), _values(limits), recipe.digest)
-    return dataclasses.replace(recipe, limits=limits, calibration=calibration, history=(*recipe.history, change))
+    return dataclasses.replace(
+        recipe,
+        limits=limits,
+        calibration=calibration,
+        history=(*recipe.history, change),
+        windows=None if recipe.windows is None else recipe.windows.unmeasured,
+    )
 
 
 def made_again(recipe: Recipe, old: Recipe, *, why: str) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipspect.base.errors import RecipeError
 
@@ -55,3 +55,8 @@ class OnDemand:
 
     cascade: Cascade | None = None
     reuse: Reuse | None = None
+
+    @property
+    def unmeasured(self) -> OnDemand:
+        """The same, of a cascade whose effect is not known, as with other limits."""
+        return self if self.cascade is None else replace(self, cascade=replace(self.cascade, effect=None))

@@ -24,6 +24,8 @@ from clipspect.inspection.cascade import expected_work, lowest_limit
 from clipspect.inspection.maps import to_source_size
 from clipspect.inspection.window_use import WindowMemory, judged_patches, wants_windows
 from clipspect.inspection.windows import PATCH_VALUES, WORK, WindowsEngine
+from clipspect.recipes.history import with_limits
+from clipspect.recipes.limits import Limits
 from clipspect.recipes.on_demand import Cascade, CascadeEffect, OnDemand, Reuse
 from clipspect.recipes.recipe import Recipe, read_recipe, write_recipe
 from support import handmade
@@ -268,3 +270,10 @@ def test_a_recipes_file_keeps_its_plan_in_a_schema_that_older_readers_refuse(tmp
     assert found.windows == plan
     assert found.document()["windows"]["reuse"] == {"tolerance": 2, "refresh": 50}
     assert b'\\"schema_version\\":3' in path.read_bytes()
+
+
+def test_with_other_limits_what_a_cascade_changes_is_not_known_and_the_rest_stays() -> None:
+    plan = OnDemand(Cascade(0.25, effect=CascadeEffect(20, 0, 0.5, None, 0.0, 0.05, 0.3)), Reuse(2, 50))
+    found = with_limits(recipe(windows=plan), Limits(0.4, 0.6), None, why="given by hand")
+    assert found.windows == OnDemand(Cascade(0.25), Reuse(2, 50))
+    assert with_limits(recipe(), Limits(0.4, 0.6), None, why="given by hand").windows is None
