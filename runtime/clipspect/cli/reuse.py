@@ -12,6 +12,7 @@ from clipspect.cli.arguments import count
 
 if TYPE_CHECKING:
     from clipspect.frame.spec import ImageSpec
+    from clipspect.recipes.recipe import Recipe
 
 _DESCRIPTION = """For a fixed camera: WinCLIP's windows whose pixels have not changed since they were encoded are not
 encoded again. With a tolerance of 0 grey levels, the default, the answers are those of all windows; sensor noise then
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.off:
         plan = None if cascade is None else OnDemand(cascade)
     else:
-        tolerance = _noise(args, bundle.manifest.image) if args.still else args.tolerance or 0
+        tolerance = _noise(args.still, bundle.manifest.image, old) if args.still else args.tolerance or 0
         plan = OnDemand(cascade, Reuse(tolerance, **({} if args.refresh is None else {"refresh": args.refresh})))
     recipe = dataclasses.replace(old, windows=plan)
     wants_windows(bundle, recipe, None, CPU, None)
@@ -72,10 +73,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _noise(args: argparse.Namespace, spec: ImageSpec) -> int:
-    """Of the still frames. Raises RecipeError, ImageError."""
+def _noise(paths: list[str], spec: ImageSpec, recipe: Recipe) -> int:
+    """Of still frames as the recipe sees them: in a crop noise is averaged less. Raises RecipeError, ImageError."""
     from clipspect.frame.prepare import prepare
     from clipspect.inspection.window_reuse import noise_floor
     from clipspect.sources.files import find_images
 
-    return noise_floor(prepare(frame, spec).pixels[0] for frame in find_images(args.still))
+    return noise_floor(prepare(frame, spec, viewing=recipe.viewing).pixels[0] for frame in find_images(paths))

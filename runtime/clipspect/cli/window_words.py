@@ -28,9 +28,7 @@ def window_rows(recipe: Recipe) -> Rows:
 
 def _effect_rows(effect: CascadeEffect | None) -> Rows:
     if effect is None:
-        return [
-            ("", "what that changes is not known of the recipe as it is now: clipspect calibrate --good measures it")
-        ]
+        return [("", "what that changes is not known of the recipe as it is: clipspect calibrate --good measures it")]
     defective = ""
     if effect.defective_work is not None:
         defective = f", {effect.defective_work:.0%} on {effect.defective} of defective parts"

@@ -170,7 +170,8 @@ class _Lesson:
             (way == WORDS and not embeddings, "this bundle's graphs answer with no image embedding: export it again"),
             (
                 way != LIMITS and recipe.windows is not None,
-                "its windows on demand were measured with the scores as they are: calibrate with --cascade 100% first",
+                "its windows on demand were measured with the scores as they are: first calibrate with --cascade 100% "
+                "and run clipspect reuse --off",
             ),
             (
                 way != LIMITS and not self.photographs,

@@ -91,6 +91,23 @@ def test_reuse_is_set_measured_and_taken_off_by_a_command(
     assert "something moves in them" in capsys.readouterr().err
 
 
+def test_noise_is_measured_where_the_recipe_looks(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    still = np.array(Image.open(GOOD[0]))
+    beside = still.copy()
+    beside[200:, 200:] = 0  # outside the crop somebody walks
+    for name, pixels in (("a.png", still), ("b.png", beside)):
+        Image.fromarray(pixels).save(tmp_path / name)
+    frames = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert main(["reuse", str(demo), "object", "--still", *frames]) == 1
+    square = "20,20 120,20 120,120 20,120"
+    assert main(["roi", str(demo), "object", square, "--mode", "crop", "--photo", frames[0]]) == 0
+    capsys.readouterr()
+    assert main(["reuse", str(demo), "object", "--still", *frames, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["windows"]["reuse"]["tolerance"] == 0
+
+
 def test_noise_is_measured_between_frames() -> None:
     frame = np.full((2, 2, 3), 9, np.uint8)
     assert noise_floor([frame, frame + 2, frame - 1]) == 3
