@@ -93,8 +93,8 @@ class RegionOfInterest:
         if found is None:
             found = self.mask_of_view(Box(0, 0, width, height), (width, height), (width, height), shift)
             found.flags.writeable = False
-            while len(self._masks) >= _MOST_MASKS:
-                self._masks.pop(next(iter(self._masks)), None)
+            for oldest in list(self._masks)[: 1 - _MOST_MASKS]:  # a copy: other threads keep masks, too
+                self._masks.pop(oldest, None)
             self._masks[key] = found
         return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -83,6 +85,29 @@ def test_the_box_is_the_smallest_with_all_judged_pixels() -> None:
     region = RegionOfInterest((20, 10), Area((((3, 2), (7, 2), (7, 6), (3, 6)), ((10, 5), (12, 5), (12, 9), (10, 9)))))
     assert region.box(20, 10) == Box(3, 2, 12, 9)
     assert region.box(40, 20) == Box(6, 4, 24, 18)
+
+
+def test_threads_may_ask_for_masks_of_parts_that_lie_anyhow_and_few_are_kept() -> None:
+    class Quick(RegionOfInterest):
+        """Makes masks in no time, so that threads often meet where they are kept."""
+
+        def mask_of_view(self, *_: object) -> np.ndarray:
+            return np.zeros((1, 1), bool)
+
+    region = Quick((1, 1))
+
+    def ask(share: int) -> None:
+        for right in range(5000):
+            region.mask(1, 1, (Fraction(right, share), Fraction(0)))
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, range(1, 9)))
+    finally:
+        sys.setswitchinterval(usual)
+    assert len(region._masks) <= 4 + 7  # each thread may add one between another's look and its own
 
 
 def test_a_frame_that_is_too_small_for_the_region_is_refused() -> None:
