@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,7 @@ _LIKE = 0.5  # the correlation with the reference from which a part is believed 
 _CLEAR = 0.8  # of the correlation at the place: another place from there is as likely
 _PEAKS = 8  # of the phase correlation that are looked at
 _NEAR = 3  # cells around a peak that are the same peak
+_FLAT = 0.25  # sum of squares: of cells that are not all of one level it is larger
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Alignment:
     def _bytes(self) -> bytes:
         try:
             return base64.b64decode(self.picture, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # binascii.Error is one, and what is not ASCII raises the other
             raise RecipeError(
                 f"region of interest: alignment's picture is no base64 ({error}): draw it again"
             ) from error
@@ -98,15 +98,16 @@ def alignment_to(pixels: npt.NDArray[np.uint8], reach: tuple[int, int]) -> Align
 def locate(frame: Grey, reference: Grey, judged: npt.NDArray[np.bool_], reach: tuple[int, int]) -> Place:
     """The place of what `judged` cells of the reference show, in a frame of its size.
 
-    The phase correlation's highest peaks are looked at, wherever they are, and the one where the frame is most like the
-    reference is the place, or a neighbour that is more like it. It is a fault if that is not like the reference, if
-    another place is nearly as much like it, or if it is beyond `reach`.
+    The phase correlation's highest peaks are looked at, wherever they are, and of all places in the frame the most
+    alike. The one of these where the frame is most like the reference is the place, or a neighbour that is more like
+    it. It is a fault if that is not like the reference, if another place is nearly as much like it, or if it is beyond
+    `reach`.
     """
 
     def likeness(shift: tuple[int, int]) -> float:
         return _likeness(frame, reference, judged, shift)
 
-    peaks = _peaks(correlation_surface(frame, reference, judged))
+    peaks = [*_peaks(correlation_surface(frame, reference, judged)), most_alike(frame, reference, judged)]
     values = [likeness(peak) for peak in peaks]
     shift = _climbed(peaks[int(np.argmax(values))], likeness)
     found = likeness(shift)
@@ -154,6 +155,29 @@ def correlation_surface(frame: Grey, reference: Grey, judged: npt.NDArray[np.boo
     return surface
 
 
+def most_alike(frame: Grey, reference: Grey, judged: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """The shift, right and down, at which the frame has the highest correlation with the judged cells, which all lie in
+    it. The phase correlation alone misses a small region: all of the frame that it does not show is noise to it.
+    """
+    rows, columns = np.nonzero(judged)
+    if not rows.size:
+        return 0, 0
+    seen, known = frame.astype(np.float64) - 128, reference.astype(np.float64)
+    known = np.where(judged, known - known[judged].mean(), 0)
+
+    def summed(values: Floats, weights: Floats | npt.NDArray[np.bool_]) -> Floats:
+        """At each shift the sum of the values times the weights that are shifted to them."""
+        found: Floats = np.fft.irfft2(np.fft.rfft2(values) * np.fft.rfft2(weights).conj(), s=values.shape)
+        return found
+
+    spread = summed(np.square(seen), judged) - np.square(summed(seen, judged)) / rows.size
+    likeness = np.where(spread > _FLAT, summed(seen, known) / np.sqrt(np.maximum(spread, _FLAT)), -np.inf)
+    down = np.arange(-rows.min(), frame.shape[0] - rows.max())
+    across = np.arange(-columns.min(), frame.shape[1] - columns.max())
+    row, column = divmod(int(likeness[np.ix_(down, across)].argmax()), len(across))
+    return int(across[column]), int(down[row])
+
+
 def _taper(size: int) -> Floats:
     """1, and to both ends over an eighth of the side down to 0 as a cosine."""
     end = max(size // 8, 1)
@@ -170,13 +194,15 @@ def _centred(grey: Grey, weights: Floats) -> Floats:
 
 
 def _likeness(frame: Grey, reference: Grey, judged: npt.NDArray[np.bool_], shift: tuple[int, int]) -> float:
-    """The correlation of the judged cells with what lies `shift` from them; 0 where one of both is of one level."""
+    """The correlation of the judged cells with what lies `shift` from them; 0 where one of both is of one level, and
+    where most of them would lie outside of the frame: two cells are alike anywhere.
+    """
     rows, columns = np.nonzero(judged)
     moved_rows, moved_columns = rows + shift[1], columns + shift[0]
     inside = (moved_rows >= 0) & (moved_rows < frame.shape[0]) & (moved_columns >= 0) & (moved_columns < frame.shape[1])
     one = reference[rows[inside], columns[inside]].astype(np.float64)
     other = frame[moved_rows[inside], moved_columns[inside]].astype(np.float64)
-    if one.size < 2:
+    if 2 * one.size < rows.size or one.size < 2:
         return 0.0
     one, other = one - one.mean(), other - other.mean()
     length = float(np.sqrt((one @ one) * (other @ other)))

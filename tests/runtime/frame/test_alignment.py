@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipspect.base.errors import RecipeError
-from clipspect.frame.alignment import Alignment, alignment_to, cells_of, correlation_surface, locate, small_grey
+from clipspect.frame.alignment import (
+    Alignment,
+    alignment_to,
+    cells_of,
+    correlation_surface,
+    locate,
+    most_alike,
+    small_grey,
+)
 from clipspect.frame.judged_area import JudgedArea, judged_area
 from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.frame.views import Box
@@ -96,6 +104,44 @@ def test_a_part_that_looks_alike_in_several_places_is_refused() -> None:
     assert "several places" in found(np.roll(stripes, 5, axis=1), aligned).fault
 
 
+def moved_texture(
+    seed: int, corner: tuple[int, int], side: int
+) -> tuple[PIXELS, PIXELS, npt.NDArray[np.bool_], tuple[int, int]]:
+    """A textured reference, the same moved by some cells with noise, a square of it that is judged, and the shift."""
+    rng = np.random.default_rng(seed)
+    drawn = scipy.ndimage.gaussian_filter(rng.normal(size=(200, 200)), 1.5)
+    levels = np.clip(128 + 45 * drawn / drawn.std(), 0, 255)
+    right, down = rng.integers(-4, 5, 2)
+    frame = levels[36 - down : 164 - down, 36 - right : 164 - right] + rng.normal(0, 4, (128, 128))
+    judged = np.zeros((128, 128), bool)
+    judged[corner[1] : corner[1] + side, corner[0] : corner[0] + side] = True
+    seen, known = np.clip(frame, 0, 255).astype(np.uint8), levels[36:164, 36:164].astype(np.uint8)
+    return seen, known, judged, (int(right), int(down))
+
+
+@pytest.mark.parametrize("corner", [(50, 50), (5, 5), (5, 50)])
+def test_a_small_region_is_found_wherever_in_the_frame_it_was_drawn(corner: tuple[int, int]) -> None:
+    for seed in range(12):
+        frame, known, judged, shift = moved_texture(seed, corner, 16)
+        place = locate(frame, known, judged, (10, 10))
+        assert (place.fault, place.shift) == ("", shift)
+
+
+def test_of_all_places_in_the_frame_the_most_alike_is_that_of_plain_correlations() -> None:
+    frame, known, judged, shift = moved_texture(3, (8, 60), 9)
+    frame[20:40, 30:70] = 90  # of one level, where no correlation is
+    rows, columns = np.nonzero(judged)
+    wanted = known[judged] - known[judged].mean()
+    best, expected = -2.0, (0, 0)
+    for down in range(-60, 128 - 68):
+        for right in range(-8, 128 - 16):
+            seen = frame[rows + down, columns + right].astype(float)
+            if seen.std() > 0 and (value := float(np.corrcoef(seen, wanted)[0, 1])) > best:
+                best, expected = value, (right, down)
+    assert most_alike(frame, known, judged) == expected == shift
+    assert most_alike(frame, known, np.zeros_like(judged)) == (0, 0)
+
+
 def test_a_part_whose_region_leaves_the_frame_is_refused() -> None:
     wide = ((70, 70), (239, 70), (239, 170), (70, 170))
     wanted = dataclasses.replace(region(8, 20), judged=Area((wide,)))
@@ -125,7 +171,7 @@ def test_scipy_finds_the_same_peak() -> None:
 
 
 def test_an_alignment_that_has_no_picture_is_refused() -> None:
-    for picture in ("AAAA", "no base64!"):
+    for picture in ("AAAA", "no base64!", "é" * 36):
         with pytest.raises(RecipeError, match="alignment"):
             Alignment((5, 5), picture, (1, 1))
     with pytest.raises(RecipeError, match="cannot reach"):
