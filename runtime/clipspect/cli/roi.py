@@ -63,7 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="PATH",
         nargs="+",
         default=[],
-        help="with --mode crop, and for a recipe of photographs: these again, seen in the region's rectangle",
+        help="for a recipe of photographs: these again, seen as frames will be, as --mode crop and other tiles need",
     )
     add_engine(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -169,6 +169,11 @@ def _alignment(args: argparse.Namespace, spec: ImageSpec, region: RegionOfIntere
 
     frame, (width, height), step = prepare(args.photo, spec), region.frame_size, cell_side(spec.width, spec.height)
     pixels = args.align(width), args.align(height)
+    if max(pixels) > max(width, height) / 2:
+        raise RecipeError(
+            f"--align: parts cannot lie {max(pixels):.6g} pixels off in a frame of {width} x {height}: "
+            "give half of its longer side at most"
+        )
     reach = int(pixels[0] * spec.width / (width * step)), int(pixels[1] * spec.height / (height * step))
     if max(reach) < 1:
         raise RecipeError(

@@ -36,7 +36,7 @@ class Alignment:
         width, height = self.size
         if not (0 < width <= _LONGEST and 0 < height <= _LONGEST and len(self._bytes) == width * height):
             raise RecipeError(f"region of interest: alignment has no picture of {width} x {height}: draw it again")
-        if min(self.reach) < 0:
+        if not 0 <= min(self.reach) <= max(self.reach) <= _LONGEST:
             raise RecipeError(f"region of interest: alignment cannot reach {self.reach}: draw it again")
 
     @cached_property

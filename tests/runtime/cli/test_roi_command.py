@@ -175,6 +175,8 @@ BAD = [
     ((SQUARE, "--photo", "photo.png", "--out", "x.jpg"), "the picture is a PNG"),
     (("1,1 2,1 2,2 1,2", "--photo", "photo.png"), "no pixel of the model's 32 x 32 lies in the region: choose --mode"),
     ((SQUARE, "--photo", "photo.png", "--align", "1%"), "a smaller shift is none: give a larger reach"),
+    ((SQUARE, "--photo", "photo.png", "--align", "33"), "parts cannot lie 33 pixels off in a frame of 64 x 48"),
+    ((SQUARE, "--photo", "photo.png", "--align", "9" * 30), "pixels off in a frame of 64 x 48: give half of its"),
     (("0,0 8,0 8,6 0,6", "--photo", "photo.png", "--align", "9"), "photo.png does not find itself"),
     ((SQUARE, "--photo", "photo.png", "--align", "9", "--mode", "crop"), "a crop is not aligned"),
 ]

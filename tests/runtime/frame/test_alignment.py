@@ -174,5 +174,6 @@ def test_an_alignment_that_has_no_picture_is_refused() -> None:
     for picture in ("AAAA", "no base64!", "é" * 36):
         with pytest.raises(RecipeError, match="alignment"):
             Alignment((5, 5), picture, (1, 1))
-    with pytest.raises(RecipeError, match="cannot reach"):
-        Alignment((1, 3), "AAAA", (-1, 1))
+    for reach in ((-1, 1), (1, 129), (2**70, 1)):  # a file says numbers of at most 64 bits
+        with pytest.raises(RecipeError, match="cannot reach"):
+            Alignment((1, 3), "AAAA", reach)
