@@ -19,7 +19,7 @@ from clipspect.recipes.judge import choose_judge
 from clipspect.recipes.memory import remember, require_room
 from clipspect.recipes.recipe import Recipe, check_recipe_name
 from clipspect.recipes.references import read_references
-from clipspect.recipes.region import seen_box, with_region
+from clipspect.recipes.region import seen_in, with_region
 from clipspect.recipes.shelf import serving
 from clipspect.recipes.text_encoder import refuse_fixed_shapes
 from clipspect.recipes.words import Words, WordsRequest, recipe_to_take_words_from, words_of_prompts, words_of_recipe
@@ -90,7 +90,7 @@ def make_recipe(
     )
     if photos is not None and role != WORDS:
         found = remember(opened, role, photos, features, gallery_size, backend=backend, progress=progress, **options)
-        described = {**found.described, **seen_box(region_of_interest)}
+        described = {**found.described, **seen_in(region_of_interest, tiling)}
         recipe = dataclasses.replace(recipe, tensors={**recipe.tensors, **found.tensors}, references=described)
     serving(opened, recipe)
     return recipe
@@ -122,7 +122,7 @@ def with_photographs_in(
     features = {name: value for name, value in recipe.tensors.items() if name == TEXT_FEATURES}
     found = remember(bundle, recipe.judge, photos, features, size, backend=backend, progress=progress, **options)
     changed = with_region(dataclasses.replace(recipe, tensors=features, references=None), region)
-    described = {**found.described, **seen_box(region)}
+    described = {**found.described, **seen_in(region, recipe.tiling)}
     changed = dataclasses.replace(changed, tensors={**features, **found.tensors}, references=described)
     serving(bundle, changed)
     return changed

@@ -8,10 +8,12 @@ from typing import Any
 from clipspect.base.errors import RecipeError
 from clipspect.frame.judged_area import reach_in_pixels
 from clipspect.frame.region_of_interest import CROP, Area, RegionOfInterest
+from clipspect.frame.tiling import Tiling
 from clipspect.recipes.history import with_limits
 from clipspect.recipes.recipe import Recipe
 
 SEEN_BOX = "box"  # of `Recipe.references`: the region's box that the photographs were seen in, where it was a crop
+SEEN_TILES = "tiles_of"  # and the digest of the region whose tiles alone they were seen in
 
 
 def with_region(recipe: Recipe, region: RegionOfInterest | None, *, why: str | None = None) -> Recipe:
@@ -33,24 +35,38 @@ def digest_of(region: RegionOfInterest | None) -> str | None:
     return None if region is None else region.digest
 
 
-def seen_box(region: RegionOfInterest | None) -> dict[str, Any]:
-    """What `Recipe.references` says of where photographs were seen: nothing of whole frames."""
-    if region is None or region.mode != CROP:
+def seen_in(region: RegionOfInterest | None, tiling: Tiling | None) -> dict[str, Any]:
+    """What `Recipe.references` says of where photographs were seen: nothing of whole frames, and of all of their tiles.
+
+    Tiles without a judged pixel are left out, but where the part shifts.
+    """
+    if region is None:
         return {}
-    box = region.box(*region.frame_size)
-    return {SEEN_BOX: [*region.frame_size, box.left, box.top, box.right, box.bottom]}
+    seen: dict[str, Any] = {}
+    if region.mode == CROP:
+        box = region.box(*region.frame_size)
+        seen[SEEN_BOX] = [*region.frame_size, box.left, box.top, box.right, box.bottom]
+    if tiling is not None and region.alignment is None:
+        seen[SEEN_TILES] = region.digest
+    return seen
 
 
 def require_references_seen_in(recipe: Recipe, region: RegionOfInterest | None) -> None:
-    """Raises RecipeError where a crop would be compared with references that were seen otherwise."""
+    """Raises RecipeError where what is judged would be compared with references that were seen otherwise."""
     if not recipe.has_references:
         return
-    known, wanted = (recipe.references or {}).get(SEEN_BOX), seen_box(region).get(SEEN_BOX)
+    references = recipe.references or {}
+    known, wanted = references.get(SEEN_BOX), seen_in(region, recipe.tiling).get(SEEN_BOX)
     if known != wanted:
         how, then = ("whole", "in the region's box") if known is None else ("in another box", "as frames are")
         raise RecipeError(
             f"recipe {recipe.name!r}: its references were seen {how}, and a patch is compared with what was seen "
             f"{then}: give the same photographs again with --references PATH, or choose the mode mask"
+        )
+    if references.get(SEEN_TILES) not in (None, digest_of(region)):
+        raise RecipeError(
+            f"recipe {recipe.name!r}: its references were seen in the tiles of another region of interest, and know "
+            "nothing of other tiles: give the same photographs again with --references PATH"
         )
 
 

@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 import clipspect
+from clipspect.bundle.bundle import Bundle
+from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.frame.tiling import Tiling
 from clipspect.inspection.calibrate import calibrate
 from clipspect.inspection.teach import teach
-from clipspect.recipes.make import make_recipe
+from clipspect.recipes.make import make_recipe, with_photographs_in
 from clipspect.recipes.recipe import read_recipe
 from clipspect.recipes.references import TILES_KEPT, read_references
+from clipspect.recipes.region import with_region
 from support import handmade, handmade_graphs
 from support.command_line import error_of, run
 
@@ -98,6 +101,31 @@ def test_limits_are_of_frames_in_tiles_and_judge_them(full_bundle: Path, tmp_pat
     with clipspect.load(full_bundle, calibrated) as inspector:
         assert inspector.inspect(good[0]).verdict != "fail"
         assert inspector.inspect(small).verdict == "fail"
+
+
+def test_references_in_the_tiles_of_a_region_are_not_compared_with_other_tiles(full_bundle: Path) -> None:
+    """Else every good part of the other region scores as if it were defective, and limits are made of that."""
+    left, right = (
+        RegionOfInterest((WIDTH, HEIGHT), Area((((x, 0), (x + 40, 0), (x + 40, 90), (x, 90)),))) for x in (0, 80)
+    )
+    photos, grid = [part(0), part(1)], Tiling(grid=(3, 1), overlap=0)
+    recipe = make_recipe(full_bundle, "t", references=photos, judge="both", tiling=grid, region_of_interest=left)
+    whole = make_recipe(full_bundle, "t", references=photos, judge="both", tiling=grid)
+    for region in (right, None):
+        with pytest.raises(clipspect.RecipeError, match="in the tiles of another region of interest"):
+            with_region(recipe, region)
+    assert with_region(recipe, dataclasses.replace(left)).region_of_interest == left
+    again = with_photographs_in(Bundle.open(full_bundle), recipe, right, photos)
+    with clipspect.load(full_bundle, again) as inspector:
+        known = [inspector.inspect(photo).score for photo in photos]
+    for able in (
+        with_region(whole, right),
+        with_region(with_photographs_in(inspector.bundle, recipe, None, photos), right),
+    ):
+        with clipspect.load(full_bundle, able) as inspector:
+            assert [inspector.inspect(photo).score for photo in photos] == pytest.approx(known, abs=1e-6)
+    with clipspect.load(full_bundle, dataclasses.replace(recipe, region_of_interest=right)) as inspector:
+        assert min(inspector.inspect(photo).score for photo in photos) > 100 * max(known)
 
 
 def test_limits_are_not_those_of_other_tiles(full_bundle: Path) -> None:
