@@ -54,9 +54,10 @@ def known_parts(recipe: Recipe, defective: Sequence[Photograph]) -> dict[str, st
     assert calibration is not None
     known = {short_content(content): "it is a reference" for content in references_of(recipe)}
     for part in calibration.parts:
-        known |= dict.fromkeys(part.contents, "limits come from it already")
+        place = "it was struck from the calibration" if part.struck else "limits come from it already"
+        known |= dict.fromkeys(part.contents, place)
     for part in calibration.answered:
-        known |= dict.fromkeys(part.contents, "it was learned from already")
+        known |= dict.fromkeys(part.contents, "it was learned from already, and raises limits until they come anew")
     for part in calibration.defects:
         known |= dict.fromkeys(part.contents, "it is one of the defective parts of the calibration")
     return known | {short_content(photograph.content): "it is given by --defective" for photograph in defective}

@@ -159,6 +159,7 @@ class _Lesson:
         good = sum(not part.defective for part in self.parts)
         defective = len(self.parts) - good
         embeddings = all(part.embedding is not None for part in self.parts)
+        raising = 0 if recipe.calibration is None else len(recipe.calibration.answered)
         lacks = [
             (way != WORDS and not good, "too few answers: no part was answered to be good"),
             (way == GALLERY and not recipe.has_references, "the recipe has no references that a good part could join"),
@@ -167,7 +168,7 @@ class _Lesson:
                 way == WORDS and min(good, defective) < _FEWEST,
                 f"too few answers: {good} good and {defective} defective, and it takes {_FEWEST} of each at least",
             ),
-            (way == WORDS and not embeddings, "this bundle's graphs answer with no image embedding: export it again"),
+            (way == WORDS and not embeddings, self._no_embedding()),
             (
                 way != LIMITS and recipe.windows is not None,
                 "its windows on demand were measured with the scores as they are: first calibrate with --cascade 100% "
@@ -177,8 +178,18 @@ class _Lesson:
                 way != LIMITS and not self.photographs,
                 "scores change, and limits with them: give the parts that calibrated again, with --good PATH",
             ),
+            (
+                way != LIMITS and raising > 0,
+                f"scores change, and answers that were learned from before ({raising}) would raise limits no more: "
+                "calibrate again, then all answers count",
+            ),
         ]
         return next((why for lack, why in lacks if lack), "")
+
+    def _no_embedding(self) -> str:
+        if self.inspector.recipe.region_of_interest is not None:
+            return "words learn from the embedding of the whole image, which speaks of more than the region of interest"
+        return "this bundle's graphs answer with no image embedding: export it again"
 
     def proposal(self, way: str) -> Proposal:
         """Raises RecipeError, ImageError, BackendError."""

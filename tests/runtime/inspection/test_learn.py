@@ -13,6 +13,7 @@ from PIL import Image
 
 import clipspect
 from clipspect.base.errors import ImageError, RecipeError
+from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.inspection.answered import AnsweredPart
 from clipspect.inspection.learn import learn
 from clipspect.recipes.calibration import Calibration
@@ -20,6 +21,7 @@ from clipspect.recipes.history import digests_before
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.recipe import Recipe
+from clipspect.recipes.region import with_region
 from clipspect.recipes.text_correction import corrected, words_scores
 
 RATES = {"false_reject_rate": 0.1, "uncertain": 0.1, "confidence": 0.9}
@@ -139,6 +141,40 @@ def test_good_parts_join_the_gallery_and_limits_come_anew(full_bundle: Path, tmp
     assert more.proposals["gallery"].recipe.limits == grown.limits  # references and others in the folder do not count
     both = learn(full_bundle, recipe, [*parts, answered(good[0], 7)], ways=["limits"])
     assert both.left_out == (f"{7:032x}: limits come from it already",)
+
+
+def test_parts_that_raised_limits_are_not_forgotten_by_what_changes_scores(full_bundle: Path, tmp_path: Path) -> None:
+    good, line = spots(tmp_path / "good", 30, 3), spots(tmp_path / "line", 3, 40)
+    recipe = make_recipe(full_bundle, "nut", references=spots(tmp_path / "references", 3), backend="onnxruntime")
+    with clipspect.load(full_bundle, recipe, "onnxruntime") as inspector:
+        recipe = clipspect.calibrate(inspector, good, **RATES, strike=[str(good[0])])
+    parts = [answered(path, number) for number, path in enumerate([*line, good[0]])]
+    first = learn(full_bundle, recipe, [parts[0], parts[3]], ways=["limits"])
+    assert first.left_out == (f"{3:032x}: it was struck from the calibration",)
+    raised = first.proposals["limits"].recipe
+    later = learn(full_bundle, raised, parts[1:3], good)
+    assert set(later.proposals) == {"limits"}
+    assert (
+        "answers that were learned from before (1) would raise limits no more: calibrate" in later.not_tried["gallery"]
+    )
+    with clipspect.load(full_bundle, raised) as inspector:
+        again = clipspect.calibrate(inspector, good, **RATES)
+    anew = learn(full_bundle, again, parts[:3], good, ways=["gallery"])
+    assert anew.now.good == anew.proposals["gallery"].counts.good == 3
+
+
+def test_words_do_not_learn_where_the_image_shows_more_than_is_judged(tiny_bundle: Path, tmp_path: Path) -> None:
+    square = RegionOfInterest((72, 48), Area((((0, 0), (60, 0), (60, 40), (0, 40)),)))
+    with clipspect.load(tiny_bundle, backend="onnxruntime") as inspector:
+        wanted = with_region(inspector.recipe, square)
+    good = [grain(tmp_path / f"good/{value}.png", value) for value in range(100, 140)]
+    with clipspect.load(tiny_bundle, wanted, "onnxruntime") as inspector:
+        recipe = clipspect.calibrate(inspector, good, **STRICT)
+    parts = [
+        answered(grain(tmp_path / f"{value}.png", value), value, defective=value > 142) for value in range(141, 145)
+    ]
+    learned = learn(tiny_bundle, recipe, parts, good)
+    assert "which speaks of more than the region of interest" in learned.not_tried["words"]
 
 
 @pytest.mark.parametrize(
