@@ -15,6 +15,8 @@ from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.bundle.precision import open_graph
 from clipspect.engines.graph import FEATURES, IMAGE, IMAGE_EMBEDDING, TEXT_FEATURES
 from clipspect.frame.prepare import prepare
+from clipspect.frame.region_of_interest import RegionOfInterest
+from clipspect.frame.viewing import Viewing
 from clipspect.inspection.photographs import Photograph
 from clipspect.recipes.galleries import blank_references
 from clipspect.recipes.gallery import thin
@@ -58,20 +60,24 @@ def farthest(
     backend: str | None,
     options: dict[str, Any],
     progress: Progress,
+    region: RegionOfInterest | None = None,
 ) -> tuple[list[Photograph], tuple[str, str]]:
-    """So many of the photographs by k-centre on what the graph says of them, and the engine's name and device."""
+    """So many of the photographs by k-centre on what the graph says of them, and the engine's name and device.
+
+    Of a region that is cropped, they are seen in its box.
+    """
     given: dict[str, npt.NDArray[Any]] = {**blank_references(graph)}
     if (text := graph.inputs.get(TEXT_FEATURES)) is not None:
         given[TEXT_FEATURES] = np.zeros((2, 1, int(text.shape[-1])), np.float32)
         given[TEXT_FEATURES][..., 0] = 1  # any words: features do not depend on them
     outputs = [name for name in graph.outputs if name == IMAGE_EMBEDDING]
     outputs = outputs or [name for name in graph.outputs if name.startswith(FEATURES)]
-    spec = bundle.manifest.image
+    spec, viewing = bundle.manifest.image, Viewing(region)
     probe = {IMAGE: np.zeros((1, spec.height, spec.width, 3), np.uint8), **given}
     rows = []
     with open_graph(bundle, graph, backend, probe=probe, **options) as engine:
         for done, photograph in enumerate(photographs, 1):
-            pixels = prepare(photograph.item.frame, spec).pixels
+            pixels = prepare(photograph.item.frame, spec, viewing=viewing).pixels
             found = engine.run_finite({IMAGE: pixels, **given}, outputs)
             rows.append(
                 np.concatenate([found[name].reshape(-1, found[name].shape[-1]).mean(axis=0) for name in outputs])

@@ -132,7 +132,7 @@ class _Lesson:
             usual = REFERENCES if self.tiling is None else TILED_REFERENCES
             count, candidates, rest = split(self.photographs, self.references, usual=usual)
             graph = self.bundle.manifest.graphs[role]
-            chosen, ran = farthest(self.bundle, graph, candidates, count, backend, options, self.progress)
+            chosen, ran = farthest(self.bundle, graph, candidates, count, backend, options, self.progress, self.region)
             backend, options = ran[0], {**options, "device": ran[1]}
         recipe = make_recipe(
             self.bundle,

@@ -15,11 +15,14 @@ from scipy import stats
 
 import clipspect
 from clipspect.base.errors import BackendError, ImageError, RecipeError
+from clipspect.base.progress import quiet
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import RECIPES
+from clipspect.engines.graph import BOTH
 from clipspect.frame.quality import measure
+from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.frame.resize import to_model_size
-from clipspect.inspection.chosen_references import split
+from clipspect.inspection.chosen_references import farthest, split
 from clipspect.inspection.photographs import read_photographs
 from clipspect.inspection.teach import teach
 from clipspect.recipes.gallery import thin
@@ -40,6 +43,36 @@ def folder(tmp_path: Path) -> Path:
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(picture.repeat(12, 0).repeat(16, 1)).save(path)
     return tmp_path / "good"
+
+
+def test_of_a_cropped_region_references_differ_in_what_is_seen_of_them(full_bundle: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    shown = rng.integers(90, 160, (3, 4, 4, 3), np.uint8)
+    for number in range(12):  # what lies around differs most where the part is the first of three
+        left = (
+            rng.choice(np.array([0, 255], np.uint8), (4, 4, 3)) if number % 3 == 0 else np.full((4, 4, 3), 99, np.uint8)
+        )
+        right = np.clip(shown[number % 3] + rng.integers(-2, 3, (4, 4, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(np.hstack([left, right]).repeat(8, 0).repeat(8, 1)).save(tmp_path / f"{number:02}.png")
+    square = Area((((32, 0), (64, 0), (64, 32), (32, 32)),))
+    bundle = Bundle.open(full_bundle)
+    photographs = read_photographs(sorted(tmp_path.glob("*.png")), bundle.manifest.image)
+
+    def chosen(region: RegionOfInterest | None) -> set[int]:
+        graph = bundle.manifest.graphs[BOTH]
+        found, _ = farthest(bundle, graph, photographs, 3, "onnxruntime", {}, quiet, region)
+        return {int(Path(photograph.name).stem) % 3 for photograph in found}
+
+    assert chosen(RegionOfInterest((64, 32), square, mode="crop")) == {0, 1, 2}
+    assert chosen(None) != {0, 1, 2}
+    taught = teach(
+        full_bundle,
+        "nut",
+        sorted(tmp_path.glob("*.png")),
+        region_of_interest=RegionOfInterest((64, 32), square, mode="crop"),
+    )
+    assert taught.recipe.references is not None
+    assert taught.recipe.references["box"] == [64, 32, 32, 0, 64, 32]
 
 
 def test_references_and_parts_that_calibrate_are_apart_and_every_time_the_same(full_bundle: Path, folder: Path) -> None:
