@@ -99,11 +99,13 @@ def region_work(bundle: Bundle, recipe: Recipe) -> float:
 
 
 def saving_region(recipe: Recipe) -> RegionOfInterest | None:
-    """The region of interest by which windows are left out. One that follows the part is known too late for that, and
-    tiles are seen as they are cut.
+    """The region of interest by which windows are left out. One that follows the part is known too late for that,
+    tiles are seen as they are cut, and photographs alone are compared with no windows.
     """
     region = recipe.region_of_interest
-    return None if region is None or region.alignment is not None or recipe.tiling is not None else region
+    if region is None or region.alignment is not None or recipe.tiling is not None or recipe.judge == PHOTOS:
+        return None
+    return region
 
 
 def patches_of(frame: Frame, region: RegionOfInterest, layout: Layout) -> Bools:

@@ -121,3 +121,6 @@ def test_roi_says_what_a_region_saves(demo: Path, capsys: pytest.CaptureFixture[
     assert "% of all windows' on a CPU" in capsys.readouterr().out
     assert main(["roi", str(demo), "object", "2,2 238,2 238,238 2,238", *photo]) == 0
     assert "all windows are encoded: the region alone would take" in capsys.readouterr().out
+    assert main(["recipe", str(demo), "photos", "--references", *map(str, GOOD[:2]), "--backend", "onnxruntime"]) == 0
+    assert main(["roi", str(demo), "photos", "10,10 60,10 60,60 10,60", *photo]) == 0
+    assert "of all windows'" not in capsys.readouterr().out  # photographs alone are compared with no windows
