@@ -35,12 +35,15 @@ def new_place(bundle: Bundle, recipe: str, out: Path | None) -> Path:
         check_recipe_name(path.name[: -len(RECIPE_SUFFIX)])
     else:
         path = bundle.path / "recipes" / f"{check_recipe_name(recipe)}{RECIPE_SUFFIX}"
-    if bundle.is_embedded and path.resolve().is_relative_to(bundle.path.resolve()):
-        raise RecipeError(
-            f"the demo bundle is part of the installation and takes no recipes: give --out NAME{RECIPE_SUFFIX}, or "
-            f"copy the folder {bundle.path} and make the recipe in the copy"
-        )
+    copied = f"copy the folder {bundle.path} and make the recipe in the copy"
+    _refuse_in_demo(bundle, path, f"give --out NAME{RECIPE_SUFFIX}, or {copied}")
     return path
+
+
+def own_place(bundle: Bundle, recipe: Path) -> Path:
+    """The file of a recipe that is changed where it is, by a command without --out. Raises RecipeError."""
+    _refuse_in_demo(bundle, recipe, f"copy {recipe} to a folder of your own, and give the copy's path")
+    return recipe
 
 
 def changed_place(bundle: Bundle, recipe: Path, out: Path | None) -> Path:
@@ -52,6 +55,11 @@ def changed_place(bundle: Bundle, recipe: Path, out: Path | None) -> Path:
     if out is not None and os.path.lexists(path):
         raise RecipeError(f"{path} exists: give that path in the place of the recipe's name, or choose another --out")
     return path
+
+
+def _refuse_in_demo(bundle: Bundle, path: Path, instead: str) -> None:
+    if bundle.is_embedded and path.resolve().is_relative_to(bundle.path.resolve()):
+        raise RecipeError(f"the demo bundle is part of the installation and takes no recipes: {instead}")
 
 
 def name_at(path: Path) -> str:

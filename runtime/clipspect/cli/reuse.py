@@ -41,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.bundle.bundle import Bundle
-    from clipspect.cli.recipe_place import changed_place
+    from clipspect.cli.recipe_place import own_place
     from clipspect.cli.window_words import window_rows
     from clipspect.engines import CPU
     from clipspect.inspection.window_use import wants_windows
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.recipes.shelf import open_recipe, recipe_path
 
     bundle = Bundle.open(args.bundle)
-    path = changed_place(bundle, recipe_path(bundle, args.recipe), None)
+    path = own_place(bundle, recipe_path(bundle, args.recipe))
     old = open_recipe(bundle, args.recipe)
     if args.off and args.refresh is not None:
         raise RecipeError("--refresh belongs to what is reused: leave --off or --refresh out")

@@ -71,7 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.bundle.bundle import Bundle
-    from clipspect.cli.recipe_place import changed_place
+    from clipspect.cli.recipe_place import own_place
     from clipspect.cli.roi_areas import read_areas
     from clipspect.recipes.recipe import write_recipe
     from clipspect.recipes.shelf import open_recipe, recipe_path
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     changes = _asked_to_change(args)
     recipe, notes = old, []
     if changes:
-        path = changed_place(bundle, recipe_path(bundle, args.recipe), None)
+        path = own_place(bundle, recipe_path(bundle, args.recipe))
         judged, ignored = read_areas(args.areas), read_areas(args.ignore)
         region = None if args.clear else _region(args, bundle, old, judged, ignored)
         recipe = _changed(args, bundle, old, region)

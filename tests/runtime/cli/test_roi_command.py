@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,11 @@ def test_a_polygon_that_crosses_itself_is_filled_by_a_rule_that_is_said(
 
 def test_the_demo_takes_a_region_in_a_file_of_its_own(tmp_path: Path, photo: Path, capsys: Capture) -> None:
     assert run("roi", "demo", "object", SQUARE, "--photo", photo) == 1
-    assert "the demo bundle is part of the installation" in error_of(capsys)
+    error = error_of(capsys)
+    assert "the demo bundle is part of the installation" in error
+    own = tmp_path / "object.safetensors"
+    shutil.copyfile(error.split("copy ")[1].split(" to a folder")[0], own)
+    assert run("roi", "demo", own, SQUARE, "--photo", photo) == 0
+    assert read_recipe(own).region_of_interest is not None
     with pytest.raises(RecipeError):
         RegionOfInterest((64, 48), Area((((0, 0), (1, 1)),)))
