@@ -11,7 +11,7 @@ from clipspect.base.errors import ImageError
 from clipspect.frame.decode import FrameLike
 from clipspect.sources.aravis_library import AravisError, Camera, aravis, camera_ids
 from clipspect.sources.capture_clock import CaptureClock
-from clipspect.sources.live import CameraAwayError, CameraRefusedError, Live, Shot
+from clipspect.sources.live import CameraAwayError, CameraRefusedError, DamagedFrames, Live, Shot
 from clipspect.sources.pixel_formats import PixelFormat, known_format, pixels_from
 from clipspect.sources.policy import Policy
 from clipspect.sources.problem import Problem
@@ -60,7 +60,7 @@ class _Connection:
             raise kind(f"{self.name}: {error}") from error
 
     def _shots_of(self, camera: Camera) -> Generator[Shot, None, None]:
-        clock, last, incomplete = CaptureClock(), None, 0
+        clock, last, incomplete = CaptureClock(), None, DamagedFrames(self.name)
         form: tuple[int, PixelFormat] | None = None
         while not camera.lost:
             buffer = camera.pop(_LOOK_S)
@@ -68,15 +68,15 @@ class _Connection:
                 continue
             arrival = monotonic()
             if not buffer.complete:
-                incomplete += 1
                 camera.push(buffer)
+                incomplete.add()
                 continue
             data, size, code, padding = buffer.image()
             camera.push(buffer)
             if form is None or form[0] != code:
                 form = code, known_format(code, camera.pixel_format(), self.name)
-            lost = max(incomplete, _missing(last, buffer.frame_id))
-            last, incomplete = buffer.frame_id, 0
+            lost = max(incomplete.taken(), _missing(last, buffer.frame_id))
+            last = buffer.frame_id
             picture = partial(_picture, data, size, form[1], padding, self.name)
             time = buffer.seconds or None
             yield Shot(picture, clock.captured(time, arrival), time, lost)

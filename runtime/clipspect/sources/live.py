@@ -26,6 +26,7 @@ from clipspect.sources.policy import LATEST, Policy, policy_of
 from clipspect.sources.problem import Problem, to_log
 
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 0.5, 30.0, 0.2
+DAMAGED_S, _FEWEST_DAMAGED = 60.0, 10  # without one whole frame, until a camera counts as lost
 _LET_GO_S = 2.0  # that is waited for a camera to be let go of
 _INTERVALS = 50  # between the last frames, the median of which says how many an outage took
 
@@ -47,6 +48,29 @@ class Shot:
     time: float | None = None  # seconds on the camera's own clock, where it has one
     lost: int = 0  # frames before it that came damaged, or of which the camera says that there were some
     resumed: bool = False  # after an outage that took no frames
+
+
+class DamagedFrames:
+    """Frames of a connection that came damaged since its last whole one: a camera that gives no other is told of."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._count, self._since = 0, 0.0
+
+    def add(self) -> None:
+        """One more. Raises CameraAwayError after DAMAGED_S of nothing else."""
+        if self._count == 0:
+            self._since = monotonic()
+        self._count += 1
+        if self._count >= _FEWEST_DAMAGED and monotonic() - self._since > DAMAGED_S:
+            raise CameraAwayError(
+                f"{self._name}: each of {self._count} frames came damaged: check the network and its packet size"
+            )
+
+    def taken(self) -> int:
+        """How many there were before a whole one, which has come."""
+        count, self._count = self._count, 0
+        return count
 
 
 Connect: TypeAlias = Callable[[], Generator[Shot, None, None]]  # connects at the first `next`, and again each time

@@ -16,7 +16,7 @@ from clipspect.sources.addresses import without_password
 from clipspect.sources.capture_clock import CaptureClock
 from clipspect.sources.decoder import decoded, opened, picture_of, pyav, reason, seconds_of
 from clipspect.sources.files import VIDEO_SUFFIXES
-from clipspect.sources.live import CameraAwayError, CameraRefusedError, Live, Shot
+from clipspect.sources.live import CameraAwayError, CameraRefusedError, DamagedFrames, Live, Shot
 from clipspect.sources.policy import Policy
 from clipspect.sources.problem import Problem
 from clipspect.sources.video_file import VideoFile
@@ -93,11 +93,12 @@ class _Connection:
                 if resumed:
                     container.seek(int((self._position or 0.0) * _MICROSECONDS))
                 clock, rate = CaptureClock(), float(stream.average_rate or 25)
-                has_clock, lost = container.format.name not in _WITHOUT_CLOCK, 0
+                has_clock, damaged = container.format.name not in _WITHOUT_CLOCK, DamagedFrames(self.name)
                 for frame in decoded(container, stream):
                     if isinstance(frame, str):
-                        lost += 1
+                        damaged.add()
                         continue
+                    lost = damaged.taken()
                     time = seconds_of(frame, stream) if has_clock else None
                     if resumed:
                         ahead = -1.0 if time is None else (time - (self._position or 0.0)) * rate
@@ -108,7 +109,7 @@ class _Connection:
                         self._position = time
                     captured = clock.captured(time, monotonic())
                     yield Shot(partial(picture_of, frame, self.name), captured, time, lost, resumed)
-                    lost, resumed = 0, False
+                    resumed = False
                 if length is not None and (self._position or 0.0) >= length - _END_S:
                     return
         except av.FFmpegError as error:

@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
 
 import clipspect
 from clipspect.base.errors import ClipspectError
-from clipspect.sources import aravis_library
+from clipspect.sources import aravis_library, live
 from clipspect.sources.aravis import _missing
 
 PROGRAM = shutil.which("arv-fake-gv-camera-0.8")
@@ -73,6 +74,18 @@ def test_every_frame_comes_once_with_its_number_time_and_pixels(start: Start, na
     assert np.all(np.diff(times) > 0)
     assert np.diff(times).mean() == pytest.approx(1 / 25, rel=0.3)
     assert all(0 <= time.monotonic() - (item.captured_monotonic or 0.0) < PATIENCE_S for item in items)
+
+
+def test_a_camera_none_of_whose_frames_is_whole_is_told_of(
+    start: Start, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "DAMAGED_S", 0.5)
+    start("-r", "900")  # of a thousand packets lost
+    told: SimpleQueue[str | None] = SimpleQueue()
+    camera = clipspect.sources.camera(camera_id(name), problem=told.put)
+    threading.Thread(target=list, args=(camera,), daemon=True).start()
+    assert "frames came damaged: check the network and its packet size" in str(told.get(timeout=PATIENCE_S))
+    camera.close()
 
 
 @pytest.mark.slow

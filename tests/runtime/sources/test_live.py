@@ -52,6 +52,25 @@ def test_numbers_go_on_after_an_outage_which_counts_the_frames_that_it_took() ->
     assert "camera: lost: connecting again until it answers" in told
 
 
+def test_a_camera_of_damaged_frames_alone_is_told_of_and_one_that_gives_whole_ones_now_and_then_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(live, "monotonic", lambda: clock[0])
+    frames = live.DamagedFrames("camera")
+    for _ in range(5):
+        for _ in range(20):
+            clock[0] += live.DAMAGED_S / 20
+            frames.add()
+        assert frames.taken() == 20
+    assert frames.taken() == 0
+    for _ in range(9):  # of a trigger that comes once an hour
+        clock[0] += 3600
+        frames.add()
+    with pytest.raises(CameraAwayError, match="camera: each of 10 frames came damaged"):
+        frames.add()
+
+
 def test_a_refusal_is_an_error_of_the_address_before_the_first_frame_and_an_outage_after_it() -> None:
     answers = iter([[shot(1)], CameraRefusedError("camera: 404"), [shot(2)], ClipspectError("camera: broken")])
 
