@@ -88,17 +88,20 @@ class Folder:
 
     def ready(self, stop: object) -> Iterator[Item]:
         """Files to inspect, as they become complete, the oldest first; waits until `stop` is true or `close` called."""
-        while not (self._closed or stop):
-            candidate = self._next()
-            if candidate is not None:
-                captured = clock.from_file_time(candidate.part.mtime_ns)
-                seen = candidate.since if candidate.seen_to_come else None
-                name = self.root / candidate.part.name
-                yield Item(str(self.root), candidate.number, captured, name, captured_monotonic=seen)
-            elif self._notifier is None:
-                time.sleep(_STEP_S)
-            else:
-                self._notifier.wait(_STEP_S)
+        try:
+            while not (self._closed or stop):
+                candidate = self._next()
+                if candidate is not None:
+                    captured = clock.from_file_time(candidate.part.mtime_ns)
+                    seen = candidate.since if candidate.seen_to_come else None
+                    name = self.root / candidate.part.name
+                    yield Item(str(self.root), candidate.number, captured, name, captured_monotonic=seen)
+                elif self._notifier is None:
+                    time.sleep(_STEP_S)
+                else:
+                    self._notifier.wait(_STEP_S)
+        finally:
+            self._unwatch()
 
     def under_way(self, item: Item) -> Candidate:
         """The candidate that an item was made of."""
@@ -302,5 +305,9 @@ class Folder:
                 return  # the listing says why
             text = f"{self.root}: no more notifications ({error.strerror}; sysctl fs.inotify): it is scanned instead"
             logging.getLogger("clipspect").warning(text)
+            self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._notifier is not None:
             self._notifier.close()
-            self._notifier = None
+        self._notifier = None

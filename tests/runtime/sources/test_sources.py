@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -134,6 +135,21 @@ def test_a_folder_that_grows_gives_each_file_once_and_again_when_it_is_overwritt
     assert next(items).name == str(tmp_path / "a.png")
     threading.Timer(0.5, lambda: setattr(stop, "set", True)).start()
     assert list(items) == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux")
+def test_a_folder_that_is_no_longer_waited_for_holds_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(grey_png(1))
+    before = len(os.listdir("/proc/self/fd"))
+    left, ended = (clipspect.sources.folder(tmp_path, settle=0.0) for _ in range(2))
+    for items in (left, ended):
+        next(items)
+    assert len(os.listdir("/proc/self/fd")) > before
+    ended.close()
+    assert list(ended) == []
+    del left, items
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_a_run_writes_into_a_folder_that_grows_is_not_inspected(tmp_path: Path) -> None:
