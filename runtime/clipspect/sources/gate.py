@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ class Gate:
     width: int
     height: int
     empty: FrameLike | None = field(default=None, repr=False)  # a frame without a part
-    # None: the first frame shows none, and what stays longer than `longest` frames is no part, but how the gate now is
+    # None: the first frame shows none, and what stays longer than `longest` frames is no part any more while it stays
     change: float = 40.0  # grey levels in one channel, from which a place differs from the empty gate
     share: float = 0.05  # of the gate, that must differ for a part to be there
     shortest: int = 2  # frames that show a part; what is shorter is a flicker
@@ -84,31 +85,44 @@ class GateWatch:
         """Raises ImageError where the picture of the empty gate cannot be read or does not hold it."""
         self.gate = gate
         self._size: tuple[int, int] | None = None
-        self._empty: Floats | None = None
+        self._empty: list[Floats] = []  # how it looks, and how it looks with what has stayed in it
         self._last: Floats | None = None
+        self._place: npt.NDArray[np.bool_] | Literal[False] = False  # where the part was in it
         self._known = gate.empty is not None
         if gate.empty is not None:
-            self._empty = self._seen(read(gate.empty))[0]
+            self._empty = [self._seen(read(gate.empty))[0]]
 
     def look(self, frame: FrameLike, *, inside: bool) -> Sight:
         """At the next frame; `inside` says that the one before showed a part. Raises ImageError."""
         cells, sharpness = self._seen(read(frame))
-        if self._empty is None or self._empty.shape != cells.shape:
-            self._empty = cells
-        differs = np.abs(cells - self._empty).max(axis=-1) > self.gate.change
-        holds = bool(differs.mean() >= self.gate.share * (_KEPT if inside else 1))
+        if not self._empty:
+            self._empty = [cells]
+        from_each = [np.abs(cells - empty).max(axis=-1) > self.gate.change for empty in self._empty]
+        differs = np.logical_and.reduce(from_each)
+        holds = self._holds(differs, inside)
         if not holds and not inside:
-            self._empty = self._empty + _LEARNED * (cells - self._empty) * ~differs[..., None]
+            self._learn(cells, from_each)
         before, self._last = self._last, cells
+        place, self._place = self._place | differs, differs
         if not holds:
             return Sight(holds, 0.0)
-        moved = 0.0 if before is None else float(np.abs(cells - before)[differs].mean())
+        moved = 0.0 if before is None else float(np.abs(cells - before)[place].mean())
         return Sight(holds, sharpness * (1 - _distance(differs)) / (1 + moved))
 
     def give_up(self) -> None:
-        """What stays is no part: unless the empty gate is known, this is how it looks from now on."""
+        """What stays is no part: unless the empty gate is known, this is how it looks, too, until it has gone."""
         if not self._known and self._last is not None:
-            self._empty = self._last
+            self._empty = [self._empty[0], self._last]
+
+    def _holds(self, differs: npt.NDArray[np.bool_], inside: bool) -> bool:
+        return bool(differs.mean() >= self.gate.share * (_KEPT if inside else 1))
+
+    def _learn(self, cells: Floats, from_each: list[npt.NDArray[np.bool_]]) -> None:
+        """From an empty gate how it looks, or looks with what has stayed, which is forgotten when it has gone."""
+        if not self._holds(from_each[0], inside=True):
+            del self._empty[1:]
+        differs = from_each[len(self._empty) - 1]
+        self._empty[-1] = self._empty[-1] + _LEARNED * (cells - self._empty[-1]) * ~differs[..., None]
 
     def _seen(self, picture: Picture) -> tuple[Floats, float]:
         """The gate in cells (h, w, channels), and how sharp it is: the mean difference of neighbouring pixels."""

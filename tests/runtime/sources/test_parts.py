@@ -128,12 +128,34 @@ def test_a_slow_change_of_light_is_no_part() -> None:
     assert list(parts(slow, GATE_OF_PLAIN)) == []
 
 
-def test_what_stays_is_given_once_and_then_is_how_the_gate_looks() -> None:
+def test_what_stays_is_given_once_and_is_no_part_until_it_has_gone() -> None:
     gate = Gate(20, 10, 20, 20, longest=5, pause=0)
     levels = [EMPTY] + [PART] * 20 + [EMPTY, EMPTY, PART, PART]
-    assert spans(list(parts(plain(*levels), gate))) == [(5, 1, 5), (2, 21, 22)]  # what comes then is what differs
+    assert spans(list(parts(plain(*levels), gate))) == [(5, 1, 5), (2, 23, 24)]
     known = Gate(20, 10, 20, 20, longest=5, pause=0, empty=plain(EMPTY)[0])
     assert spans(list(parts(plain(*levels), known))) == [(5, 1, 5), (2, 23, 24)]
+    levels = [EMPTY] + [PART] * 20 + [EMPTY + 60] * 9 + [PART, PART]  # another light, which stays, too
+    assert spans(list(parts(plain(*levels), gate))) == [(5, 1, 5), (5, 21, 25), (2, 30, 31)]
+
+
+def test_every_part_comes_when_the_belt_has_stood_with_one_in_the_gate() -> None:
+    def belt(moved: int) -> np.ndarray:
+        frame = np.full((60, 200), 50, np.uint8)
+        for front in range(moved, moved - 8 * 80, -80):
+            frame[20:40, max(front - 20, 0) : max(front, 0)] = 200
+        return frame
+
+    moves = [*range(0, 110, 4), *[108] * 40, *range(112, 720, 4)]
+    found = list(parts(map(belt, moves), Gate(80, 10, 40, 40, longest=30)))
+    fronts = [moves[item.number] % 80 for item in found]  # 30 in the middle of the gate
+    assert len(found) == 8 + 1  # that which stood there comes once more when it goes on
+    assert all(abs(front - 30) <= 4 for front in fronts[2:])
+
+
+def test_the_picture_of_the_empty_gate_counts_whether_it_is_grey_or_not() -> None:
+    grey = Gate(20, 10, 20, 20, empty=np.full((40, 60), EMPTY, np.uint8))
+    frames = [np.repeat(frame.reshape(40, 60, -1)[..., :1], 3, axis=2) for frame in plain(PART, PART, EMPTY, EMPTY)]
+    assert spans(list(parts(frames, grey))) == [(2, 0, 1)]
 
 
 def test_frames_that_the_source_dropped_are_counted_with_the_part_that_they_belong_to() -> None:
