@@ -37,10 +37,13 @@ class KeptWindows:
 
     def __init__(self, layout: Layout, reuse: Reuse) -> None:
         self.layout, self.reuse = layout, reuse
+        self._frames = 0  # since everything was encoded
+        self._forget()
+
+    def _forget(self) -> None:
         self._images: _Kept | None = None
         self._patches: Rows | None = None  # of the kept image
         self._windows: list[_Kept] = []
-        self._frames = 0  # since everything was encoded
 
     def encode(self, encode: Encode, pixels: Pixels, chosen: Chosen, *, patches: bool = False) -> Embedded:
         """As `encode`, which is asked for what is not known alone. Raises BackendError."""
@@ -62,7 +65,7 @@ class KeptWindows:
         self._frames += count
         if self._frames > self.reuse.refresh:
             self._frames = count
-            self._images, self._patches, self._windows = None, None, []
+            self._forget()
 
     def largest_move(self, image: Pixels, chosen: Chosen) -> int:
         """How far, in grey levels, the samples of an image (H, W, 3) are from those that what is kept was made of: of
@@ -97,7 +100,11 @@ class KeptWindows:
             self._keep(found, of_windows, stale)
         assert self._images is not None
         windows = [kept.rows[None] * own[..., None] for kept, own in zip(self._windows, chosen)]
-        return Embedded(self._images.rows, windows, chosen, self._patches if patches else None, work=work)
+        answer = Embedded(self._images.rows, windows, chosen, self._patches if patches else None, work=work)
+        rows = [answer.images, *windows, *([] if answer.patches is None else [answer.patches])]
+        if not all(np.isfinite(own).all() for own in rows):
+            self._forget()  # the frame is an error, and the next ones are encoded
+        return answer
 
     def _known(self, at: int, seen: Pixels) -> Bools:
         return self._same(self._windows[at], seen)

@@ -22,6 +22,7 @@ from clipspect.frame.spec import ImageSpec
 from clipspect.frame.views import Box
 from clipspect.inspection.cascade import expected_work, lowest_limit
 from clipspect.inspection.maps import to_source_size
+from clipspect.inspection.window_reuse import KeptWindows
 from clipspect.inspection.window_use import WindowMemory, judged_patches, wants_windows
 from clipspect.inspection.windows import PATCH_VALUES, WORK, WindowsEngine
 from clipspect.recipes.history import with_limits
@@ -218,6 +219,27 @@ def test_a_still_camera_asks_for_nothing_until_everything_is_refreshed(engine: W
         kept = memory.of([frame], own).kept(engine.layout)
         work.append(float(engine.on_demand(frame.pixels, own, [WORK], None, kept)[WORK][0]))
     assert work == [1, 0, 0, 1, 0, 0, 1]
+
+
+def test_an_answer_that_is_no_number_is_not_kept_for_the_next_frames(engine: WindowsEngine) -> None:
+    own, pixels, work = recipe(windows=OnDemand(reuse=Reuse())), picture(1)[None], []
+    kept = KeptWindows(engine.layout, Reuse())
+    right = engine.backend.run
+    for fails in (False, True, False, False):
+        pixels = pixels ^ np.uint8(fails)  # another frame, so that it is encoded
+        engine.backend.run = (lambda *given: broken(right(*given))) if fails else right  # type: ignore[method-assign]
+        found = engine.on_demand(pixels, own, [PATCH_VALUES, WORK], None, kept)
+        assert np.isfinite(found[PATCH_VALUES]).all() != fails
+        work.append(float(found[WORK][0]))
+    assert work == [1, 1, 1, 0]
+    np.testing.assert_array_equal(found[PATCH_VALUES], engine.on_demand(pixels, recipe(), [PATCH_VALUES])[PATCH_VALUES])
+
+
+def broken(answer: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """What an engine that fails once can answer: one window that is no number."""
+    rows = answer["embeddings_2"].copy()
+    rows[3] = np.nan
+    return {**answer, "embeddings_2": rows}
 
 
 def test_what_drifts_slowly_is_encoded_again(engine: WindowsEngine) -> None:
