@@ -26,7 +26,7 @@ from clipspect.inspection.explanation import (
 from clipspect.inspection.explanation_grid import Grid, grid_of_patches, grid_of_windows, starts
 from clipspect.inspection.explanation_references import Found, ReferenceRows
 from clipspect.inspection.explanation_windows import Raised, WindowValues
-from clipspect.inspection.regions import Region
+from clipspect.inspection.regions import Region, component_at
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.rotations import STEPS
 from clipspect.recipes.state_features import EmbeddedStates, closest, embedded_states
@@ -221,18 +221,8 @@ def _own(excess: npt.NDArray[np.float32], peak: float) -> npt.NDArray[np.bool_]:
     over = excess > 0
     if not over.any():
         return over
-    found = np.zeros_like(over)
-    found.flat[int(np.argmin(np.where(over, np.abs(excess - np.float32(peak)), np.inf)))] = True
-    while True:
-        grown = found.copy()
-        for axis in (0, 1):
-            there, source = np.moveaxis(grown, axis, 0), np.moveaxis(grown.copy(), axis, 0)
-            there[1:] |= source[:-1]
-            there[:-1] |= source[1:]
-        grown &= over
-        if np.array_equal(grown, found):
-            return found
-        found = grown
+    place = int(np.argmin(np.where(over, np.abs(excess - np.float32(peak)), np.inf)))
+    return component_at(over, *divmod(place, over.shape[1]))
 
 
 def _view_of(views: Sequence[View], region: Region) -> int:

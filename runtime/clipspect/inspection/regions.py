@@ -10,6 +10,7 @@ import numpy.typing as npt
 from clipspect.inspection.maps import box_over, enlarge
 
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,27 @@ def regions_in_source(
     return find_regions(enlarge(model_map, width, height, box), limit, (origin[0] + box.left, origin[1] + box.top))
 
 
-def component_areas(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.uint32], int]:
+def component_areas(mask: Mask) -> tuple[npt.NDArray[np.uint32], int]:
     """For every True pixel of a mask (H, W), in reading order, the area of its 8-connected component; and how many."""
-    runs = _find_runs(mask.astype(np.float32), 0.5)
-    label = _components(runs.row.size, *_touching(runs, mask.shape[1]))
-    length = runs.end - runs.start
+    label, length = _labelled(mask)
     area = np.zeros(label.size, np.int64)
     np.add.at(area, label, length)
     return np.repeat(area[label], length).astype(np.uint32), int(np.count_nonzero(label == np.arange(label.size)))
+
+
+def component_at(mask: Mask, row: int, column: int) -> Mask:
+    """The 8-connected component of a mask (H, W) that a True pixel of it belongs to."""
+    label, length = _labelled(mask)
+    of_pixels = np.repeat(label, length)
+    found = np.zeros_like(mask)
+    found[mask] = of_pixels == of_pixels[np.count_nonzero(mask.ravel()[: row * mask.shape[1] + column])]
+    return found
+
+
+def _labelled(mask: Mask) -> tuple[Ints, Ints]:
+    """Of each run of True pixels, in reading order, its component and its length."""
+    runs = _find_runs(mask.astype(np.float32), 0.5)
+    return _components(runs.row.size, *_touching(runs, mask.shape[1])), runs.end - runs.start
 
 
 def _find_runs(anomaly_map: npt.NDArray[np.float32], limit: float) -> _Runs:

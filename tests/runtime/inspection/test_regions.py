@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from clipspect.inspection.regions import Region, find_regions
+from clipspect.inspection.regions import Region, component_at, find_regions
 
 Map = npt.NDArray[np.float32]
 
@@ -56,6 +57,16 @@ def test_regions_are_those_of_a_flood_fill(anomaly_map: Map, limit: float) -> No
     found = find_regions(anomaly_map, limit)
     assert [region.peak for region in found] == sorted((region.peak for region in found), reverse=True)
     assert in_order(iter(found)) == in_order(flood_fill(anomaly_map, limit))
+
+
+@given(maps, st.integers(0, 200))
+def test_the_component_at_a_pixel_is_scipys(anomaly_map: Map, which: int) -> None:
+    mask = anomaly_map > 0.3
+    places = np.argwhere(mask)
+    if len(places):
+        row, column = (int(at) for at in places[which % len(places)])
+        labels, _ = scipy.ndimage.label(mask, np.ones((3, 3)))
+        np.testing.assert_array_equal(component_at(mask, row, column), labels == labels[row, column])
 
 
 @settings(max_examples=30)
