@@ -251,8 +251,9 @@ def _check_values(manifest: Manifest) -> None:
         raise MismatchError(f"precision: {manifest.precision!r} is neither fp32 nor fp16")
     if not manifest.graphs:
         raise MismatchError(f"graphs: has no graph for {WORDS} or {PHOTOS}")
-    if BOTH in manifest.graphs and WORDS not in manifest.graphs:
-        raise MismatchError(f"graphs: has no graph for {WORDS}, but one for {BOTH}")
+    beside_words = [*({BOTH} & manifest.graphs.keys()), *([WINDOWS] if manifest.windows is not None else [])]
+    if beside_words and WORDS not in manifest.graphs:
+        raise MismatchError(f"graphs: has no graph for {WORDS}, but one for {beside_words[0]}")
     for role, graph in manifest.graphs.items():
         require_tensors(role, graph, image, None if manifest.text is None else manifest.text.dim)
     if manifest.windows is not None:

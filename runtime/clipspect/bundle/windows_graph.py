@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 from clipspect.base.document import MismatchError
 from clipspect.bundle.inspection_graph import Parity
@@ -22,6 +23,7 @@ HARMONIC, ARITHMETIC, MAX = "harmonic", "arithmetic", "max"  # how the maps of t
 PATCHES = "patches"  # the name of the gallery of the full images' patches
 FEATURES_OF_PATCHES = FEATURES + PATCHES
 _MOST_PATCHES = 1 << 10  # on a side; more is a damaged number
+_MOST_TOKENS = 1 << 22  # of all windows: WinCLIP has 4,000 at 240 pixels, with three scales 48,000 at 518
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class WindowsGraph(Graph):
     @property
     def patches(self) -> int:
         return self.grid[0] * self.grid[1]
+
+    @property
+    def tokens(self) -> int:
+        """Of all windows of an image."""
+        counts = (prod(len(window_starts(side, scale, self.stride)) for side in self.grid) for scale in self.scales)
+        return sum(count * (1 + scale**2) for count, scale in zip(counts, self.scales))
 
     @property
     def compares(self) -> bool:
@@ -72,6 +80,8 @@ def require_windows(graph: WindowsGraph, image: ImageSpec, text_dim: int | None)
         raise MismatchError(f"{where}: scales: windows of {list(scales)} patches do not fit the grid")
     if not 1 <= graph.stride <= min(scales):
         raise MismatchError(f"{where}: stride: {graph.stride} leaves patches without a window")
+    if (tokens := graph.tokens) > _MOST_TOKENS:
+        raise MismatchError(f"{where}: its windows have {tokens:,} tokens, at most {_MOST_TOKENS:,} are taken")
     if graph.fusion not in (HARMONIC, ARITHMETIC, MAX):
         raise MismatchError(f"{where}: fusion {graph.fusion!r} is not known to this clipspect")
     if not graph.temperature > 0:

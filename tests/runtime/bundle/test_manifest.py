@@ -7,13 +7,17 @@ import hashlib
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import clipspect
+from clipspect.base.document import MismatchError
 from clipspect.base.errors import BundleError
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, read_manifest, write_manifest
+from clipspect.bundle.windows_graph import require_windows
+from clipspect.frame.spec import ImageSpec
 from support import handmade
 
 
@@ -109,6 +113,23 @@ def test_a_graph_of_windows_that_cannot_be_one_is_refused(
     assert read_manifest(tiny_bundle)[0].windows == windows
     handmade.edit(tiny_bundle, lambda document: document["graphs"]["windows"].update(change))
     assert message in refusal(tiny_bundle)
+
+
+def test_a_graph_of_windows_stands_in_for_one_of_words(tiny_bundle: Path) -> None:
+    handmade.rewritten(tiny_bundle, windows=handmade.make_windows_graph())
+
+    def renamed(document: dict[str, Any]) -> None:
+        document["graphs"]["photos"] = document["graphs"].pop("words")
+
+    handmade.edit(tiny_bundle, renamed)
+    assert "has no graph for words, but one for windows" in refusal(tiny_bundle)
+
+
+def test_windows_of_more_tokens_than_memory_holds_are_refused() -> None:
+    sides = tuple(range(2, 200))
+    windows = dataclasses.replace(handmade.make_windows_graph(), grid=(256, 256), scales=sides)
+    with pytest.raises(MismatchError, match="its windows have 34,470,845,739 tokens, at most 4,194,304"):
+        require_windows(windows, ImageSpec(512, 512), 8)
 
 
 def test_a_graph_of_windows_is_described_or_not_there(tiny_bundle: Path) -> None:
