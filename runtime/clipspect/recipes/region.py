@@ -58,10 +58,12 @@ def require_references_seen_in(recipe: Recipe, region: RegionOfInterest | None) 
     references = recipe.references or {}
     known, wanted = references.get(SEEN_BOX), seen_in(region, recipe.tiling).get(SEEN_BOX)
     if known != wanted:
-        how, then = ("whole", "in the region's box") if known is None else ("in another box", "as frames are")
+        how = "whole" if known is None else "in a region's box"
+        then = "in another box" if known and wanted else "whole" if known else "in the region's box"
+        instead = ", or choose the mode mask" if known is None else ""
         raise RecipeError(
-            f"recipe {recipe.name!r}: its references were seen {how}, and a patch is compared with what was seen "
-            f"{then}: give the same photographs again with --references PATH, or choose the mode mask"
+            f"recipe {recipe.name!r}: its references were seen {how}, and frames would be seen {then}: give the same "
+            f"photographs again with --references PATH{instead}"
         )
     if references.get(SEEN_TILES) not in (None, digest_of(region)):
         raise RecipeError(

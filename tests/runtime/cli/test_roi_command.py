@@ -132,7 +132,9 @@ def test_references_are_seen_in_the_box_of_a_crop(full_bundle: Path, tmp_path: P
         assert inspector.inspect(photos[0]).peak < 1e-6  # what it remembers it sees again
     capsys.readouterr()
     assert run("roi", full_bundle, "nut", "--clear") == 1
-    assert "its references were seen in another box" in error_of(capsys)
+    said = error_of(capsys)
+    assert "its references were seen in a region's box, and frames would be seen whole" in said
+    assert "choose the mode mask" not in said  # that would be refused, too
     assert run("roi", full_bundle, "nut", "--clear", "--references", *photos, *engine) == 0
     assert read_recipe(full_bundle / "recipes" / "nut.safetensors").region_of_interest is None
 
