@@ -101,11 +101,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answers(logs: list[Path], bundle: str, recipe: Recipe) -> tuple[list[AnsweredPart], str]:
-    """Answers to what this recipe judged, or what it was before, and words on others. Raises RecipeError for none."""
-    from clipspect.inspection.answered import AnsweredPart
-    from clipspect.line.feedback import DEFECT, answers_of
-    from clipspect.recipes.history import digests_before
+    """Answers to what this recipe judged, or what it was before, and words on others.
 
+    Raises RecipeError where all are of others, ClipspectError for a log that is not there.
+    """
+    from clipspect.inspection.answered import AnsweredPart
+    from clipspect.line.feedback import DEFECT, answers_of, feedback_path
+    from clipspect.recipes.history import digests_before
+    from clipspect.sinks.records import read_records
+
+    for log in logs:
+        if not feedback_path(log).exists():
+            next(read_records(log), None)  # a log that is there can have no answers; another name is a mistake
     every = {answer.id: answer for log in logs for answer in answers_of(log).values()}
     own = digests_before(recipe)
     taken = [answer for answer in every.values() if answer.bundle == bundle and answer.recipe in own]

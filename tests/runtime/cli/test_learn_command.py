@@ -109,6 +109,7 @@ def test_answers_of_another_recipe_or_none_are_one_clear_line(tiny_bundle: Path,
         (["--defective", "line"], "--defective goes with --good"),
         (["--by", "gallery"], "nothing can be learned: gallery: the recipe has no references"),
         (["--good", "nowhere"], "nowhere: no such file"),
+        (["reults.jsonl"], "reults.jsonl: no such file: expected the results.jsonl"),
     ],
 )
 def test_what_does_not_go_together_is_refused(tiny_bundle: Path, capsys: Capture, given: list[str], words: str) -> None:
