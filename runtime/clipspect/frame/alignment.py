@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +104,7 @@ def locate(frame: Grey, reference: Grey, judged: npt.NDArray[np.bool_], reach: t
     `reach`.
     """
 
+    @cache
     def likeness(shift: tuple[int, int]) -> float:
         return _likeness(frame, reference, judged, shift)
 
@@ -205,5 +206,6 @@ def _likeness(frame: Grey, reference: Grey, judged: npt.NDArray[np.bool_], shift
     if 2 * one.size < rows.size or one.size < 2:
         return 0.0
     one, other = one - one.mean(), other - other.mean()
-    length = float(np.sqrt((one @ one) * (other @ other)))
-    return float(one @ other) / length if length > 0 else 0.0
+    # sums, for BLAS would take threads from the engine for as many products
+    length = float(np.sqrt((one * one).sum() * (other * other).sum()))
+    return float((one * other).sum()) / length if length > 0 else 0.0
