@@ -64,7 +64,7 @@ def load(
         engine = _open_free(opened, chosen, options, windows)
     else:
         engine = SharedEngine(opened, chosen, backend, options, windows)
-    workers = min(options.get("threads") or usable_cores(), _MOST_WORKERS)
+    workers = workers_for(options)
     engine.hold()  # until an inspector does: where none comes about, it closes
     try:
         return Inspector(
@@ -72,6 +72,11 @@ def load(
         )
     finally:
         engine.release()
+
+
+def workers_for(options: dict[str, Any]) -> int:
+    """How many threads prepare frames beside an engine with these options."""
+    return min(options.get("threads") or usable_cores(), _MOST_WORKERS)
 
 
 def _open_free(bundle: Bundle, recipe: Recipe, options: dict[str, Any], windows: bool | None) -> SharedEngine:

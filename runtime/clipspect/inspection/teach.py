@@ -16,10 +16,9 @@ from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item
 from clipspect.frame.region_of_interest import RegionOfInterest
 from clipspect.frame.tiling import Tiling
-from clipspect.host.system import usable_cores
 from clipspect.inspection.calibrate import Pictures, Rates, calibrated
 from clipspect.inspection.chosen_references import REFERENCES, TILED_REFERENCES, farthest, split
-from clipspect.inspection.load import load
+from clipspect.inspection.load import load, workers_for
 from clipspect.inspection.photographs import Photograph, alike, read_photographs, refuse_equal
 from clipspect.recipes.defects import defects_of
 from clipspect.recipes.judge import JUDGES, choose_judge
@@ -79,7 +78,7 @@ def teach(
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     check_recipe_name(name)
     usual = _judge(opened, judge, object, references)
-    spec, workers = opened.manifest.image, options.get("threads") or usable_cores()
+    spec, workers = opened.manifest.image, workers_for(options)
     photographs, defects = (
         read_photographs(frames, spec, group=group, workers=workers, progress=progress) for frames in (good, defective)
     )

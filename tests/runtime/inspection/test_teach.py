@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,19 @@ def folder(tmp_path: Path) -> Path:
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(picture.repeat(12, 0).repeat(16, 1)).save(path)
     return tmp_path / "good"
+
+
+def test_few_photographs_are_in_memory_at_once_however_many_threads_an_engine_has(
+    full_bundle: Path, folder: Path
+) -> None:
+    reading = set()
+
+    def look(step: str, done: int, total: int) -> None:
+        reading.update(thread.name for thread in threading.enumerate() if "photographs" in thread.name)
+
+    photographs = clipspect.sources.files(folder)
+    teach(full_bundle, "nut", photographs, judge="words", backend="onnxruntime", threads=20, progress=look)
+    assert 0 < len(reading) <= 8
 
 
 def test_of_a_cropped_region_references_differ_in_what_is_seen_of_them(full_bundle: Path, tmp_path: Path) -> None:
