@@ -167,6 +167,11 @@ class Log(Sink):
         if self._rotation.due(self._files[-1].size, len(data), self._last_time, record.time):
             self._rotate()
         file = self._files[-1]
+        if (found := os.fstat(self._file).st_size) < file.size:  # what is written behind that leaves a hole
+            raise ClipspectError(
+                f"{self.path}: was cut to {found} of {file.size} bytes while it was in use: let --rotate end "
+                "its files, no other program; start the command again"
+            )
         written = 0
         while written < len(data):
             written += os.pwrite(self._file, data[written:], file.size + written)

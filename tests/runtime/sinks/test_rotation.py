@@ -219,6 +219,20 @@ def test_a_log_that_is_replaced_while_it_is_in_use_is_one_error(tmp_path: Path) 
     assert path.read_text() == "another's\n"
 
 
+def test_a_log_that_is_cut_while_it_is_in_use_gets_no_hole_and_goes_on_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with closing(Log(path)) as log:
+        append(log, 0, 1)
+        os.truncate(path, 0)  # logrotate's copytruncate
+        with pytest.raises(ClipspectError, match=r"results.jsonl: was cut to 0 of \d+ bytes while it was in use"):
+            append(log, 2)
+    assert path.read_bytes() == b""
+    with closing(Log(path)) as log:
+        assert "lines 1 to 2 were written and cut off since" in str(log.broken)
+        append(log, 2)
+    assert scores(path) == [0.002]
+
+
 def test_what_rotates_a_log_is_a_size_a_day_or_nothing() -> None:
     assert parse_rotation("never") == Rotation()
     assert parse_rotation("day") == Rotation(daily=True)
