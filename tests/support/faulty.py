@@ -16,12 +16,15 @@ import numpy as np
 from clipspect.base.errors import BackendError
 from clipspect.cli import main
 from clipspect.frame.item import Item
+from clipspect.inspection.outcome import Outcome
+from clipspect.inspection.record import Record
 from clipspect.inspection.shared_engine import SharedEngine
 from clipspect.line.followed_recipe import FollowedRecipe
+from clipspect.sinks.log import Log
 from clipspect.sources import registry
 from clipspect.sources.folder import Folder
 
-_answered, _look, _state = SharedEngine._answered, Folder._look, FollowedRecipe._state
+_answered, _look, _state, _take = SharedEngine._answered, Folder._look, FollowedRecipe._state, Log.take
 _FOREVER_S = 10_000
 _opened = [0]
 
@@ -68,6 +71,13 @@ def _recipe_hangs(self: FollowedRecipe) -> Any:
     return _state(self)
 
 
+def _log_hangs(self: Log, record: Record, outcome: Outcome | None = None) -> None:
+    """The disk that the log is on, once there is a file named "hang" beside it."""
+    if self.path.with_name("hang").exists():
+        time.sleep(_FOREVER_S)
+    _take(self, record, outcome)
+
+
 def _flaky(source: str, skip: object) -> Iterator[Item]:
     """A camera that gives three frames, fails, and gives three more when it is opened again, and so on."""
     _opened[0] += 1
@@ -96,6 +106,8 @@ if __name__ == "__main__":
             Folder._look = _share_hangs
         case "recipe hangs":
             FollowedRecipe._state = _recipe_hangs
+        case "log hangs":
+            Log.take = _log_hangs
         case "cameras":
             registry.BUILT_IN_SOURCES.update(flaky=_flaky, drawn=_drawn)
         case fault:

@@ -62,7 +62,7 @@ class SourceRun:
             self._overlays = Overlays(self.place, verdicts=verdicts, by_id=True)
         drawn = [] if self._overlays is None else [self._overlays]
         self._sinks: list[Sink] = [*drawn, *(open_sink(text) for text in source.sinks)]
-        self._handed_out = self._came_back = 0  # items
+        self._handed_out = self._came_back = 0  # items, and those that are done with
         self._moved = monotonic()  # when the last outcome came, or an item when there was none under way
         self._last_item = monotonic()
 
@@ -106,9 +106,9 @@ class SourceRun:
         try:
             with closing(outcomes), closing(self._feed):  # the feed first: who waits for a file is let go
                 for outcome in outcomes:
-                    self._came_back += 1
                     self._moved = monotonic()
-                    self._finish(outcome)
+                    self._finish(outcome)  # writes to disks and sinks, which can hang
+                    self._came_back += 1
                     if self._stop:
                         break
         finally:

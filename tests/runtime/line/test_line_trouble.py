@@ -114,6 +114,16 @@ def test_a_bundle_whose_share_hangs_ends_the_line(plan: Path, tiny_bundle: Path,
     assert "; nothing else goes on: start the command again" in line.err.splitlines()[-1]
 
 
+def test_a_disk_that_hangs_with_the_last_part_of_the_day_ends_the_line(plan: Path, place: Path, out: Path) -> None:
+    with Lining(plan, out, fault="log hangs") as line:
+        line.wait_until(lambda: (out / "side/.watch").exists() and (out / "top/.watch").exists())
+        for name in NAMES:
+            (out / name / "hang").touch()
+            drop(place / name, "a")
+        assert line.process.wait(60) == 1
+    assert "; nothing else goes on: start the command again" in line.err.splitlines()[-1]
+
+
 def test_a_line_whose_share_hangs_ends_when_it_is_asked_to(plan: Path, place: Path, out: Path) -> None:
     with Lining(plan, out, fault="share hangs") as line:
         drop(place / "side", "a")
