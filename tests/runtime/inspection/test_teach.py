@@ -46,16 +46,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "good"
 
 
-def test_few_photographs_are_in_memory_at_once_however_many_threads_an_engine_has(
-    full_bundle: Path, folder: Path
-) -> None:
+def test_few_photographs_are_in_memory_at_once_however_many_threads_an_engine_has(full_bundle: Path) -> None:
     reading = set()
 
     def look(step: str, done: int, total: int) -> None:
         reading.update(thread.name for thread in threading.enumerate() if "photographs" in thread.name)
 
-    photographs = clipspect.sources.files(folder)
-    teach(full_bundle, "nut", photographs, judge="words", backend="onnxruntime", threads=20, progress=look)
+    drawn = np.random.default_rng(0).integers(0, 256, (24, 4, 4, 3), np.uint8)
+    large = [picture.repeat(200, 0).repeat(200, 1) for picture in drawn]  # so that many are read at once
+    teach(full_bundle, "nut", large, judge="words", backend="onnxruntime", threads=24, progress=look)
     assert 0 < len(reading) <= 8
 
 
