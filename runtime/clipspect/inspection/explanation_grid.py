@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +80,6 @@ def _covered_side(side: int, scale: int, stride: int) -> npt.NDArray[np.bool_]:
 
 
 def _grids(spec: ImageSpec) -> list[Grid]:
-    """Of patches of each size, the largest first."""
-    sizes = range(min(spec.height, spec.width), 0, -1)
-    return [Grid(spec.height // size, spec.width // size) for size in sizes]
+    """Of patches of each size that the image divides into, as every exported one does; the largest first."""
+    side = gcd(spec.height, spec.width)
+    return [Grid(spec.height // size, spec.width // size) for size in range(side, 0, -1) if side % size == 0]
