@@ -152,7 +152,8 @@ def _fault(bundle: Bundle, recipe: Recipe, backend: str | None, device: str) -> 
     if recipe.judge == BOTH and not graph.compares:
         return f"that graph of {bundle.path} compares with no references: export it with --few-shot --windows"
     if device != CPU or (backend is not None and engine_named(backend).compiled):
-        return f"they need an engine on the CPU, found {backend or 'an engine'} on {device}: take the device cpu"
+        found = f"{backend or 'an engine'} on {device}"
+        return f"they need an engine on the CPU, found {found}: take onnxruntime or openvino on the device cpu"
     return _plan_fault(recipe, graph, bundle.manifest.image)
 
 
