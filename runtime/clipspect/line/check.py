@@ -107,7 +107,8 @@ def _source(source: SourcePlan, plan: Plan) -> str:
     folder = source.folder
     if folder is None:
         return f"{source.shown}: {_first_frame(source)}"
-    check_folder(folder, plan.place(source))
+    for place in map(plan.place, plan.sources):
+        check_folder(folder, place)
     check_devices(source.sort or "link", folder, _nearest_folder(plan.place(source)))
     if not os.access(folder, os.W_OK | os.X_OK) and source.sort == "move":
         raise ClipspectError(f"{folder}: images cannot be moved out of it: check its rights, or sort = copy")

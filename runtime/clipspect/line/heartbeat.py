@@ -55,4 +55,4 @@ class Heartbeat:
                 self._health.problem("health", None)
             if ending:
                 return
-            self._over.wait(self._every)
+            self._over.wait(min(self._every, threading.TIMEOUT_MAX))

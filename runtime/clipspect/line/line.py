@@ -23,7 +23,7 @@ from clipspect.line.commands import obeyed
 from clipspect.line.health import Health
 from clipspect.line.heartbeat import Heartbeat
 from clipspect.line.notify import Notifier
-from clipspect.line.plan import OWN, Plan, nearest
+from clipspect.line.plan import HEALTH, OWN, Plan, nearest
 from clipspect.line.recipes_in_use import Chosen, RecipesInUse, chosen_recipes
 from clipspect.line.source_run import SourceRun, check_folder, holding
 from clipspect.line.stop import Stop
@@ -32,7 +32,6 @@ from clipspect.recipes.recipe import Recipe
 from clipspect.sinks.mqtt import Outbox, Queue
 from clipspect.sinks.sink import Sink
 
-HEALTH = "health.json"
 _LOOK_FOR_END_S = 0.2
 _LAST_WORDS_S = 5.0  # for the last health document of a process that hangs
 

@@ -26,7 +26,8 @@ from clipspect.sources.policy import parse_policy
 FOLDER = "folder:"  # what a source begins with whose new files are inspected exactly once
 OWN = ".watch"  # the folder beside a log that holds what is remembered besides
 _NAME = re.compile(r"[^\W_][\w .-]{0,63}")  # a folder's name, and a part of a topic
-_RESERVED = (*VERDICT_FOLDERS, "overlays")
+HEALTH = "health.json"  # the document of the whole line, in its `out`
+_RESERVED = (*VERDICT_FOLDERS, "overlays", HEALTH)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _check_source(source: SourcePlan) -> None:
         usable = (
             _NAME.fullmatch(source.name) and source.name.casefold() not in _RESERVED and source.name[-1] not in " ."
         )
-        _require(usable, "name", "letters, digits, blanks, dots and hyphens, and no verdict", source.name)
+        _require(usable, "name", "letters, digits, blanks, dots and hyphens, and nothing of OUT's own", source.name)
     for name in ("settle", "give_up"):
         _require(getattr(source, name) >= 0, name, "seconds from 0", getattr(source, name))
     _require(source.silent_after is None or source.silent_after > 0, "silent_after", "seconds", source.silent_after)

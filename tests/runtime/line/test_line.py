@@ -14,6 +14,7 @@ import pytest
 from clipspect.base.errors import ClipspectError
 from clipspect.bundle.manifest import RECIPES
 from clipspect.line.audit import audit
+from clipspect.line.check import check_line
 from clipspect.line.line import Line
 from clipspect.line.plan import read_plan
 from clipspect.recipes.limits import Limits
@@ -251,6 +252,29 @@ def test_check_opens_everything_says_what_is_wrong_and_writes_nothing(
     with Lining(plan, out, "--check", fault="cameras") as line:
         assert line.process.wait(PATIENCE_S) == 0
     assert not out.exists()
+
+
+def test_check_finds_a_folder_that_another_source_sorts_into_as_the_start_does(
+    bundle: Path, folders: dict[str, Path], place: Path, out: Path
+) -> None:
+    (out / "top/pass/in").mkdir(parents=True)
+    sources = {"top": quick(folders["top"], recipe="strict"), "side": quick(out / "top/pass/in", recipe="strict")}
+    plan = read_plan(write_plan(place / "line.toml", sources, **engine(bundle, out)))
+    wrong = [finding for finding in check_line(plan) if finding.wrong]
+    assert [finding.what for finding in wrong] == ["side"]
+    with pytest.raises(ClipspectError, match="is where results go") as caught, Line(plan):
+        pass
+    assert str(caught.value) == wrong[0].text
+
+
+def test_seconds_between_two_health_documents_can_be_any(bundle: Path, place: Path, out: Path) -> None:
+    source = {"source": str(place / "photos"), "recipe": "strict"}
+    (place / "photos").mkdir()
+    drop(place / "photos", 1)
+    with Line(read_plan(write_plan(place / "line.toml", {"top": source}, **engine(bundle, out, health=1e300)))) as line:
+        line.load()
+        line.run()
+    assert json.loads((out / "health.json").read_text())["status"] == "offline"
 
 
 def test_a_second_line_with_the_same_out_is_refused(
