@@ -8,7 +8,7 @@ import math
 import signal
 import statistics
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from clipspect.sinks.overlay_colours import HeatScale
     from clipspect.sinks.sink import Sink
     from clipspect.sources.registry import Sources
+
+_MOST_TIMES = 100_000  # images, the last ones, that the median is of: a camera's run can last for months
 
 _DESCRIPTION = """Inspect images and print one row each. An image that cannot be read is reported, the others are
 inspected, and the exit status is then 1. A "fail" or "invalid" verdict is a result, not an error."""
@@ -211,7 +213,7 @@ class _Summary:
 
     def __init__(self) -> None:
         self.errors = self.dropped = 0
-        self._milliseconds: list[float] = []
+        self._milliseconds: deque[float] = deque(maxlen=_MOST_TIMES)
         self._verdicts: Counter[str] = Counter()
         self._start = perf_counter()
 
@@ -226,7 +228,7 @@ class _Summary:
     def line(self, inspector: Inspector, out: Path | None, report: Path | None) -> str:
         parts = [f"{count} {verdict}" for verdict, count in sorted(self._verdicts.items())]
         if self._milliseconds:
-            rate = len(self._milliseconds) / (perf_counter() - self._start)
+            rate = sum(self._verdicts.values()) / (perf_counter() - self._start)
             parts.append(f"median {statistics.median(self._milliseconds):.1f} ms an image, {rate:.1f} images a second")
             parts.append(engine_words(inspector))
         if self.errors:

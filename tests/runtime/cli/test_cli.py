@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import clipspect
 from clipspect.cli import main
+from clipspect.cli import run as run_command
+from clipspect.inspection.result import Timings
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
 from support import handmade
 from support.command_line import error_of, run
+from support.records import make_record
 
 Capture = pytest.CaptureFixture[str]
 
@@ -301,3 +305,17 @@ def test_a_hostile_name_controls_neither_terminal_nor_spreadsheet(
     assert "\\x1b[31m\\x0aevil/a.png" in out
     assert "b\\x1b[2J.png" in err
     assert "'=" in (tmp_path / "out/results.csv").read_text()
+
+
+def test_a_run_of_a_camera_that_lasts_for_months_says_its_rate_and_does_not_grow(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_command, "_MOST_TIMES", 3)
+    monkeypatch.setattr(run_command, "perf_counter", iter([0.0, 5.0]).__next__)
+    summary = run_command._Summary()
+    for number in range(50):
+        summary.add(make_record(number, timings_ms=Timings(0.0, 0.0, float(number), 0.0)))
+    assert len(summary._milliseconds) == 3
+    with clipspect.load(tiny_bundle, backend="onnxruntime") as inspector:
+        said = summary.line(inspector, None, None)
+    assert said.startswith("clipspect: 50 pass, median 48.0 ms an image, 10.0 images a second, ")
