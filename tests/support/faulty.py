@@ -4,6 +4,7 @@ otherwise: an engine that hangs in the middle of its work, a share that does not
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import sys
 import time
@@ -92,6 +93,11 @@ def _drawn(source: str, skip: object) -> Iterator[Item]:
         yield Item(source, number, None, np.full((32, 32), 20 + number, np.uint8), dropped=number % 2)
 
 
+def _unnumbered(source: str, skip: object) -> Iterator[Item]:
+    """unnumbered:N, as a package may write it that knows of no numbers."""
+    return (dataclasses.replace(item, number=0) for item in _drawn(source, skip))
+
+
 if __name__ == "__main__":
     match sys.argv.pop(1):
         case "engine hangs":
@@ -109,7 +115,7 @@ if __name__ == "__main__":
         case "log hangs":
             Log.take = _log_hangs
         case "cameras":
-            registry.BUILT_IN_SOURCES.update(flaky=_flaky, drawn=_drawn)
+            registry.BUILT_IN_SOURCES.update(flaky=_flaky, drawn=_drawn, unnumbered=_unnumbered)
         case fault:
             raise ValueError(fault)
     sys.argv[0] = str(Path(sys.argv[0]).with_name("clipspect"))

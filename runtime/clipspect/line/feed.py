@@ -196,7 +196,7 @@ class StreamFeed(Feed):
         self._name = source.title
         self._opened: Sources | None = None
         self._next_number = 0
-        self._came: dict[int, float] = {}  # monotonic seconds, by the item's number
+        self._came: dict[int, float] = {}  # monotonic seconds, by the item's number, which other packages may repeat
 
     def items(self) -> Iterator[Item]:
         for item in super().items():
@@ -204,7 +204,7 @@ class StreamFeed(Feed):
             yield item
 
     def told(self, outcome: Outcome) -> Told | None:
-        return Told(outcome.item, self._came.pop(outcome.item.number))
+        return Told(outcome.item, self._came.pop(outcome.item.number, monotonic()))
 
     def enter(self, told: Told) -> None:
         """Nothing is remembered of a frame but its record."""

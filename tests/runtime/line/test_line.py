@@ -195,6 +195,13 @@ def test_parts_that_pass_a_gate_have_one_record_each(bundle: Path, place: Path, 
     assert all(span["first"]["number"] < span["last"]["number"] for span in spans)
 
 
+def test_frames_that_all_have_one_number_have_a_record_each(bundle: Path, place: Path, out: Path) -> None:
+    source = {"source": "unnumbered:20", "recipe": "strict"}
+    with Lining(write_plan(place / "line.toml", {"top": source}, **engine(bundle, out)), out, fault="cameras") as line:
+        assert line.process.wait(PATIENCE_S) == 0
+    assert len(rows_of(out / "top")) == 20
+
+
 def test_images_that_are_there_do_not_count_what_the_line_has_drawn_among_them(bundle: Path, place: Path) -> None:
     (place / "photos").mkdir()
     drop(place / "photos", 2)
