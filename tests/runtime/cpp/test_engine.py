@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 import clipspect
-from clipspect.base.errors import BackendError
+from clipspect.base.errors import BackendError, BundleError
 from clipspect.bundle.manifest import RECIPES, write_manifest
 from clipspect.bundle.precision_record import PrecisionRecord
 from clipspect.engines.openvino import backend as openvino_backend
@@ -83,7 +83,7 @@ def test_an_answer_that_is_not_the_manifests_is_an_error(
     assert out == b""
     assert said.startswith("inspect: error: openvino: the graph")
     assert reason in said
-    with pytest.raises(BackendError):
+    with pytest.raises((BackendError, BundleError)):  # before an engine sees the graph, but for the shape of a batch
         clipspect.load(tiny_bundle, backend="openvino").inspect(image)
 
 

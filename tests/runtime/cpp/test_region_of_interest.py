@@ -86,7 +86,7 @@ def test_what_is_not_done_in_cpp_is_refused_by_name(tiny_bundle: Path, refusal: 
     write_recipe(path, handmade.make_recipe(region_of_interest=aligned))
     assert "alignment" in refusal(tiny_bundle)
     write_recipe(path, handmade.make_recipe(windows=OnDemand(reuse=Reuse())))
-    assert "windows on demand are not done in C++" in refusal(tiny_bundle)
+    assert "a cascade and reuse of windows are not in C++" in refusal(tiny_bundle)
 
 
 @pytest.mark.parametrize(
