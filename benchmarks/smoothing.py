@@ -17,7 +17,7 @@ import clipspect
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.over_time import Smoothing, smoothed
 from clipspect_lab.evaluation.metrics import auroc
-from support.drawn_belt import Belt, with_masks
+from demo.belt import Belt, with_masks
 
 PARTS = [False, True, False, True, True, False, False, True, False, True]
 NOISY = {"noise": 40.0, "grain": 12.0, "apart": 240.0}

@@ -81,7 +81,8 @@ def _size_of(path: Path, *, upright: bool = False) -> Size:
         with whole_images_only, Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             if turned := upright and width != height:
-                image.load()  # the EXIF of a PNG may follow its pixels: not for every image
+                if image.format == "PNG":  # whose EXIF may follow its pixels: not for every image
+                    image.load()
                 turned = orientation_in_file(image) in _TURNED
     except Exception as error:  # whatever Pillow's decoders raise on damaged data
         raise ImageError(f"{path}: not a readable image ({error}): copy or convert it again") from error

@@ -26,8 +26,8 @@ from clipspect.inspection.over_time import Hysteresis, Smoothing, smoothed, stea
 from clipspect.inspection.regions import find_regions, regions_in_source
 from clipspect.inspection.result import decide
 from clipspect.recipes.limits import Limits
+from demo.belt import HEIGHT, WIDTH, Belt, video
 from support import handmade
-from support.drawn_belt import HEIGHT, WIDTH, Belt, video
 
 LIMITS = Limits(0.4, 0.6)
 SCORES = {"pass": 0.2, "uncertain": 0.5, "fail": 0.8}

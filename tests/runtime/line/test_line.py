@@ -19,8 +19,8 @@ from clipspect.line.line import Line
 from clipspect.line.plan import read_plan
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
+from demo.belt import GATE, Belt, video, write_video_of
 from support import handmade
-from support.drawn_belt import GATE, Belt, video, write_video_of
 from support.lined import Lining, quick, write_plan
 from support.watched import PATIENCE_S, grey_png, rows_of, wait_for
 

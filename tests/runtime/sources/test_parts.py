@@ -23,7 +23,7 @@ from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
 from clipspect.sources import Gate, Trigger, fired_at, parts
 from clipspect.sources.gate import parse_gate
-from support.drawn_belt import GATE, WIDTH, Belt, video, write_video_of
+from demo.belt import GATE, WIDTH, Belt, video, write_video_of
 
 BOTTLES = Path(__file__).parents[2] / "photos" / "bottles.mp4"
 EMPTY, PART = 0, 200  # grey levels of plain frames
