@@ -150,5 +150,6 @@ def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
     answer = compiled({"image": images[1:2], "text_features": text})
     for name, values in alone.items():
         np.testing.assert_allclose(answer[name], values, atol=1e-4)
-    assert require_parsed(bundle.graph_path) == ["score", "anomaly_map", "image_embedding"]
+    windows = ["features_windows_2", "features_windows_3"]
+    assert require_parsed(bundle.graph_path) == ["score", "anomaly_map", "image_embedding", *windows]
     require_built(halved(bundle.graph_path, tmp_path), bundle.manifest.graphs["words"])
