@@ -55,5 +55,5 @@ def _check(plan: Plan, as_json: bool) -> int:
         else:
             print(f"{'WRONG' if finding.wrong else 'ok':5}  {finding.what}: {finding.text}", flush=True)
     if wrong:
-        print(f"clipspect: {wrong} parts of the line cannot be used", file=sys.stderr)
+        print(f"clipspect: {wrong} {'part' if wrong == 1 else 'parts'} of the line cannot be used", file=sys.stderr)
     return 1 if wrong else 0
