@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
 from clipspect.engines import Backend, open_backend
-from clipspect.engines.graph import WINDOWS, TensorSpec
+from clipspect.engines.graph import TensorSpec
 from clipspect.inspection.verify import verify
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export.check.answers import CHECK_IMAGES, check_images
@@ -242,7 +242,7 @@ def test_the_check_holds_the_torch_references_answers(case: Case) -> None:
     np.testing.assert_allclose(check["fewshot_anomaly_map"][:1], anomaly_map, atol=1e-5)
     np.testing.assert_allclose(check["fewshot_image_embedding"][:1], embedding, atol=1e-5)
     assert check["anomaly_map"].shape == (CHECK_IMAGES, size, size)
-    on_demand = ["on demand"] if WINDOWS in Bundle.open(case.bundle).manifest.graphs else []
+    on_demand = ["on demand"] if Bundle.open(case.bundle).manifest.windows is not None else []
     compared = [comparison.graph for comparison in verify(case.bundle).comparisons]
     assert compared == ["zero-shot", "few-shot", *on_demand]
 
