@@ -242,7 +242,7 @@ def test_the_check_holds_the_torch_references_answers(case: Case) -> None:
     np.testing.assert_allclose(check["fewshot_anomaly_map"][:1], anomaly_map, atol=1e-5)
     np.testing.assert_allclose(check["fewshot_image_embedding"][:1], embedding, atol=1e-5)
     assert check["anomaly_map"].shape == (CHECK_IMAGES, size, size)
-    on_demand = ["on demand"] if Bundle.open(case.bundle).manifest.windows is not None else []
+    on_demand = ["on demand"] if case.bundle.manifest.windows is not None else []
     compared = [comparison.graph for comparison in verify(case.bundle).comparisons]
     assert compared == ["zero-shot", "few-shot", *on_demand]
 
