@@ -9,7 +9,8 @@ from pathlib import Path
 
 from clipspect.engines.graph import Graph, TensorSpec
 from clipspect.engines.onnx_model import BOOL, BYTES, FLOAT, FLOAT16, INT8, INT32, INT64, UINT8, Node, read_model
-from clipspect.engines.onnx_operators import Known, answers
+from clipspect.engines.onnx_operators import answers
+from clipspect.engines.onnx_shapes import Known
 
 # Of one image, one prompt a state, one row a gallery. The dearest published setting, SubspaceAD's L/14 at 672, is
 # 2e12 and 0.6 GB; a graph that is over these would hold up the box, or end for want of memory.

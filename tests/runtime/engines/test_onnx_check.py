@@ -19,7 +19,8 @@ from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import read_manifest, write_manifest
 from clipspect.engines.onnx_check import check_onnx
 from clipspect.engines.onnx_model import Node, read_model
-from clipspect.engines.onnx_operators import Known, answers
+from clipspect.engines.onnx_operators import answers
+from clipspect.engines.onnx_shapes import Known
 from clipspect_models import DEMO_BUNDLE
 from support.handmade import SIDE, write_full_bundle
 from support.handmade_photos import write_photos_bundle
