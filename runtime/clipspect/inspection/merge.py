@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -30,33 +31,50 @@ class Merged:
         """Views of one size, of whose answers the maps have that shape (h, w)."""
         self.score = -np.inf
         self.box = _around([view.placement for view in views])
-        self._views, self._added = views, 0
-        across, down = views[0].crop.size
-        width = min(self.box.width, -(-self.box.width * shape[1] // across))
-        height = min(self.box.height, -(-self.box.height * shape[0] // down))
-        self.map: Map = np.zeros((height, width), np.float32)
-        boxes = [(view.crop, view.placement) for view in views]
-        columns = _Axis(self.box.left, self.box.width, width, shape[1])
-        rows = _Axis(self.box.top, self.box.height, height, shape[0])
-        self._across = columns.shares([(c.left, c.right, p.left, p.right) for c, p in boxes])
-        self._down = rows.shares([(c.top, c.bottom, p.top, p.bottom) for c, p in boxes])
+        self._views, self._added = tuple(views), 0
+        self._blend = _blend(self._views, shape) if len(views) > 1 else None
+        self.map: Map = np.zeros((0, 0) if self._blend is None else self._blend.shape, np.float32)
 
     def add(self, scores: npt.NDArray[np.float32], maps: Map) -> None:
         """What was answered to the next views in their order: (n,) and (n, h, w)."""
         self.score = max(self.score, float(scores.max()))
-        if len(self._views) == 1:
+        if self._blend is None:
             self.map = np.array(maps[0])  # one of its own: a result that is kept must not keep its whole batch
             return
         for answered in maps:
             crop, place = self._views[self._added].crop, self._views[self._added].placement
-            left, across = self._across[crop.left, crop.right, place.left, place.right]
-            top, down = self._down[crop.top, crop.bottom, place.top, place.bottom]
+            left, across = self._blend.across[crop.left, crop.right, place.left, place.right]
+            top, down = self._blend.down[crop.top, crop.bottom, place.top, place.bottom]
             self.map[top : top + len(down), left : left + len(across)] += down @ answered @ across.T
             self._added += 1
 
 
 _Sides = tuple[int, int, int, int]  # along an axis: a crop's first pixel and its end, its placement's first and end
 _Share = tuple[int, Map]  # the first pixel of the merged map, and for each from there what it has of a view's pixels
+
+
+@dataclass(frozen=True)
+class _Blend:
+    """How the maps of views become one."""
+
+    shape: tuple[int, int]  # of the merged map
+    across: dict[_Sides, _Share]
+    down: dict[_Sides, _Share]
+
+
+@lru_cache(maxsize=4)  # the frames of a line have one size or few
+def _blend(views: tuple[View, ...], shape: tuple[int, int]) -> _Blend:
+    box = _around([view.placement for view in views])
+    across, down = views[0].crop.size
+    width = min(box.width, -(-box.width * shape[1] // across))
+    height = min(box.height, -(-box.height * shape[0] // down))
+    boxes = [(view.crop, view.placement) for view in views]
+    columns, rows = _Axis(box.left, box.width, width, shape[1]), _Axis(box.top, box.height, height, shape[0])
+    return _Blend(
+        (height, width),
+        columns.shares([(c.left, c.right, p.left, p.right) for c, p in boxes]),
+        rows.shares([(c.top, c.bottom, p.top, p.bottom) for c, p in boxes]),
+    )
 
 
 @dataclass(frozen=True)
