@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from clipspect.base.errors import ExportError
-from clipspect.bundle.windows_graph import FEATURES_OF_PATCHES, window_starts
+from clipspect.bundle.windows_graph import FEATURES_OF_PATCHES, window_count
 from clipspect.engines.graph import (
     ANOMALY_MAP,
     CHOSEN_WINDOWS,
@@ -110,10 +109,7 @@ class WindowsForm:
     def lengths(self) -> dict[str, int]:
         """The dynamic dimensions when every window of one image is asked for."""
         stride = self.described["stride"]
-        return {
-            f"M_{scale}": math.prod(len(window_starts(side, scale, stride)) for side in self.grid)
-            for scale in self.scales
-        }
+        return {f"M_{scale}": window_count(self.grid, scale, stride) for scale in self.scales}
 
     def outputs(self, compares: bool) -> list[str]:
         windows = [f"{WINDOW_EMBEDDINGS}{scale}" for scale in self.scales]

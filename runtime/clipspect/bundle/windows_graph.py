@@ -50,8 +50,7 @@ class WindowsGraph(Graph):
     @property
     def tokens(self) -> int:
         """Of all windows of an image."""
-        counts = (prod(len(window_starts(side, scale, self.stride)) for side in self.grid) for scale in self.scales)
-        return sum(count * (1 + scale**2) for count, scale in zip(counts, self.scales))
+        return sum(window_count(self.grid, scale, self.stride) * (1 + scale**2) for scale in self.scales)
 
     @property
     def compares(self) -> bool:
@@ -63,6 +62,11 @@ def window_starts(side: int, scale: int, stride: int) -> list[int]:
     """The first patch of each window of a row of `side` patches."""
     starts = list(range(0, side - scale + 1, stride))
     return starts if starts[-1] == side - scale else [*starts, side - scale]
+
+
+def window_count(grid: tuple[int, int], scale: int, stride: int) -> int:
+    """Of one scale, on a grid of rows and columns of patches."""
+    return prod(len(window_starts(side, scale, stride)) for side in grid)
 
 
 def require_windows(graph: WindowsGraph, image: ImageSpec, text_dim: int | None) -> None:

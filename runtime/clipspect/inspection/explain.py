@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.windows_graph import window_starts
 from clipspect.engines.graph import BOTH, FEATURES, IMAGE_EMBEDDING, PHOTOS
 from clipspect.frame.views import Box, View, whole_frame
 from clipspect.inspection.answer import Answer
@@ -23,7 +24,7 @@ from clipspect.inspection.explanation import (
     StateReason,
     WindowReason,
 )
-from clipspect.inspection.explanation_grid import Grid, grid_of_patches, grid_of_windows, starts
+from clipspect.inspection.explanation_grid import Grid, grid_of_patches, grid_of_windows
 from clipspect.inspection.explanation_references import Found, ReferenceRows
 from clipspect.inspection.explanation_windows import Raised, WindowValues
 from clipspect.inspection.regions import Region, component_at
@@ -191,9 +192,9 @@ def _most(raised: list[Raised]) -> list[Raised]:
 
 
 def _window_place(grid: Grid, crop: Box, scale: int, stride: int, window: int) -> Place:
-    across = starts(grid.columns, scale, stride)
+    across = window_starts(grid.columns, scale, stride)
     row, column = divmod(window, len(across))
-    return grid.place(crop, starts(grid.rows, scale, stride)[row], across[column], scale)
+    return grid.place(crop, window_starts(grid.rows, scale, stride)[row], across[column], scale)
 
 
 def _points(excess: npt.NDArray[np.float32], box: Box, region: Region, limit: float) -> tuple[Floats, Floats, Floats]:

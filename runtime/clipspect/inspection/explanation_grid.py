@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from math import gcd
 
 import numpy as np
 import numpy.typing as npt
 
+from clipspect.bundle.windows_graph import window_count
 from clipspect.frame.spec import ImageSpec
 from clipspect.frame.views import Box
 from clipspect.inspection.explanation import Place
@@ -50,33 +50,11 @@ def grid_of_windows(spec: ImageSpec, counts: Mapping[int, int], stride: int) -> 
     for grid in _grids(spec):
         if all(
             max(counts) <= min(grid.rows, grid.columns)
-            and len(starts(grid.rows, scale, stride)) * len(starts(grid.columns, scale, stride)) == count
+            and window_count((grid.rows, grid.columns), scale, stride) == count
             for scale, count in counts.items()
         ):
             return grid
     return None
-
-
-@lru_cache(maxsize=64)
-def starts(side: int, scale: int, stride: int) -> tuple[int, ...]:
-    """The first patch of each window of a row of patches; the last window stands at the edge."""
-    last = side - scale
-    return tuple(start for start in range(last + 1) if start % stride == 0 or start == last)
-
-
-@lru_cache(maxsize=8)
-def covered(grid: Grid, scale: int, stride: int) -> npt.NDArray[np.bool_]:
-    """Which patches each window holds, (windows, patches), windows row-major."""
-    down, across = (_covered_side(side, scale, stride) for side in (grid.rows, grid.columns))
-    both = down[:, None, :, None] & across[None, :, None, :]
-    return both.reshape(len(down) * len(across), grid.patches)
-
-
-def _covered_side(side: int, scale: int, stride: int) -> npt.NDArray[np.bool_]:
-    first = np.array(starts(side, scale, stride))[:, None]
-    patch = np.arange(side)
-    found: npt.NDArray[np.bool_] = (first <= patch) & (patch < first + scale)
-    return found
 
 
 def _grids(spec: ImageSpec) -> list[Grid]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.inspection.explanation_grid import Grid, covered
-
-Floats = npt.NDArray[np.float64]
-
-_SMALLEST = 1e-20  # as in the graph, so that no inverse is infinite
-_HARMONIC, _ARITHMETIC = "harmonic", "arithmetic"
+from clipspect.bundle.windows_graph import HARMONIC
+from clipspect.inspection.explanation_grid import Grid
+from clipspect.inspection.window_layout import Floats, Scale, scale_of
+from clipspect.inspection.window_scores import fused, inverse_mean, probability
 
 
 @dataclass(frozen=True)
@@ -48,24 +46,18 @@ class WindowValues:
         rows: Mapping[int, npt.NDArray[np.float32]],
     ) -> WindowValues:
         """Of a bundle's parameters, (2, P, D) of a recipe, and the view's and its windows' embeddings of length 1."""
-        unit = text_features / np.linalg.norm(text_features, axis=-1, keepdims=True)
-
-        def probability(embeddings: npt.NDArray[np.float32]) -> Floats:
-            normal, anomalous = ((embeddings @ state.T).max(axis=-1).astype(np.float64) for state in unit)
-            found: Floats = 1 / (1 + np.exp((normal - anomalous) / float(parameters["temperature"])))
-            return np.maximum(found, _SMALLEST)
-
+        temperature = float(parameters["temperature"])
         return cls(
             grid,
             int(parameters.get("window_stride", 1)),
-            str(parameters.get("scale_fusion", _HARMONIC)),
-            float(probability(image)),
-            {scale: probability(own) for scale, own in rows.items()},
+            str(parameters.get("scale_fusion", HARMONIC)),
+            float(probability(image, text_features, temperature)),
+            {scale: probability(own, text_features, temperature) for scale, own in rows.items()},
         )
 
     def patches(self) -> Floats:
         """The map on the grid, (patches,)."""
-        return self._fused(list(self._inverse.values()))
+        return self._fused({side: mean for side, (mean, _) in self._means.items()})
 
     def raised(self, weights: Floats) -> list[Raised]:
         """By how much each window raises the mean of the map, weighted (patches,): the most first.
@@ -73,42 +65,31 @@ class WindowValues:
         It is the difference to the map in which that window has the median of its scale. One that is no more anomalous
         than the median, or covers nothing of weight, raises nothing.
         """
-        before, places = self.patches(), list(self._inverse)
-        found = []
-        for scale, values in self.scales.items():
-            cover, count = covered(self.grid, scale, self.stride), self._count[scale]
-            usual = float(np.median(values))
-            for window in np.flatnonzero(cover @ weights > 0):
-                if values[window] <= usual:
-                    continue
-                inverse = list(self._inverse.values())
-                inverse[places.index(scale)] = (
-                    self._inverse[scale] + cover[window] * (1 / usual - 1 / values[window]) / count
-                )
-                by = float(weights @ (before - self._fused(inverse)) / weights.sum())
-                found.append(Raised(scale, int(window), float(values[window]), by))
+        inverse = {side: mean for side, (mean, _) in self._means.items()}
+        before, found = self._fused(inverse), []
+        for side, values in self.scales.items():
+            scale, count, usual = self._layout[side], self._means[side][1], float(np.median(values))
+            touching = scale.covering(weights.reshape(1, self.grid.rows, self.grid.columns) > 0)[0]
+            for window in map(int, np.flatnonzero(touching & (values > usual))):
+                more = scale.cover(window) * (1 / usual - 1 / values[window]) / count
+                without = self._fused(inverse | {side: inverse[side] + more})
+                by = float(weights @ (before - without) / weights.sum())
+                found.append(Raised(side, window, float(values[window]), by))
         return sorted(found, key=lambda raised: -raised.by)
 
     @cached_property
-    def _count(self) -> dict[int, Floats]:
-        """Of each scale how many windows hold a patch."""
-        return {scale: covered(self.grid, scale, self.stride).sum(axis=0).astype(np.float64) for scale in self.scales}
+    def _layout(self) -> dict[int, Scale]:
+        return {side: scale_of((self.grid.rows, self.grid.columns), side, self.stride) for side in self.scales}
 
     @cached_property
-    def _inverse(self) -> dict[int, Floats]:
-        """Of each scale and patch the mean of the inverses of the windows that hold it."""
-        return {
-            scale: (1 / values) @ covered(self.grid, scale, self.stride) / self._count[scale]
-            for scale, values in self.scales.items()
-        }
-
-    def _fused(self, inverse: Sequence[Floats]) -> Floats:
-        stacked = np.stack(inverse)
-        if self.fusion == _HARMONIC:
-            harmonic: Floats = (len(stacked) + 1) / (stacked.sum(axis=0) + 1 / self.image)
-            return harmonic
-        scales = 1 / stacked
-        found: Floats = (
-            (scales.sum(axis=0) + self.image) / (len(stacked) + 1) if self.fusion == _ARITHMETIC else scales.max(axis=0)
-        )
+    def _means(self) -> dict[int, tuple[Floats, Floats]]:
+        """Of each scale, for each patch (rows, columns), the mean of the inverses of the windows that cover it, and
+        how many these are."""
+        found = {}
+        for side, values in self.scales.items():
+            mean, count = inverse_mean(self._layout[side], values[None], np.ones((1, len(values)), bool))
+            found[side] = mean[0], count[0]
         return found
+
+    def _fused(self, inverse: Mapping[int, Floats]) -> Floats:
+        return fused(self.fusion, self.image, np.stack(list(inverse.values()))).ravel()

@@ -44,6 +44,12 @@ class Scale:
         found: Bools = touched.reshape(len(patches), -1) > 0
         return found
 
+    def cover(self, window: int) -> Floats:
+        """(rows, columns): 1 where that window covers a patch, else 0."""
+        row, column = divmod(window, len(self.across))
+        found: Floats = np.outer(self.covers_down[:, row], self.covers_across[:, column])
+        return found
+
     def apart(self, stride: int) -> Bools:
         """(windows,): those that are left where windows lie `stride` patches apart, the last of a row at the edge."""
         kept = [
@@ -116,7 +122,7 @@ def layout_of(grid: tuple[int, int], scales: tuple[int, ...], stride: int, image
     """The layout of a grid of patches over an image (height, width)."""
     return Layout(
         grid,
-        tuple(_scale(grid, side, stride) for side in scales),
+        tuple(scale_of(grid, side, stride) for side in scales),
         _bilinear(image[0], grid[0]),
         _bilinear(image[1], grid[1]),
     )
@@ -127,19 +133,23 @@ def layout_of_graph(graph: WindowsGraph, image: ImageSpec) -> Layout:
     return layout_of(tuple(graph.grid), tuple(graph.scales), graph.stride, (image.height, image.width))
 
 
-def _scale(grid: tuple[int, int], side: int, stride: int) -> Scale:
+@lru_cache(maxsize=32)
+def scale_of(grid: tuple[int, int], side: int, stride: int) -> Scale:
+    """The windows of `side` x `side` patches on a grid of patches, `stride` apart."""
     down, across = (window_starts(length, side, stride) for length in grid)
     reach = np.arange(side)
     rows, columns = (np.array(starts)[:, None] + reach for starts in (down, across))
     places = rows[:, None, :, None] * grid[1] + columns[None, :, None, :]  # of (windows down, across, side, side)
     patches = places.reshape(-1, side * side) + 1
     tokens = np.concatenate([np.zeros((len(patches), 1), np.int64), patches], axis=1).astype(np.int64)
-    covers = (
-        ((np.array(starts) <= np.arange(length)[:, None]) & (np.arange(length)[:, None] < np.array(starts) + side))
-        for starts, length in ((down, grid[0]), (across, grid[1]))
-    )
-    covers_down, covers_across = (own.astype(np.float64) for own in covers)
+    covers_down, covers_across = (covers(length, side, stride) for length in grid)
     return Scale(side, tuple(down), tuple(across), covers_down, covers_across, tokens)
+
+
+def covers(length: int, side: int, stride: int) -> Floats:
+    """(patches, windows) of a row of `length` patches: 1 where a window of `side` patches covers a patch, else 0."""
+    patch, first = np.arange(length)[:, None], np.array(window_starts(length, side, stride))
+    return ((first <= patch) & (patch < first + side)).astype(np.float64)
 
 
 def _bilinear(pixels: int, patches: int) -> Floats:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from clipspect.bundle.windows_graph import ARITHMETIC, HARMONIC, PATCHES, WindowsGraph
 from clipspect.engines import Tensors
 from clipspect.engines.graph import CHOSEN_WINDOWS, REFERENCE
-from clipspect.inspection.window_layout import Bools, Chosen, Floats, Layout
+from clipspect.inspection.window_layout import Bools, Chosen, Floats, Layout, Scale
 
 SMALLEST = 1e-20  # values below it count as it, as in the graphs: no inverse is infinite
 
@@ -45,20 +45,14 @@ class Scored:
 
 def by_words(graph: WindowsGraph, layout: Layout, embedded: Embedded, text_features: Rows) -> Scored:
     """What the graph of words answers."""
-    images = _probability(embedded.images, text_features, graph.temperature)  # (N,)
-    windows = [_probability(own, text_features, graph.temperature) for own in embedded.windows]
+    images = probability(embedded.images, text_features, graph.temperature)  # (N,)
+    windows = [probability(own, text_features, graph.temperature) for own in embedded.windows]
     inverses, known = _inverse_means(layout, windows, embedded)
-    image = np.maximum(images, SMALLEST)[:, None, None]
-    if graph.fusion == HARMONIC:
-        patches = (1 + len(inverses)) / (1 / image + np.sum(inverses, axis=0))
-    elif graph.fusion == ARITHMETIC:
-        patches = (images[:, None, None] + np.sum(1 / inverses, axis=0)) / (1 + len(inverses))
-    else:
-        patches = np.max(1 / inverses, axis=0)
+    patches = fused(graph.fusion, images[:, None, None], inverses)
     score = images
     if graph.multi_crop:
         crops = np.mean([embedded.images, *(own.mean(axis=1) for own in embedded.windows)], axis=0)
-        score = _probability(_unit(crops), text_features, graph.temperature)
+        score = probability(_unit(crops), text_features, graph.temperature)
     return Scored(score, np.where(known, patches, 0), known)
 
 
@@ -83,14 +77,34 @@ def _inverse_means(layout: Layout, values: Sequence[Floats], embedded: Embedded)
     is there; and the patches that count and that every scale covers."""
     means, covered = [], [] if embedded.needed is None else [embedded.needed]
     for scale, own, chosen in zip(layout.scales, values, embedded.there):
-        sums = scale.over_patches(np.where(chosen, 1 / np.maximum(own, SMALLEST), 0))
-        counts = scale.over_patches(chosen.astype(np.float64))
-        means.append(np.where(counts > 0, sums, 1) / np.maximum(counts, 1))
+        mean, counts = inverse_mean(scale, own, chosen)
+        means.append(mean)
         covered.append(counts > 0)
     return np.stack(means), np.logical_and.reduce(covered)
 
 
-def _probability(rows: Rows, text_features: Rows, temperature: float) -> Floats:
+def inverse_mean(scale: Scale, values: Floats, chosen: Bools) -> tuple[Floats, Floats]:
+    """Of windows (N, windows) for each patch (N, rows, columns) the mean of the inverses of those chosen that cover it,
+    1 where there is none, and how many these are.
+    """
+    sums = scale.over_patches(np.where(chosen, 1 / np.maximum(values, SMALLEST), 0))
+    counts = scale.over_patches(chosen.astype(np.float64))
+    return np.where(counts > 0, sums, 1) / np.maximum(counts, 1), counts
+
+
+def fused(fusion: str, images: Floats | float, inverses: Floats) -> Floats:
+    """The value of the whole images, and of each scale (S, ...) the inverses of the patches' values, to one map."""
+    if fusion == HARMONIC:
+        harmonic: Floats = (1 + len(inverses)) / (1 / np.maximum(images, SMALLEST) + np.sum(inverses, axis=0))
+        return harmonic
+    if fusion == ARITHMETIC:
+        mean: Floats = (images + np.sum(1 / inverses, axis=0)) / (1 + len(inverses))
+        return mean
+    largest: Floats = np.max(1 / inverses, axis=0)
+    return largest
+
+
+def probability(rows: Rows, text_features: Rows, temperature: float) -> Floats:
     """Rows (..., D) and (2, P, D) to the probability of the anomalous state (...)."""
     normal, anomalous = ((rows @ _unit(prompts).T).max(axis=-1).astype(np.float64) for prompts in text_features)
     found: Floats = 1 / (1 + np.exp((normal - anomalous) / temperature))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from safetensors.torch import save_file
 import clipspect
 from clipspect.base.errors import ExportError, RecipeError
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.windows_graph import window_count, window_starts
 from clipspect.cli import main
+from clipspect.inspection.window_layout import scale_of
 from clipspect.recipes.recipe import read_recipe
 from clipspect.recipes.shelf import open_recipe
 from clipspect_export.methods.winclip.graph import FewShotWinClip, WinClip, galleries
 from clipspect_export.methods.winclip.options import SCALE_FUSIONS, Setting, require_setting
 from clipspect_export.methods.winclip.reference import FewShotWinClipReference, WinClipReference, covered_patches
-from clipspect_export.methods.winclip.windows import window_patches, window_starts
 from clipspect_export.towers.clip import Clip
 from clipspect_export.towers.config import Grid
 from support.command_line import error_of
@@ -102,12 +104,13 @@ def test_windows_of_any_stride_cover_every_patch_and_end_at_the_edge(
     grid = Grid(rows, columns)
     scale = min(scale, *grid)
     stride = min(stride, scale)
-    patches = window_patches(grid, scale, stride)
+    patches = scale_of(grid, scale, stride).tokens[:, 1:] - 1
     assert patches.tolist() == covered_patches(grid, scale, stride)
+    assert len(patches) == window_count(grid, scale, stride)
     assert set(patches.flatten().tolist()) == set(range(grid.patches))
     starts = window_starts(rows, scale, stride)
     assert (starts[0], starts[-1]) == (0, rows - scale)
-    assert (starts.diff() <= stride).all()
+    assert all(later - one <= stride for one, later in pairwise(starts))
 
 
 @pytest.mark.parametrize(

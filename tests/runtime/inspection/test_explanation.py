@@ -17,11 +17,12 @@ from PIL import Image
 
 import clipspect
 from clipspect.bundle.bundle import Bundle
+from clipspect.bundle.windows_graph import window_count, window_starts
 from clipspect.frame.region_of_interest import Area, RegionOfInterest
 from clipspect.frame.spec import ImageSpec
 from clipspect.frame.tiling import Tiling
 from clipspect.inspection.explanation import Place, ReferenceReason
-from clipspect.inspection.explanation_grid import Grid, covered, grid_of_windows, starts
+from clipspect.inspection.explanation_grid import Grid, grid_of_windows
 from clipspect.inspection.explanation_windows import WindowValues
 from clipspect.inspection.maps import to_source_size
 from clipspect.recipes.on_demand import OnDemand, Reuse
@@ -179,7 +180,7 @@ def test_a_window_raises_the_region_by_what_the_map_loses_without_it(
     rows: int, columns: int, stride: int, fusion: str, data: st.DataObject
 ) -> None:
     grid = Grid(rows, columns)
-    counts = {scale: len(covered(grid, scale, stride)) for scale in (2, 3)}
+    counts = {scale: window_count((rows, columns), scale, stride) for scale in (2, 3)}
     scales = {
         scale: np.array(data.draw(st.lists(PROBABILITY, min_size=count, max_size=count)))
         for scale, count in counts.items()
@@ -205,8 +206,8 @@ def plain_map(values: WindowValues) -> npt.NDArray[np.float64]:
         for scale, own in values.scales.items():
             places = [
                 (top, left)
-                for top in starts(values.grid.rows, scale, values.stride)
-                for left in starts(values.grid.columns, scale, values.stride)
+                for top in window_starts(values.grid.rows, scale, values.stride)
+                for left in window_starts(values.grid.columns, scale, values.stride)
             ]
             holding = [
                 own[number]
@@ -225,14 +226,14 @@ def plain_map(values: WindowValues) -> npt.NDArray[np.float64]:
 
 @given(st.integers(3, 20), st.integers(3, 20), st.sampled_from([8, 14, 16, 32]), st.sampled_from([1, 2]))
 def test_the_grid_is_known_from_how_many_windows_there_are(rows: int, columns: int, patch: int, stride: int) -> None:
-    counts = {scale: len(covered(Grid(rows, columns), scale, stride)) for scale in (2, 3)}
+    counts = {scale: window_count((rows, columns), scale, stride) for scale in (2, 3)}
     found = grid_of_windows(ImageSpec(rows * patch, columns * patch), counts, stride)
     assert found == Grid(rows, columns)
 
 
 @given(st.sampled_from([14, 15, 16, 24, 37]), st.sampled_from([14, 16, 32]), st.sampled_from([1, 2]))
 def test_the_grid_is_known_from_the_windows_of_one_scale(side: int, patch: int, stride: int) -> None:
-    counts = {2: len(covered(Grid(side, side), 2, stride))}
+    counts = {2: window_count((side, side), 2, stride)}
     assert grid_of_windows(ImageSpec(side * patch, side * patch), counts, stride) == Grid(side, side)
 
 

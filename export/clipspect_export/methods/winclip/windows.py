@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,8 @@ import torch
 from torch import Tensor
 
 from clipspect.base.errors import ExportError
+from clipspect.bundle.windows_graph import window_count
+from clipspect.inspection.window_layout import covers, scale_of
 from clipspect_export.towers.config import Grid
 
 
@@ -40,37 +41,16 @@ def require_scales(scales: Sequence[int], grid: Grid) -> tuple[int, ...]:
     return tuple(scales)
 
 
-def window_starts(side: int, scale: int, stride: int = 1) -> Tensor:
-    """The first patch of each window of a row, `stride` patches apart; the last stands at the edge: (windows a side,).
-
-    With a stride of at most `scale` every patch is in a window.
-    """
-    last = side - scale
-    starts = list(range(0, last + 1, stride))
-    return torch.tensor(starts if starts[-1] == last else [*starts, last])
-
-
-def window_patches(grid: Grid, scale: int, stride: int = 1) -> Tensor:
-    """Row-major patch indices of all windows of `scale` x `scale` patches: (windows, scale ** 2)."""
-    down, across = (window_starts(side, scale, stride)[:, None] + torch.arange(scale) for side in grid)
-    rows, columns = down[:, None, :, None], across[None, :, None, :]  # of (windows a side, scale)
-    return (rows * grid.columns + columns).reshape(-1, scale * scale)
-
-
 def groups(grid: Grid, scales: Sequence[int], stride: int = 1) -> list[Group]:
     """The packed attention groups: the full image, then the windows of each scale."""
-    counts = [math.prod(len(window_starts(side, scale, stride)) for side in grid) for scale in scales]
+    counts = [window_count(grid, scale, stride) for scale in scales]
     return [Group(1, grid.patches + 1), *(Group(count, scale * scale + 1) for count, scale in zip(counts, scales))]
 
 
 def packed_tokens(grid: Grid, scales: Sequence[int], stride: int = 1) -> Tensor:
     """For each packed token, the token of the full image that it is (0: the class token): (T,)."""
-    full = torch.arange(grid.patches + 1)
-    parts = [full]
-    for scale in scales:
-        patches = window_patches(grid, scale, stride) + 1
-        parts.append(torch.cat([torch.zeros(len(patches), 1, dtype=torch.int64), patches], dim=1).flatten())
-    return torch.cat(parts)
+    windows = [torch.from_numpy(scale_of(grid, scale, stride).tokens).flatten() for scale in scales]
+    return torch.cat([torch.arange(grid.patches + 1), *windows])
 
 
 def class_places(layout: Sequence[Group]) -> Tensor:
@@ -89,6 +69,5 @@ def side_mean_matrix(side: int, scale: int, stride: int = 1) -> Tensor:
     Windows stand in a rectangle, and a patch is covered by those of its rows times those of its columns: the mean over
     them is a matrix on each side.
     """
-    row, start = torch.arange(side)[:, None], window_starts(side, scale, stride)
-    covers = ((start <= row) & (row < start + scale)).double()
-    return (covers / covers.sum(dim=1, keepdim=True)).float()
+    covering = torch.from_numpy(covers(side, scale, stride))
+    return (covering / covering.sum(dim=1, keepdim=True)).float()
