@@ -151,6 +151,10 @@ def _page(learned: Learned, recipe: Recipe, chosen: str | None) -> str:
         cells = [f"{getattr(counts, count)} of {getattr(counts, of)}" for counts, _ in columns.values()]
         lines.append("".join([f"{name:{_WIDTH}}", *(f"{cell:16}" for cell in cells)]).rstrip())
     lines.append("answered parts, each judged by what was learned from all others")
+    if learned.uncounted:
+        lines.append(
+            f"{learned.uncounted} more, which the recipe's words know already, teach again and are not counted"
+        )
     for name, (_, shown) in columns.items():
         lines += ["", name, *(f"  {row:14}{words}" for row, words in limit_rows(shown))]
     lines += ["", *(f"not tried: {way}: {why}" for way, why in learned.not_tried.items())]
@@ -168,6 +172,7 @@ def _document(learned: Learned, chosen: str | None, written: Path | None) -> dic
 
     return {
         "now": dataclasses.asdict(learned.now),
+        "uncounted": learned.uncounted,
         "proposals": {
             way: {
                 "counts": dataclasses.asdict(proposal.counts),

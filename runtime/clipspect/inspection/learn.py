@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from clipspect.recipes.grown_gallery import added_references, require_growing, w
 from clipspect.recipes.history import with_limits
 from clipspect.recipes.promise import limits_of_parts
 from clipspect.recipes.recipe import Recipe
+from clipspect.recipes.text_correction import learned_parts
 
 LIMITS, GALLERY = "limits", "gallery"
 WAYS = (LIMITS, GALLERY, WORDS)  # the one that changes least comes first
@@ -66,6 +68,7 @@ class Learned:
     """What can be learned from answers."""
 
     now: Counts
+    uncounted: int  # parts that the recipe's words know already: they are learned from, and no figure counts them
     proposals: dict[str, Proposal]
     not_tried: dict[str, str]  # by way: why
     left_out: tuple[str, ...]  # answers that count for nothing, and why, a sentence each
@@ -134,10 +137,10 @@ def learn(
                 proposals[way] = lesson.proposal(way)
             except (RecipeError, BackendError) as error:
                 not_tried[way] = str(error)
-        now = _counts(parts, [part.verdict for part in parts])
+        now = _counts(lesson.judged, [part.verdict for part in lesson.judged])
     if not proposals:
         raise RecipeError("nothing can be learned: " + "; ".join(f"{way}: {why}" for way, why in not_tried.items()))
-    return Learned(now, proposals, not_tried, tuple(left_out))
+    return Learned(now, len(parts) - len(lesson.judged), proposals, not_tried, tuple(left_out))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +155,12 @@ class _Lesson:
     rates: Rates
     source: str
     progress: Progress
+
+    @cached_property
+    def judged(self) -> list[Known]:
+        """Parts that no words learned from before: of others the recipe as it is knows the answer."""
+        known = learned_parts(self.inspector.recipe)
+        return [part for part in self.parts if short_content(part.photograph.content) not in known]
 
     def missing(self, way: str) -> str:
         """What a way lacks; empty: nothing."""
@@ -196,18 +205,20 @@ class _Lesson:
         learned = self._growing() if way == GALLERY else {LIMITS: self._limits, WORDS: self._words}[way]
         every = learned(self.parts)
         if way == WORDS:
-            found = words_verdicts(self.inspector, every, self.parts, self.photographs, self.rates, self.progress)
+            found = words_verdicts(
+                self.inspector, every, self.parts, self.judged, self.photographs, self.rates, self.progress
+            )
             if found is not None:
-                return Proposal(self._explained(every, way), _counts(self.parts, found))
+                return Proposal(self._explained(every, way), _counts(self.judged, found))
         verdicts = []
-        for number, part in enumerate(self.parts):
-            self.progress(f"leaving one out: {way}", number, len(self.parts))
-            others = self.parts[:number] + self.parts[number + 1 :]
+        for number, part in enumerate(self.judged):
+            self.progress(f"leaving one out: {way}", number, len(self.judged))
+            others = [other for other in self.parts if other is not part]
             apart = learned(others) if way == WORDS or not part.defective else every  # of defects only words learn
             with self.inspector.with_recipe(apart, verdicts=True) as judging:
                 verdicts.append(judging.inspect(part.photograph.item.frame).verdict)
-        self.progress(f"leaving one out: {way}", len(self.parts), len(self.parts))
-        return Proposal(self._explained(every, way), _counts(self.parts, verdicts))
+        self.progress(f"leaving one out: {way}", len(self.judged), len(self.judged))
+        return Proposal(self._explained(every, way), _counts(self.judged, verdicts))
 
     def _limits(self, parts: Sequence[Known]) -> Recipe:
         """Limits that these good parts raise."""

@@ -15,6 +15,7 @@ a_p + t u / 2 and n_p - t u / 2 are the corrected features; STRENGTH large leave
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,15 +43,21 @@ def words_alone(recipe: Recipe) -> Recipe:
     return _with(recipe, features, prompts)
 
 
-def corrected(recipe: Recipe, embeddings: Array, defective: npt.NDArray[np.bool_]) -> Recipe:
+def learned_parts(recipe: Recipe) -> set[str]:
+    """What the parts show that the recipe's words learned from: their scores say less of others than they seem to."""
+    return set(recipe.prompts.get(CORRECTION, {}).get("parts", ()))
+
+
+def corrected(recipe: Recipe, embeddings: Array, defective: npt.NDArray[np.bool_], contents: Sequence[str]) -> Recipe:
     """The recipe with text features that also know these parts: unit embeddings (n, D), of both states.
 
-    What was learned before is taken off first: a correction is always of the words.
+    The recipe says which they are, by what they show. What was learned before is taken off first: a correction is
+    always of the words.
     """
     recipe = words_alone(recipe)
     lengths, logits = _read(recipe, embeddings)
     direction = fit(np.asarray(embeddings, np.float64), logits, defective)
-    known = {"lengths": lengths.tolist(), "direction": direction.tolist(), "parts": len(embeddings)}
+    known = {"lengths": lengths.tolist(), "direction": direction.tolist(), "parts": sorted(contents)}
     return _with(recipe, recipe.text_features + _added(lengths, direction), {**recipe.prompts, CORRECTION: known})
 
 

@@ -22,7 +22,7 @@ from clipspect.recipes.limits import Limits
 from clipspect.recipes.make import make_recipe
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.region import with_region
-from clipspect.recipes.text_correction import corrected, words_scores
+from clipspect.recipes.text_correction import corrected, learned_parts, words_scores
 
 RATES = {"false_reject_rate": 0.1, "uncertain": 0.1, "confidence": 0.9}
 STRICT = {"false_reject_rate": 0.06, "uncertain": 0.06, "confidence": 0.9}  # of 40 parts the largest score
@@ -242,13 +242,33 @@ def test_the_formula_is_the_score_of_a_graph_with_corrected_words() -> None:
     with clipspect.load("demo", backend="onnxruntime") as inspector:
         results = [inspector.inspect(path) for path in (*good, *damaged)]
         embeddings = np.array([result.embedding for result in results], np.float64)
-        learned = corrected(inspector.recipe, embeddings[1:], np.array([False, True, True]))
+        learned = corrected(inspector.recipe, embeddings[1:], np.array([False, True, True]), ("a", "b", "c"))
         scores = [result.score for result in results]
         assert words_scores(inspector.recipe, embeddings) == pytest.approx(scores, abs=1e-5)
         with inspector.with_recipe(learned) as other:
             expected = other.inspect(good[0]).score
     assert abs(expected - scores[0]) > 0.1
     assert words_scores(learned, embeddings[:1])[0] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_parts_that_the_words_know_already_are_learned_from_again_and_no_figure_counts_them() -> None:
+    good, damaged = sorted((COOKIES / "good").iterdir()), sorted((COOKIES / "damaged").iterdir())
+    parts = [answered(path, number) for number, path in enumerate(good[8:11])]
+    parts += [answered(path, 10 + number, defective=True) for number, path in enumerate(damaged[:3])]
+    known = [*parts[:2], *parts[3:5]]
+    with clipspect.load("demo", backend="onnxruntime") as inspector:
+        recipe = clipspect.calibrate(inspector, good[:8], anyway=True)
+    first = learn("demo", recipe, known, good[:8], ways=["words"])
+    assert (first.now.good, first.now.defective, first.uncounted) == (2, 2, 0)
+    taught = first.proposals["words"].recipe
+    again = learn("demo", taught, parts, good[:8])
+    for counts in (again.now, again.proposals["words"].counts, again.proposals["limits"].counts):
+        assert (counts.good, counts.defective) == (1, 1)
+    assert again.uncounted == 4
+    assert len(learned_parts(again.proposals["words"].recipe)) == 6
+    alone = learn("demo", taught, known, ways=["limits"])
+    assert (alone.now.good, alone.now.defective, alone.uncounted, alone.best) == (0, 0, 4, None)
 
 
 @pytest.mark.slow

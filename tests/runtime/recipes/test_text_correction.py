@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from clipspect.recipes.text_correction import CORRECTION, STRENGTH, corrected, fit, words_alone, words_scores
+from clipspect.recipes.text_correction import (
+    CORRECTION,
+    STRENGTH,
+    corrected,
+    fit,
+    learned_parts,
+    words_alone,
+    words_scores,
+)
 from support import handmade
 
 RNG = np.random.default_rng(0)
@@ -37,7 +45,7 @@ def test_a_large_pull_leaves_the_words_and_separable_parts_stay_finite() -> None
 def test_the_correction_says_more_of_the_parts_and_comes_off_again() -> None:
     features = np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32) * 20
     words = handmade.make_recipe(tensors={"text_features": features})
-    learned = corrected(words, ROWS, DEFECTIVE)
+    learned = corrected(words, ROWS, DEFECTIVE, "ihgfedcba")
 
     def apart(recipe: handmade.Recipe) -> float:
         scores = words_scores(recipe, ROWS)
@@ -45,9 +53,10 @@ def test_the_correction_says_more_of_the_parts_and_comes_off_again() -> None:
         return float(logits[DEFECTIVE].mean() - logits[~DEFECTIVE].mean())
 
     assert apart(learned) > apart(words) + 0.1
-    assert learned.prompts[CORRECTION]["parts"] == 9
+    assert learned_parts(learned) == set("abcdefghi")
+    assert learned_parts(words) == set()
     assert words_alone(learned).text_features == pytest.approx(features, abs=1e-4)
     assert CORRECTION not in words_alone(learned).prompts
-    again = corrected(learned, ROWS, DEFECTIVE)  # of the words, not of what was learned
+    again = corrected(learned, ROWS, DEFECTIVE, "ihgfedcba")  # of the words, not of what was learned
     assert again.text_features == pytest.approx(learned.text_features, abs=1e-4)
     assert learned.text_features.shape == features.shape
