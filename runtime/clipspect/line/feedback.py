@@ -18,7 +18,7 @@ from clipspect.inspection.record import EngineRecord, Record
 from clipspect.line.feedback_picture import picture_of
 from clipspect.recipes.history import this_user
 from clipspect.sinks.log_file import line_start
-from clipspect.sinks.records import json_object, lines_of, read_records
+from clipspect.sinks.records import json_object, lines_of, log_of, read_records
 
 GOOD, DEFECT = "good", "defect"
 
@@ -42,8 +42,9 @@ class Answer:
 
 
 def feedback_path(results: Path) -> Path:
-    """Where the answers to a log are: results.jsonl has them in results.feedback.jsonl."""
-    return results.with_name(f"{results.stem}.feedback.jsonl")
+    """Where the answers to a log are, its rotated files included: results.jsonl has them in results.feedback.jsonl."""
+    log = log_of(results) or results
+    return log.with_name(f"{log.stem}.feedback.jsonl")
 
 
 def answers_of(results: Path) -> dict[str, Answer]:

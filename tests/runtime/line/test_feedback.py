@@ -56,6 +56,16 @@ def test_the_last_answer_to_a_record_counts_and_can_be_taken_back(results: Path)
         give_answer(results, IDS[0], None)
 
 
+def test_answers_to_a_rotated_file_are_with_those_to_its_log(results: Path) -> None:
+    rotated = results.with_name("results-2026-11-28T03-00-00.000Z.jsonl")
+    results.rename(rotated)
+    results.touch()
+    give_answer(rotated, IDS[0], "good")
+    give_answer(results, IDS[1], "defect")
+    assert list(answers_of(results)) == list(answers_of(rotated)) == IDS[:2]
+    assert [path.name for path in results.parent.glob("*.feedback.jsonl")] == ["results.feedback.jsonl"]
+
+
 def test_an_answer_that_a_kill_cut_short_is_none_and_the_next_one_is_whole(results: Path) -> None:
     for id in IDS[:2]:
         give_answer(results, id, "good")
