@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--force",
         action="store_true",
-        help="replace the recipe NAME; its limits go with it, its history and its region of interest stay",
+        help="replace the recipe NAME; its limits go with it, its history, region of interest and tiles stay",
     )
 
 
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             judge=args.judge,
             rotations=args.rotations,
             gallery_size=args.gallery_size,
-            tiling=tiling_of(args, bundle),
+            tiling=tiling_of(args, bundle, old),
             region_of_interest=None if old is None else old.region_of_interest,
             backend=args.backend,
             progress=bar,

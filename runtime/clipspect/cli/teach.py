@@ -52,7 +52,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_tiles(parser)
     add_engine(parser)
     add_out(parser, "recipes/NAME.safetensors in the bundle; NAME.safetensors here for the demo")
-    parser.add_argument("--force", action="store_true", help="replace the recipe NAME; its history stays")
+    parser.add_argument(
+        "--force", action="store_true", help="replace the recipe NAME; its history, region of interest and tiles stay"
+    )
     parser.add_argument("--report", metavar="FILE", type=Path, help="of the page (default: beside the recipe, .html)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             judge=args.judge,
             defective=defective,
             references=args.references,
-            tiling=tiling_of(args, bundle),
+            tiling=tiling_of(args, bundle, old),
             **rates_of(args),
             group=args.group,
             region_of_interest=None if old is None else old.region_of_interest,
@@ -118,6 +120,7 @@ def _page(args: argparse.Namespace, taught: Taught, path: Path, report: Path) ->
         ("recipe", str(path)),
         ("report", str(report)),
         ("judged by", _judged_by(taught)),
+        *([] if recipe.tiling is None else [("seen in", recipe.tiling.words())]),
         *_caught_rows(taught),
         *limit_rows(recipe),
         *scorer_rows(recipe),

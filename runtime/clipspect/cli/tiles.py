@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ from clipspect.base.errors import RecipeError
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
     from clipspect.frame.tiling import Tiling
+    from clipspect.recipes.recipe import Recipe
 
 _PAIR = re.compile(r"(\d+) ?[x×] ?(\d+)")
 
 
 def add_tiles(parser: argparse.ArgumentParser) -> None:
-    """--tile, --tile-grid and --tile-overlap."""
+    """--tile, --tile-grid, --tile-overlap and --no-tiles."""
     from clipspect.frame.tiling import OVERLAP
 
     tiles = parser.add_argument_group(
@@ -36,16 +38,30 @@ def add_tiles(parser: argparse.ArgumentParser) -> None:
         help=f"of a tile's side that neighbours share at least, as {OVERLAP}%% (the default)",
     )
 
+    tiles.add_argument(
+        "--no-tiles",
+        action="store_true",
+        help="see frames as a whole, where --force replaces a recipe that sees them in tiles: these are kept otherwise",
+    )
 
-def tiling_of(args: argparse.Namespace, bundle: Bundle) -> Tiling | None:
-    """What is asked for; None: frames are seen as a whole. Raises RecipeError."""
+
+def tiling_of(args: argparse.Namespace, bundle: Bundle, old: Recipe | None) -> Tiling | None:
+    """What is asked for, else that of the recipe that is replaced; None: frames are seen as a whole.
+
+    Raises RecipeError.
+    """
     from clipspect.frame.tiling import OVERLAP, Tiling
 
     size, grid, overlap = args.tile, args.tile_grid, args.tile_overlap
+    if args.no_tiles and (size, grid, overlap) != (None, None, None):
+        raise RecipeError("--no-tiles sees frames as a whole: leave it out, or --tile, --tile-grid and --tile-overlap")
     if size is None and grid is None:
-        if overlap is not None:
+        kept = None if old is None or args.no_tiles else old.tiling
+        if overlap is None:
+            return kept
+        if kept is None:
             raise RecipeError("--tile-overlap without tiles: add --tile WIDTH or --tile-grid COLUMNSxROWS")
-        return None
+        return dataclasses.replace(kept, overlap=overlap)
     if size is not None and grid is not None:
         raise RecipeError("--tile and --tile-grid: give the size of a tile or their number, not both")
     if size is not None and size[1] is None:

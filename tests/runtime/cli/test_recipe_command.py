@@ -19,6 +19,7 @@ import clipspect_models
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import RECIPES
 from clipspect.cli import main
+from clipspect.frame.tiling import Tiling
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
 from clipspect.recipes.shelf import open_recipe, recipe_names
@@ -132,6 +133,23 @@ def test_force_replaces_a_damaged_recipe(full_bundle: Path) -> None:
     (full_bundle / RECIPES / "nut.safetensors").write_bytes(b"damaged")
     assert run("recipe", full_bundle, "nut", "--force") == 0
     assert open_recipe(Bundle.open(full_bundle), "nut").object == "nut"
+
+
+def test_a_recipe_that_is_made_again_keeps_its_tiles_unless_told(full_bundle: Path, capsys: Capture) -> None:
+    def again(*given: object) -> Tiling | None:
+        assert run("recipe", full_bundle, "nut", "--force", *given) == 0
+        return open_recipe(Bundle.open(full_bundle), "nut").tiling
+
+    assert again("--tile-grid", "3x2") == Tiling(grid=(3, 2))
+    assert again() == Tiling(grid=(3, 2))
+    assert "seen in" in capsys.readouterr().out
+    assert again("--tile-overlap", "10%") == Tiling(grid=(3, 2), overlap=10)
+    assert again("--tile", "96x64") == Tiling((96, 64))
+    assert again("--no-tiles") is None
+    capsys.readouterr()
+    for given, words in ((["--tile-overlap", "10%"], "without tiles"), (["--no-tiles", "--tile", "9"], "--no-tiles")):
+        assert run("recipe", full_bundle, "nut", "--force", *given) == 1
+        assert words in error_of(capsys)
 
 
 @pytest.mark.usefixtures("photo_folder")

@@ -116,6 +116,22 @@ def test_what_is_there_is_replaced_with_force_alone_and_its_history_stays(tiny_b
     assert Path("page.html").exists()
 
 
+def test_taught_again_it_keeps_its_tiles_and_region_unless_told(tiny_bundle: Path, capsys: Capture) -> None:
+    given = ["teach", tiny_bundle, "nut", "--good", "good", "--backend", "onnxruntime"]
+    path = tiny_bundle / "recipes/nut.safetensors"
+    assert run(*given, "--tile-grid", "2x1") == 0
+    assert run("roi", tiny_bundle, "nut", "4,4 60,4 60,44 4,44", "--photo", "good/00.png") == 0
+    before = read_recipe(path)
+    capsys.readouterr()
+    assert run(*given, "--force") == 0
+    assert "seen in" in capsys.readouterr().out
+    again = read_recipe(path)
+    assert again.tiling == before.tiling is not None
+    assert again.region_of_interest == before.region_of_interest is not None
+    assert run(*given, "--force", "--no-tiles") == 0
+    assert read_recipe(path).tiling is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
