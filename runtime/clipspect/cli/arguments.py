@@ -68,14 +68,27 @@ def whole_number(text: str) -> int:
 
 def rate(text: str) -> float:
     """A share above 0 and below 1: "1%", "1 %" or "0.01"."""
-    share = text.strip()
-    try:
-        value = float(share[:-1]) / 100 if share.endswith("%") else float(share)
-    except ValueError:
-        value = math.nan
+    value = _share(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"expected more than 0% and less than 100%, as 1% or 0.01, found {text!r}")
     return value
+
+
+def share_of_work(text: str) -> float:
+    """A share above 0, up to 1, which is all."""
+    value = _share(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected more than 0% and at most 100%, as 50% or 0.5, found {text!r}")
+    return value
+
+
+def _share(text: str) -> float:
+    """NaN for what is none."""
+    share = text.strip()
+    try:
+        return float(share[:-1]) / 100 if share.endswith("%") else float(share)
+    except ValueError:
+        return math.nan
 
 
 def number(text: str) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import RecipeError
-from clipspect.cli.arguments import add_engine, engine_options, number, rate
+from clipspect.cli.arguments import add_engine, engine_options, number, rate, share_of_work
 from clipspect.cli.limit_words import Rows, limit_rows, scorer_rows
 from clipspect.cli.recipe_place import add_out, changed_place, name_at
 from clipspect.cli.window_words import window_rows
@@ -55,7 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--cascade",
         metavar="P",
-        type=_share_of_work,
+        type=share_of_work,
         help="encode WinCLIP's windows two patches apart first, and all of them only where these are over a limit, so "
         "that good parts take this share of the work, as 50%%; 100%% for all windows. What it changes is measured",
     )
@@ -70,10 +70,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--report", metavar="FILE", type=Path, help="write the page that says what the verdict is worth"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
-
-
-def _share_of_work(text: str) -> float:
-    return 1.0 if text.strip() in ("1", "100%") else rate(text)
 
 
 def add_parts(parser: argparse.ArgumentParser, *, required: bool) -> None:

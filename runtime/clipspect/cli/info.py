@@ -64,6 +64,7 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
                 "region_of_interest": recipe.document().get("region_of_interest"),
                 "references": recipe.references,
                 "tiling": recipe.document().get("tiling"),
+                "windows": recipe.document().get("windows"),
                 "tensors": {name: list(tensor.shape) for name, tensor in recipe.tensors.items()},
             }
             for recipe in recipes
