@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
-from scipy import stats
 
 import clipspect
 from clipspect.base.errors import BackendError, ImageError, RecipeError
@@ -26,10 +24,8 @@ from clipspect.frame.resize import to_model_size
 from clipspect.inspection.chosen_references import farthest, split
 from clipspect.inspection.photographs import read_photographs
 from clipspect.inspection.teach import teach
-from clipspect.recipes.gallery import thin
 from clipspect.recipes.judge import JUDGES
 from clipspect.recipes.make import make_recipe
-from clipspect.recipes.promise import limit_for
 from clipspect.recipes.recipe import write_recipe
 from clipspect.sinks.report_pictures import WorstPictures
 from support import handmade
@@ -176,34 +172,6 @@ def test_the_recipe_is_that_of_make_recipe_with_limits(full_bundle: Path, folder
     made = make_recipe(Bundle.open(full_bundle), "nut", object="nut", references=list(map(Path, taught.references)))
     assert taught.recipe.tensors_digest == made.tensors_digest
     assert len(taught.recipe.history) == 1
-
-
-def distances(parts: npt.NDArray[np.float64], references: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Of each part, unit rows, from the nearest reference: a score."""
-    nearest: npt.NDArray[np.float64] = 1 - (parts @ references.T).max(axis=1)
-    return nearest
-
-
-def test_k_centre_over_the_parts_that_calibrate_would_break_the_promise_and_over_a_third_it_does_not() -> None:
-    """Parts that are far from all others would become references, and none like them would be left to calibrate."""
-    splits, rate, parts, references = 1000, 0.1, 60, 8
-    rng = np.random.default_rng(0)
-
-    def drawn(count: int) -> npt.NDArray[np.float64]:
-        rows = rng.normal([3, 0, 0, 0], 1, (count, 4))
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-    broken = {"all": 0, "a third": 0}
-    for _ in range(splits):
-        good, to_come = drawn(parts), drawn(2000)
-        for name, candidates in (("all", parts), ("a third", parts // 3)):
-            chosen = thin(good[:candidates].astype(np.float32), references).kept
-            rest = np.delete(good, chosen, axis=0) if name == "all" else good[candidates:]
-            limit, promise = limit_for(distances(rest, good[chosen]), rate, 0.95)
-            broken[name] += np.mean(distances(to_come, good[chosen]) >= limit) > promise.rate
-    most = stats.binom.ppf(1 - 1e-5, splits, 0.05)
-    assert broken["a third"] <= most + 10  # 2,000 parts to come are not all
-    assert broken["all"] > 3 * most
 
 
 def test_with_defective_parts_the_judge_is_taken_that_fails_most_of_them(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipspect.base.errors import BackendError, RecipeError
+from clipspect.base.errors import BackendError
 from clipspect.engines.backend import Backend
 from clipspect.engines.graph import FEATURES, Signature
 from clipspect.frame.prepare import prepare
@@ -25,10 +24,8 @@ from clipspect.inspection.maps import to_source_size
 from clipspect.inspection.window_reuse import KeptWindows
 from clipspect.inspection.window_use import WindowMemory, judged_patches, wants_windows
 from clipspect.inspection.windows import PATCH_VALUES, WORK, WindowsEngine
-from clipspect.recipes.history import with_limits
-from clipspect.recipes.limits import Limits
-from clipspect.recipes.on_demand import Cascade, CascadeEffect, OnDemand, Reuse
-from clipspect.recipes.recipe import Recipe, read_recipe, write_recipe
+from clipspect.recipes.on_demand import Cascade, OnDemand, Reuse
+from clipspect.recipes.recipe import Recipe
 from support import handmade
 
 ROWS, COLUMNS, PATCH, SCALES, DIM = 5, 6, 4, (2, 3), 8
@@ -253,19 +250,6 @@ def test_what_drifts_slowly_is_encoded_again(engine: WindowsEngine) -> None:
     assert work == [1, 0, 0, 0, 1, 0, 0, 0, 1]
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: Cascade(0.5, stride=1), "a stride of 1 leaves nothing out"),
-        (lambda: Reuse(tolerance=256), "a tolerance of 256 grey levels"),
-        (lambda: Reuse(refresh=0), "refreshed every 0 frames"),
-    ],
-)
-def test_a_plan_that_cannot_be_is_refused(make: Any, message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
-        make()
-
-
 def test_a_recipe_that_needs_windows_is_refused_where_there_are_none(tiny_bundle: Any) -> None:
     from clipspect.bundle.bundle import Bundle
 
@@ -282,20 +266,3 @@ def test_a_recipe_that_needs_windows_is_refused_where_there_are_none(tiny_bundle
         wants_windows(bundle, cascade(0.5), None, "cpu", None)
     with pytest.raises(BackendError, match="need an engine on the CPU, found tensorrt on cuda"):
         wants_windows(bundle, cascade(0.5), "tensorrt", "cuda", None)
-
-
-def test_a_recipes_file_keeps_its_plan_in_a_schema_that_older_readers_refuse(tmp_path: Path) -> None:
-    plan = OnDemand(Cascade(0.25, effect=CascadeEffect(20, 0, 0.5, None, 0.0, 0.05, 0.3)), Reuse(2, 50))
-    path = tmp_path / "nut.safetensors"
-    write_recipe(path, recipe(windows=plan))
-    found = read_recipe(path)
-    assert found.windows == plan
-    assert found.document()["windows"]["reuse"] == {"tolerance": 2, "refresh": 50}
-    assert b'\\"schema_version\\":3' in path.read_bytes()
-
-
-def test_with_other_limits_what_a_cascade_changes_is_not_known_and_the_rest_stays() -> None:
-    plan = OnDemand(Cascade(0.25, effect=CascadeEffect(20, 0, 0.5, None, 0.0, 0.05, 0.3)), Reuse(2, 50))
-    found = with_limits(recipe(windows=plan), Limits(0.4, 0.6), None, why="given by hand")
-    assert found.windows == OnDemand(Cascade(0.25), Reuse(2, 50))
-    assert with_limits(recipe(), Limits(0.4, 0.6), None, why="given by hand").windows is None
