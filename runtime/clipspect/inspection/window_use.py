@@ -22,6 +22,7 @@ from clipspect.recipes.on_demand import Reuse
 from clipspect.recipes.recipe import Recipe
 
 WORTH = 0.75  # of all windows' work: a region of interest that takes more is not worth another graph
+_MOST_SIZES = 16  # of frames, for which it is kept which patches are judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class WindowUse:
         """(N, rows, columns): the patches that the judged pixels read; None: all."""
         if self.region is None:
             return None
-        return np.concatenate([patches_of(frame, self.region, layout) for frame in self.frames])
+        return np.concatenate([self.memory.patches(frame, self.region, layout) for frame in self.frames])
 
     def kept(self, layout: Layout) -> KeptWindows | None:
         """What is known of earlier frames, where the recipe reuses it."""
@@ -45,10 +46,14 @@ class WindowUse:
 
 
 class WindowMemory:
-    """What one inspector keeps of its frames' windows, for as long as its recipes reuse them."""
+    """What one inspector keeps: for frames of a size the patches that its region of interest needs, and the frames'
+    windows, for as long as its recipes reuse them. Whoever asks holds the engine.
+    """
 
     def __init__(self) -> None:
         self._kept: KeptWindows | None = None
+        self._of: tuple[RegionOfInterest, Layout] | None = None
+        self._patches: dict[tuple[int, int], Bools] = {}  # by a frame's size: of that region and layout
 
     def of(self, frames: Sequence[Frame], recipe: Recipe) -> WindowUse:
         """For frames that the recipe scores; the caller holds the engine."""
@@ -61,6 +66,17 @@ class WindowMemory:
         if self._kept is None or self._kept.reuse != reuse or self._kept.layout is not layout:
             self._kept = KeptWindows(layout, reuse)
         return self._kept
+
+    def patches(self, frame: Frame, region: RegionOfInterest, layout: Layout) -> Bools:
+        """As `patches_of`, which reads every pixel of the region's mask: once for all frames of a size."""
+        if self._of is None or self._of[0] is not region or self._of[1] is not layout:
+            self._of, self._patches = (region, layout), {}
+        found = self._patches.get(frame.size)
+        if found is None:
+            if len(self._patches) >= _MOST_SIZES:
+                self._patches.clear()
+            found = self._patches[frame.size] = patches_of(frame, region, layout)
+        return found
 
 
 def wants_windows(bundle: Bundle, recipe: Recipe, backend: str | None, device: str, asked: bool | None) -> bool:

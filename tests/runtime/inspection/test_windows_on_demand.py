@@ -22,7 +22,7 @@ from clipspect.frame.views import Box
 from clipspect.inspection.cascade import expected_work, lowest_limit
 from clipspect.inspection.maps import to_source_size
 from clipspect.inspection.window_reuse import KeptWindows
-from clipspect.inspection.window_use import WindowMemory, judged_patches, wants_windows
+from clipspect.inspection.window_use import WindowMemory, judged_patches, patches_of, wants_windows
 from clipspect.inspection.windows import PATCH_VALUES, WORK, WindowsEngine
 from clipspect.recipes.on_demand import Cascade, OnDemand, Reuse
 from clipspect.recipes.recipe import Recipe
@@ -113,6 +113,20 @@ def test_a_small_region_asks_for_its_windows_and_a_ring(engine: WindowsEngine) -
     assert np.argwhere(needed[0]).max(axis=0).tolist() == [3, 3]
     work = engine.on_demand(picture(0)[None], recipe(), [WORK], needed)[WORK]
     assert 0 < work[0] < 1
+
+
+def test_which_patches_are_judged_is_found_once_for_frames_of_a_size_and_anew_for_another_region(
+    engine: WindowsEngine,
+) -> None:
+    memory, size = WindowMemory(), (SPEC.width, SPEC.height)
+    corner = RegionOfInterest(size, Area(polygons=(((0, 0), (5, 0), (5, 5), (0, 5)),)))
+    middle = RegionOfInterest(size, Area(polygons=(((9, 9), (11, 9), (11, 11), (9, 11)),)))
+    frames = [prepare(np.zeros((times * SPEC.height, times * SPEC.width, 3), np.uint8), SPEC) for times in (1, 3, 1)]
+    for region in (corner, middle, corner):
+        found = memory.of(frames, recipe(region_of_interest=region)).needed(engine.layout)
+        np.testing.assert_array_equal(found, np.concatenate([patches_of(own, region, engine.layout) for own in frames]))
+        one, _, same = (memory.patches(own, region, engine.layout) for own in frames)
+        assert one is same
 
 
 @given(st.integers(0, 20), st.floats(0, 1))
