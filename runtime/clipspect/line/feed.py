@@ -34,6 +34,7 @@ from clipspect.sources.handover import Handover
 from clipspect.sources.part import Part
 from clipspect.sources.parts import parts
 from clipspect.sources.policy import BLOCK
+from clipspect.sources.problem import Problem
 from clipspect.sources.registry import Sources, open_sources
 
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between two attempts to open a source that failed
@@ -64,6 +65,11 @@ class Feed(abc.ABC):
     @property
     def backlog(self) -> int:
         """Files that are not inspected yet; 0 where that is not known."""
+        return 0
+
+    @property
+    def left_alone(self) -> int:
+        """Files of a folder that are no images by their suffix."""
         return 0
 
     @property
@@ -137,6 +143,10 @@ class FolderFeed(Feed):
         return self._folder.backlog
 
     @property
+    def left_alone(self) -> int:
+        return self._folder.left_alone
+
+    @property
     def looking_since(self) -> float | None:
         return self._folder.looking_since
 
@@ -185,8 +195,8 @@ class FolderFeed(Feed):
 class StreamFeed(Feed):
     """A camera, a video, images that are there, another package's source: its frames as it gives them.
 
-    A source that fails is opened again after a pause, and its numbers go on; but for files and videos, which would
-    begin again with their first frame.
+    A source that fails is opened again after a pause, and the numbers of its frames and parts go on; but for files and
+    videos, which would begin again with their first frame.
     """
 
     def __init__(self, source: SourcePlan, skip: Path, health: Health) -> None:
@@ -195,7 +205,7 @@ class StreamFeed(Feed):
         self._source, self._skip, self._health = source, skip, health
         self._name = source.title
         self._opened: Sources | None = None
-        self._next_number = 0
+        self._next_number = self._next_part = 0
         self._came: dict[int, float] = {}  # monotonic seconds, by the item's number, which other packages may repeat
 
     def items(self) -> Iterator[Item]:
@@ -223,6 +233,8 @@ class StreamFeed(Feed):
             before = self._next_number
             text, ends = self._captured()
             if text is None:
+                if not self._handover.closed:
+                    self._health.say(f"{self._source.shown} has ended after {self._next_number} frames: no more come")
                 return
             if ends:
                 self.failed = text
@@ -238,18 +250,18 @@ class StreamFeed(Feed):
         """Hand over what the source gives until it ends: why it failed, None where it did not; and whether that is for
         good.
         """
-        first, ends = self._next_number, kind_of(self._source.source) == VIDEO
+        first_part, ends = self._next_part, kind_of(self._source.source) == VIDEO
         problem = partial(self._health.problem, "source")
         try:
             self._opened = opened = open_sources([self._source.source], self._skip, self._source.policy, problem)
             ends = ends or opened.total is not None
-            gate = self._source.passing
-            for item in opened if gate is None else parts(opened, gate):
-                if self._next_number == first:
-                    problem(None)  # what kept it from being opened before; from here on it tells by itself
-                self._next_number = max(self._next_number, first + item.number + 1)
-                numbered = dataclasses.replace(item, source=self._name, number=first + item.number)
-                if not self._handover.put(numbered):
+            gate, frames = self._source.passing, self._numbered(opened, problem)
+            for item in frames if gate is None else parts(frames, gate):
+                span = item.span
+                if span is not None:
+                    span = dataclasses.replace(span, part=first_part + span.part)
+                    self._next_part = span.part + 1
+                if not self._handover.put(dataclasses.replace(item, source=self._name, span=span)):
                     opened.close()
                     break
         except ClipspectError as error:
@@ -257,3 +269,12 @@ class StreamFeed(Feed):
         except Exception as error:
             return described(error), ends
         return None, True
+
+    def _numbered(self, opened: Sources, problem: Problem) -> Iterator[Item]:
+        """The frames of a source that was opened, perhaps again, with numbers that go on."""
+        first = self._next_number
+        for item in opened:
+            if self._next_number == first:
+                problem(None)  # what kept it from being opened before; from here on it tells by itself
+            self._next_number = max(self._next_number, first + item.number + 1)
+            yield dataclasses.replace(item, number=first + item.number)

@@ -153,6 +153,7 @@ class SourceRun:
         return {
             **self.health.counts(),
             "backlog": self._feed.backlog,
+            "left_alone": self._feed.left_alone,
             "problems": self.health.problems,
             **self.recipes.report(),
             "drift": self.drift.report(),

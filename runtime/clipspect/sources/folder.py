@@ -129,9 +129,9 @@ class Folder:
                 self._happened(Event(name, complete=True))
 
     @property
-    def left_alone(self) -> dict[str, int]:
-        """Files of the last scan that are no images, by their suffix."""
-        return self._left_alone.now
+    def left_alone(self) -> int:
+        """Files of the last scan that are no images by their suffix."""
+        return self._left_alone.count
 
     def close(self) -> None:
         """End `ready`."""

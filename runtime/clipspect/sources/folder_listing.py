@@ -72,16 +72,16 @@ class LeftAlone:
 
     def __init__(self, root: Path) -> None:
         self._root, self._told = root, set[str]()
-        self.now: dict[str, int] = {}
+        self.count = 0  # when it was last looked
 
     def tell(self, found: Counter[str]) -> None:
-        self.now = dict(found)
+        self.count = sum(found.values())
         if not found.keys() <= self._told:
             self._told |= found.keys()
             kinds = ", ".join(f"{suffix} ({count})" for suffix, count in found.most_common(5))
             more = f" and {len(found) - 5} more kinds" if len(found) > 5 else ""
             logging.getLogger("clipspect").warning(
-                f"{self._root}: {sum(found.values())} files are no images by their suffix and are left alone: "
+                f"{self._root}: {self.count} files are no images by their suffix and are left alone: "
                 f"{kinds}{more}; these count: {' '.join(sorted(IMAGE_SUFFIXES))}"
             )
 

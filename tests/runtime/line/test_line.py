@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clipspect.base.errors import ClipspectError
 from clipspect.bundle.manifest import RECIPES
+from clipspect.frame.item import Item
+from clipspect.line import feed
 from clipspect.line.audit import audit
 from clipspect.line.check import check_line
 from clipspect.line.line import Line
 from clipspect.line.plan import read_plan
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
+from clipspect.sources import registry
 from demo.belt import GATE, Belt, video, write_video_of
 from support import handmade
 from support.lined import Lining, quick, write_plan
@@ -173,6 +177,7 @@ def test_frames_of_a_camera_have_their_numbers_and_the_line_ends_when_all_source
         assert audit([out / "top/results.jsonl"]).whole
         assert line.health()["sources"]["top"]["state"] == "ended"
         assert line.health()["sources"]["top"]["dropped"] == 15
+        assert "clipspect: top: drawn:30 has ended after 30 frames: no more come" in line.err
         assert len({row["files"]["overlay"] for row in rows_of(out / "side")}) == 10 * runs
         assert len(list((out / "side/overlays").iterdir())) == 10 * runs
     assert len(table.read_text().splitlines()) == 1 + 10
@@ -193,6 +198,26 @@ def test_parts_that_pass_a_gate_have_one_record_each(bundle: Path, place: Path, 
     spans = [row["item"]["span"] for row in rows_of(out / "belt")]
     assert [span["part"] for span in spans] == [0, 1, 2]
     assert all(span["first"]["number"] < span["last"]["number"] for span in spans)
+
+
+def _parts_then_failure(source: str, skip: object) -> Iterator[Item]:
+    """A camera that shows two parts, then fails, each time that it is opened."""
+    for number, value in enumerate([0, 200, 200, 0, 0, 0, 200, 200, 0, 0, 0]):
+        yield Item(source, number, None, np.full((32, 32), value, np.uint8))
+    raise OSError("the cable was pulled")
+
+
+def test_parts_and_frames_of_a_camera_that_is_opened_again_go_on_counting(
+    bundle: Path, place: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.BUILT_IN_SOURCES, "belt", _parts_then_failure)
+    monkeypatch.setattr(feed, "_PAUSE_S", 0.01)
+    source = {"source": "belt:1", "recipe": "strict", "gate": "4,4,16,16", "policy": "queue:50"}
+    with running(write_plan(place / "line.toml", {"belt": source}, **engine(bundle, out))):
+        wait_for(lambda: len(rows_of(out / "belt")) >= 4)
+    spans = [row["item"]["span"] for row in rows_of(out / "belt")][:4]
+    assert [span["part"] for span in spans] == [0, 1, 2, 3]
+    assert [span["first"]["number"] for span in spans] == [1, 6, 12, 17]
 
 
 def test_frames_that_all_have_one_number_have_a_record_each(bundle: Path, place: Path, out: Path) -> None:

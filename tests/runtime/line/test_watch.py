@@ -67,12 +67,14 @@ def test_what_is_hidden_unfinished_by_its_name_a_link_or_no_image_is_left_alone(
         (folder / name).write_bytes(grey_png(1))
     (folder / "link.png").symlink_to("elsewhere.png")
     (folder / "z.png").write_bytes(grey_png(2))
+    os.utime(folder / "notes.txt", (5, 5))  # so old that nobody renames it any more
     with Watching(folder, tiny_bundle, out) as watching:
         watching.wait_for_rows(1)
         os.rename(folder / "part.png.tmp", folder / "part.png")
         rows = watching.wait_for_rows(2)
         assert watching.stop() == 0
     assert [row["item"]["file"]["name"] for row in rows] == ["z.png", "part.png"]
+    assert json.loads((out / "health.json").read_text())["left_alone"] == 1
 
 
 def test_a_file_is_overwritten_with_a_new_part_and_both_pictures_are_kept(
