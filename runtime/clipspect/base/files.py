@@ -19,6 +19,12 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # of OSError: it may pass
 _HASH_BLOCK = 1 << 20
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what caused it, is one that room on the disk mends."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return isinstance(cause, OSError) and cause.errno in DISK_FULL
+
+
 @dataclass(frozen=True)
 class FileEntry:
     """What the exporter wrote: a file's digest and its length in bytes."""

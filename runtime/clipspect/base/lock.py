@@ -25,8 +25,11 @@ def locked(
     """
     handle = _taken(path, busy, elsewhere, error)
     try:
-        os.truncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
+        try:
+            os.truncate(handle, 0)
+            os.write(handle, str(os.getpid()).encode())
+        except OSError as problem:
+            raise error(f"{path}: cannot be written ({problem.strerror}): {elsewhere}") from problem
         yield
     finally:
         path.unlink(missing_ok=True)  # while the lock is held: whoever waits for this file sees that it is gone

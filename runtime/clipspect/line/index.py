@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 from pathlib import Path
@@ -13,6 +14,7 @@ from clipspect.sinks.records import json_object
 from clipspect.sources.part import Part
 
 _ROWS_A_TRANSACTION = 10_000
+_FULL = "disk is full"  # in what SQLite says; the error's number is known from Python 3.11 on
 
 
 class Index:
@@ -29,7 +31,10 @@ class Index:
         self._path, self._log, self._lock = path, log, threading.Lock()
         try:
             self._table, self.unknown = _made_from(log, path)
-        except sqlite3.DatabaseError:  # damaged: the log has all that it knew
+        except sqlite3.DatabaseError as error:  # damaged: the log has all that it knew
+            if _FULL in str(error):
+                full = OSError(errno.ENOSPC, str(error), path)
+                raise ClipspectError(f"{path}: cannot be written ({error}): choose another --out") from full
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from clipspect.base import clock
 from clipspect.base.errors import ClipspectError
+from clipspect.base.files import is_disk_full
 from clipspect.base.plug_ins import described
 from clipspect.bundle.bundle import Bundle
 from clipspect.inspection.inspector import Inspector
@@ -33,6 +35,7 @@ from clipspect.sinks.mqtt import Outbox, Queue
 from clipspect.sinks.sink import Sink
 
 _LOOK_FOR_END_S = 0.2
+_LOOK_FOR_ROOM_S = 1.0  # between attempts to begin on a full disk
 _LAST_WORDS_S = 5.0  # for the last health document of a process that hangs
 
 
@@ -40,7 +43,7 @@ class Line:
     """A context manager that holds the folders of results; entered, it `load`s its engine and `run`s.
 
     Entering it raises ClipspectError at once for what cannot be used: the bundle, a recipe, a folder, a log. Nothing is
-    made before bundle, recipes and folders are known to be there.
+    made before bundle, recipes and folders are known to be there. A full disk is waited for, until stop is asked for.
     """
 
     def __init__(self, plan: Plan, stop: Stop | None = None, shown: Sequence[Sink] = ()) -> None:
@@ -62,26 +65,17 @@ class Line:
             if source.folder is not None:
                 for place in map(plan.place, plan.sources):
                     check_folder(source.folder, place)
-        broker = None if plan.mqtt is None else plan.mqtt.broker
-        runs = [SourceRun(source, plan, self._stop, self._logged) for source in plan.sources]
-        with ExitStack() as stack:
-            if all(run.place != Path(plan.out) for run in runs):
-                stack.enter_context(holding(Path(plan.out)))
-            self._runs = {run.source.name: stack.enter_context(run) for run in runs}
-            if broker is not None and plan.mqtt is not None:
-                queues = [Queue(broker.result(run.source.name), run.log, run.place / OWN / "mqtt.json") for run in runs]
-                for run, queue in zip(runs, queues):
-                    run.health.problem("unsent", queue.lost)
-                self._outbox = Outbox(
-                    broker,
-                    queues,
-                    status=self.document,
-                    every=plan.health,
-                    problem=lambda text: self.health.problem("mqtt", text),
-                    command=(lambda message: obeyed(message, self.use_recipe)) if plan.mqtt.commands else None,
-                )
-            self._open = stack.pop_all()
-        return self
+        while True:
+            try:
+                self._open = self._held()
+            except ClipspectError as error:
+                if self._stop or not is_disk_full(error):
+                    raise
+                self.health.problem("start", f"{error}, or make room: the start waits for it")
+                time.sleep(_LOOK_FOR_ROOM_S)
+            else:
+                self.health.problem("start", None)
+                return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -170,6 +164,29 @@ class Line:
         sources = {name: {"state": run.state, **run.document()} for name, run in self._runs.items()}
         problems = [f"{name}: {text}" for name, own in sources.items() for text in own["problems"]]
         return {**document, "problems": [*document["problems"], *problems], "sources": sources}
+
+    def _held(self) -> ExitStack:
+        """The folders of results with their logs. Raises ClipspectError."""
+        plan = self.plan
+        broker = None if plan.mqtt is None else plan.mqtt.broker
+        runs = [SourceRun(source, plan, self._stop, self._logged) for source in plan.sources]
+        with ExitStack() as stack:
+            if all(run.place != Path(plan.out) for run in runs):
+                stack.enter_context(holding(Path(plan.out)))
+            self._runs = {run.source.name: stack.enter_context(run) for run in runs}
+            if broker is not None and plan.mqtt is not None:
+                queues = [Queue(broker.result(run.source.name), run.log, run.place / OWN / "mqtt.json") for run in runs]
+                for run, queue in zip(runs, queues):
+                    run.health.problem("unsent", queue.lost)
+                self._outbox = Outbox(
+                    broker,
+                    queues,
+                    status=self.document,
+                    every=plan.health,
+                    problem=lambda text: self.health.problem("mqtt", text),
+                    command=(lambda message: obeyed(message, self.use_recipe)) if plan.mqtt.commands else None,
+                )
+            return stack.pop_all()
 
     def _opened(self, recipe: Recipe, first: Inspector | None) -> Inspector:
         """Over the engine of the first inspector; the first opens it."""

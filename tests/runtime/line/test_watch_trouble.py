@@ -32,15 +32,22 @@ def test_a_folder_that_vanishes_is_waited_for(tiny_bundle: Path, folder: Path, o
     assert "clipspect: folder: works again" in watching.err
 
 
-def test_a_full_disk_is_waited_for_and_nothing_is_lost(tiny_bundle: Path, folder: Path, out: Path) -> None:
+def on_a_disk_with_little_room(out: Path, room: int) -> tuple[str, ...]:
+    """What a command begins with, for which `out` is a file system of 8 MB with so many bytes left beside a file."""
     out.mkdir()
-    fill = f'mount -t tmpfs -o size=8m none "{out}" && head -c 8200000 /dev/zero > "{out}/fill" && exec "$0" "$@"'
-    unshare = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", fill)
+    mount = f'mount -t tmpfs -o size=8m none "{out}"'
+    fill = f'head -c {(8 << 20) - room} /dev/zero > "{out}/fill"'
+    unshare = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", f'{mount} && {fill} && exec "$0" "$@"')
     if (
         shutil.which("unshare") is None
         or subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode
     ):
         pytest.skip("needs the right to mount a small file system (unshare --user --mount)")
+    return unshare
+
+
+def test_a_full_disk_is_waited_for_and_nothing_is_lost(tiny_bundle: Path, folder: Path, out: Path) -> None:
+    unshare = on_a_disk_with_little_room(out, 188_608)
     for number in range(300):
         (folder / f"{number}.png").write_bytes(grey_png(1))
     with Watching(folder, tiny_bundle, out, "--sort", "none", "--rotate", "20kB", prefix=unshare) as watching:
@@ -53,6 +60,20 @@ def test_a_full_disk_is_waited_for_and_nothing_is_lost(tiny_bundle: Path, folder
         assert watching.stop() == 0
     assert len({row["id"] for row in rows}) == 300
     assert "works again" in watching.err
+
+
+@pytest.mark.parametrize("room", [0, 8192])
+def test_a_disk_that_is_full_at_the_start_is_waited_for(tiny_bundle: Path, folder: Path, out: Path, room: int) -> None:
+    (folder / "a.png").write_bytes(grey_png(1))
+    prefix = on_a_disk_with_little_room(out, room)
+    with Watching(folder, tiny_bundle, out, "--sort", "none", prefix=prefix) as watching:
+        watching.wait_until(lambda: "or make room: the start waits for it" in watching.said())
+        inside = Path(f"/proc/{watching.process.pid}/root{out}")
+        (inside / "fill").unlink()
+        watching.wait_until(lambda: len(rows_of(inside)) == 1)
+        assert watching.stop() == 0
+    assert f"clipspect: {out}/.watch/{'index.sqlite' if room else 'lock'}: cannot be written" in watching.err
+    assert "clipspect: start: works again" in watching.err
 
 
 def test_a_verdict_folder_that_cannot_be_made_is_told_and_waited_for(
