@@ -84,7 +84,6 @@ def try_candidate(
             found = []
             for photograph in part:
                 result = inspector.inspect(photograph.item.frame)
-                assert result.quality is not None  # an inspector's results have one
                 if reason := blank_reason(result.quality):
                     raise DatasetError(f"{photograph.name}: {reason}: this is no photograph of a part, take it out")
                 found.append(result.score)
