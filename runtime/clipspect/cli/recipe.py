@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipspect.cli.arguments import add_engine, count, engine_options
+from clipspect.cli.limit_words import Rows
 from clipspect.cli.recipe_place import add_out, name_at, new_place, old_recipe, replaces
 from clipspect.cli.tiles import add_tiles, tiling_of
+from clipspect.cli.window_words import made_again_rows
 from clipspect.engines.graph import PHOTOS
 from clipspect.recipes.judge import JUDGES
 
@@ -98,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
     if old is not None:
         recipe = made_again(recipe, old, why="the recipe was made again, with --force")
     write_recipe(path, recipe)
-    print(_page(recipe, path, taken_from, replaced))
+    rows = [*_rows(recipe, path, taken_from, replaced), *made_again_rows(old)]
+    print("\n".join(f"{name:18}{value}" for name, value in rows))
     return 0
 
 
@@ -115,7 +118,7 @@ def _words_taken_from(args: argparse.Namespace, bundle: Bundle) -> str | None:
     return recipe_to_take_words_from(bundle, args.name, args.like)
 
 
-def _page(recipe: Recipe, path: Path, taken_from: str | None, replaces: bool) -> str:
+def _rows(recipe: Recipe, path: Path, taken_from: str | None, replaces: bool) -> Rows:
     others = f", those of recipe {taken_from!r}" if taken_from is not None else ""
     rows = [
         ("recipe", f"{path}{', replaced; limits that it had are gone' if replaces else ''}"),
@@ -126,7 +129,7 @@ def _page(recipe: Recipe, path: Path, taken_from: str | None, replaces: bool) ->
         rows.append(("seen in", recipe.tiling.words()))
     if recipe.references is not None:
         rows += _reference_rows(recipe, recipe.references)
-    return "\n".join(f"{name:18}{value}" for name, value in rows)
+    return rows
 
 
 def _reference_rows(recipe: Recipe, references: dict[str, Any]) -> list[tuple[str, str]]:

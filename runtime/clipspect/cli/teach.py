@@ -15,11 +15,13 @@ from clipspect.cli.calibrate import WIDTH, add_parts, calibration_document, defe
 from clipspect.cli.limit_words import limit_rows, scorer_rows, too_few_words
 from clipspect.cli.recipe_place import add_out, name_at, new_place, old_recipe, replaces
 from clipspect.cli.tiles import add_tiles, tiling_of
+from clipspect.cli.window_words import made_again_rows
 from clipspect.engines.graph import PHOTOS
 from clipspect.recipes.judge import JUDGES
 
 if TYPE_CHECKING:
     from clipspect.inspection.teach import Taught
+    from clipspect.recipes.recipe import Recipe
 
 _DESCRIPTION = """Make a recipe of photographs of good parts, with limits, in one step: the shortest way to a verdict.
 Where the bundle can compare with photographs, some become references: those of a third of the parts, drawn by chance,
@@ -108,19 +110,20 @@ def run(args: argparse.Namespace) -> int:
         compared = {"references": taught.references, "failed_by": taught.caught, "not_tried": taught.not_tried}
         print(json.dumps({**document, **compared, "report": str(report)}, indent=2))
     else:
-        print(_page(args, taught, path, report))
+        print(_page(args, taught, old, path, report))
     for line in _warnings(taught):
         print(f"clipspect: {line}", file=sys.stderr)
     return 0
 
 
-def _page(args: argparse.Namespace, taught: Taught, path: Path, report: Path) -> str:
+def _page(args: argparse.Namespace, taught: Taught, old: Recipe | None, path: Path, report: Path) -> str:
     recipe = taught.recipe
     rows = [
         ("recipe", str(path)),
         ("report", str(report)),
         ("judged by", _judged_by(taught)),
         *([] if recipe.tiling is None else [("seen in", recipe.tiling.words())]),
+        *made_again_rows(old),
         *_caught_rows(taught),
         *limit_rows(recipe),
         *scorer_rows(recipe),

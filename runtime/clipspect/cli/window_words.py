@@ -26,6 +26,14 @@ def window_rows(recipe: Recipe) -> Rows:
     return rows
 
 
+def made_again_rows(old: Recipe | None) -> Rows:
+    """That a recipe in the place of this one encodes all windows, where this one did not."""
+    if old is None or old.windows is None:
+        return []
+    again = "clipspect reuse, clipspect calibrate --cascade"
+    return [("windows", f"all of every frame are encoded, unlike before: {again} ask for fewer")]
+
+
 def _effect_rows(effect: CascadeEffect | None) -> Rows:
     if effect is None:
         return [("", "what that changes is not known of the recipe as it is: clipspect calibrate --good measures it")]

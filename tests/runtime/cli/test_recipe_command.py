@@ -21,6 +21,7 @@ from clipspect.bundle.manifest import RECIPES
 from clipspect.cli import main
 from clipspect.frame.tiling import Tiling
 from clipspect.recipes.limits import Limits
+from clipspect.recipes.on_demand import OnDemand, Reuse
 from clipspect.recipes.recipe import write_recipe
 from clipspect.recipes.shelf import open_recipe, recipe_names
 from support import handmade
@@ -150,6 +151,16 @@ def test_a_recipe_that_is_made_again_keeps_its_tiles_unless_told(full_bundle: Pa
     for given, words in ((["--tile-overlap", "10%"], "without tiles"), (["--no-tiles", "--tile", "9"], "--no-tiles")):
         assert run("recipe", full_bundle, "nut", "--force", *given) == 1
         assert words in error_of(capsys)
+
+
+def test_a_recipe_that_is_made_again_says_that_all_windows_are_encoded(full_bundle: Path, capsys: Capture) -> None:
+    path = full_bundle / RECIPES / "nut.safetensors"
+    write_recipe(path, handmade.make_recipe("nut", windows=OnDemand(None, Reuse(2))))
+    for words in ("all of every frame are encoded, unlike before: clipspect reuse", ""):
+        assert run("recipe", full_bundle, "nut", "--force") == 0
+        out = capsys.readouterr().out
+        assert words in out
+        assert ("windows" in out) == bool(words)
 
 
 @pytest.mark.usefixtures("photo_folder")
