@@ -17,7 +17,7 @@ from clipspect.bundle.windows_graph import WindowsGraph
 from clipspect.engines import Backend
 from clipspect.engines.graph import ANOMALY_MAP, IMAGE, IMAGE_EMBEDDING, SCORE, TEXT_FEATURES, WORDS
 from clipspect.frame.spec import ImageSpec
-from clipspect.inspection.verify import IMAGES, PREFIXES, REFERENCES
+from clipspect.inspection.check_images import IMAGES, PREFIXES, REFERENCES
 from clipspect.inspection.windows import WindowsEngine
 from clipspect_export.methods.model import Features, GraphForm
 
