@@ -12,9 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from clipspect.base.errors import RecipeError
+from clipspect.frame.phase_correlation import Floats, phase_correlation
 
 Grey = npt.NDArray[np.uint8]  # (H, W)
-Floats = npt.NDArray[np.float64]
 
 _LONGEST = 128  # cells of the small picture's longer side
 _LIKE = 0.5  # the correlation with the reference from which a part is believed to lie there
@@ -148,12 +148,7 @@ def _peaks(surface: Floats) -> list[tuple[int, int]]:
 def correlation_surface(frame: Grey, reference: Grey, judged: npt.NDArray[np.bool_]) -> Floats:
     """How well each shift (row, column; negative ones from the end) fits: the phase correlation."""
     window = np.outer(_taper(frame.shape[0]), _taper(frame.shape[1]))
-    seen = np.fft.rfft2(_centred(frame, window))
-    known = np.fft.rfft2(_centred(reference, window * judged))
-    cross = seen * known.conj()
-    length = np.abs(cross)
-    surface: Floats = np.fft.irfft2(cross / np.maximum(length, 1e-9 * length.max() + 1e-300), s=frame.shape)
-    return surface
+    return phase_correlation(_centred(reference, window * judged), _centred(frame, window))
 
 
 def most_alike(frame: Grey, reference: Grey, judged: npt.NDArray[np.bool_]) -> tuple[int, int]:

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from clipspect.frame.phase_correlation import Floats, phase_correlation
+
 _CELLS = 128  # of the longer side that are compared, at most
 _CLEAR = 0.05  # of the correlation, which is 1 where all has moved alike; noise alone reaches 0.03 somewhere
-
-Floats = npt.NDArray[np.float64]
 
 
 def shift_of(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> tuple[float, float] | None:
@@ -20,9 +20,7 @@ def shift_of(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> tup
     """
     step = max(1, -(-max(after.shape[:2]) // _CELLS))
     one, other = (_windowed(picture, step) for picture in (before, after))
-    cross = np.fft.rfft2(other) * np.fft.rfft2(one).conj()
-    length = np.abs(cross)
-    surface: Floats = np.fft.irfft2(cross / np.maximum(length, 1e-9 * length.max() + 1e-300), s=one.shape)
+    surface = phase_correlation(one, other)
     row, column = divmod(int(surface.argmax()), surface.shape[1])
     if surface[row, column] < _CLEAR:
         return None
@@ -32,7 +30,7 @@ def shift_of(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> tup
 
 
 def _windowed(picture: npt.NDArray[np.uint8], step: int) -> Floats:
-    """Grey, small, without its mean, and fading to the edges: a jump from one edge to the other is no content."""
+    """Grey, small, without its mean, and fading to the edges."""
     grey = np.asarray(Image.fromarray(np.ascontiguousarray(picture)).convert("L").reduce(step), np.float64)
     window = np.outer(np.hanning(grey.shape[0] + 2)[1:-1], np.hanning(grey.shape[1] + 2)[1:-1])
     windowed: Floats = (grey - grey.mean()) * window

@@ -10,7 +10,7 @@ from clipspect.inspection.calibrate import Rates
 from clipspect.inspection.photographs import Photograph, short_content
 from clipspect.recipes.calibration import Calibration
 from clipspect.recipes.limits import Limits
-from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, UNCERTAIN
+from clipspect.recipes.recalibrate import asked_before
 from clipspect.recipes.recipe import Recipe
 
 
@@ -51,9 +51,4 @@ def calibrating(name: str, calibration: Calibration, photographs: Sequence[Photo
 
 def rates_of(limits: Limits) -> Rates:
     """Those that were asked for before."""
-    reject, review = limits.reject_promise, limits.review_promise
-    return Rates(
-        FALSE_REJECT_RATE if reject is None else reject.asked,
-        UNCERTAIN if review is None else review.asked,
-        CONFIDENCE if reject is None else reject.confidence,
-    )
+    return Rates(**asked_before(limits))

@@ -6,6 +6,7 @@ import dataclasses
 
 from clipspect.base.errors import RecipeError
 from clipspect.recipes.history import with_limits
+from clipspect.recipes.limits import Limits
 from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, UNCERTAIN, limits_of_parts, percent, require_rates
 from clipspect.recipes.recipe import Recipe
 
@@ -30,16 +31,26 @@ def recalibrated(
         raise RecipeError(
             f"recipe {recipe.name!r} keeps no scores of good parts: give their photographs with --good PATH"
         )
-    rejecting, reviewing = limits.reject_promise, limits.review_promise
-    rate = _given(false_reject_rate, rejecting.asked if rejecting else FALSE_REJECT_RATE)
-    most_uncertain = _given(uncertain, reviewing.asked if reviewing else UNCERTAIN)
-    sure = _given(confidence, rejecting.confidence if rejecting else CONFIDENCE)
+    before = asked_before(limits)
+    rate = _given(false_reject_rate, before["false_reject_rate"])
+    most_uncertain = _given(uncertain, before["uncertain"])
+    sure = _given(confidence, before["confidence"])
     require_rates(rate, most_uncertain, sure)
     found = limits_of_parts(calibration.parts, rate, most_uncertain, sure, answered=calibration.answered, anyway=anyway)
     count = sum(not part.struck for part in calibration.parts)
     words = f"again from {count} kept scores; asked: at most {percent(rate)} rejected"
     why = why or f"{words}, {percent(most_uncertain)} not passed ({percent(sure)})"
     return with_limits(recipe, found, dataclasses.replace(calibration, by_hand=False), why=why)
+
+
+def asked_before(limits: Limits) -> dict[str, float]:
+    """The rates that limits were made for, by the names of `limits_of_parts`; where they promise nothing, the usual."""
+    reject, review = limits.reject_promise, limits.review_promise
+    return {
+        "false_reject_rate": FALSE_REJECT_RATE if reject is None else reject.asked,
+        "uncertain": UNCERTAIN if review is None else review.asked,
+        "confidence": CONFIDENCE if reject is None else reject.confidence,
+    }
 
 
 def _given(value: float | None, before: float) -> float:
