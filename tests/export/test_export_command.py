@@ -14,7 +14,7 @@ from clipspect.engines import open_backend
 from clipspect.recipes.shelf import open_recipe, recipe_names
 from clipspect_export.check.answers import check_images
 from seeded.published import write_seeded
-from support.exports import peak_bytes
+from support.measured import run_command
 from support.precision_cases import halved
 from support.rtx import require_built, require_parsed
 
@@ -133,7 +133,7 @@ def test_the_published_backbone_exports_at_full_size(tmp_path: Path) -> None:
     source = write_seeded(tmp_path / "seeded.safetensors", "winclip")
     out = tmp_path / "pipe fryum.bundle"
     options = ["--backbone", "ViT-B-16-plus-240", "--weights", source, "--object", "pipe fryum", "--out", out]
-    assert peak_bytes("export", "winclip", *options) < FULL_SIZE_BYTES
+    assert run_command("export", "winclip", *options).peak_bytes < FULL_SIZE_BYTES
     bundle = Bundle.open(out)
     assert bundle.manifest.graphs["words"].flops <= 625e9
     parity = bundle.manifest.graphs["words"].parity

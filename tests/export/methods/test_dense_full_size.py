@@ -8,7 +8,7 @@ import pytest
 
 from clipspect.bundle.bundle import Bundle
 from seeded.published import write_checkpoint, write_seeded
-from support.exports import peak_bytes
+from support.measured import run_command
 from support.precision_cases import halved
 from support.rtx import require_built
 
@@ -29,7 +29,7 @@ def test_the_published_backbone_exports_at_full_size(method: str, weights_file: 
     checkpoint = write_checkpoint(tmp_path, method)
     options = ["--weights", str(weights_file), "--checkpoint", str(checkpoint), "--out", str(out)]
     options += ["--few-shot"] if method == "aprilgan" else []
-    assert peak_bytes("export", method, *options) < BYTES
+    assert run_command("export", method, *options).peak_bytes < BYTES
     bundle = Bundle.open(out)
     manifest = bundle.manifest
     assert manifest.graphs["words"].flops <= FLOPS[method]

@@ -9,7 +9,7 @@ import pytest
 from clipspect.bundle.bundle import Bundle
 from seeded.dino import SMALL, dino_weights, to_timm
 from seeded.weights import write_weights
-from support.exports import peak_bytes
+from support.measured import run_command
 from support.rtx import require_built
 
 pytestmark = pytest.mark.slow  # minutes on a busy machine
@@ -26,7 +26,7 @@ def test_both_names_of_the_weights_give_the_same_graph(backbone: str, registers:
     for name, weights in (("official", own), ("timm", to_timm(own))):
         file, out = write_weights(tmp_path / f"{name}.safetensors", weights), tmp_path / f"{name}.bundle"
         options = ["--backbone", backbone, "--weights", file, "--image-size", "448x448", "--out", out]
-        assert peak_bytes("export", "anomalydino", *options) < BYTES
+        assert run_command("export", "anomalydino", *options).peak_bytes < BYTES
         bundles.append(Bundle.open(out))
     official, timm = (bundle.manifest for bundle in bundles)
     assert {name: file.sha256 for name, file in official.files.items()} == {

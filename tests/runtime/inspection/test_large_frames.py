@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from clipspect.frame.tiling import Tiling
 from clipspect.frame.views import Box
 from clipspect.recipes.recipe import Recipe, write_recipe
 from clipspect.recipes.shelf import open_recipe
+from support.measured import run_command
 
 WIDTH, HEIGHT = 6000, 4000
 DEFECT = (3390, 2210, 3409, 2229)  # first and last pixels, of 20 x 20
@@ -46,17 +44,13 @@ def test_a_small_defect_in_24_megapixels_is_found_drawn_and_reported_in_bounded_
     found = {}
     for name, tiling in (("whole", None), ("tiles", Tiling(size=(960, 960)))):
         write_recipe(tmp_path / f"{name}.safetensors", tiled(name, tiling))
-        command = [sys.executable, "-m", "clipspect", "run", "demo", str(tmp_path / "frame.png"), "--json"]
-        command += ["--recipe", str(tmp_path / f"{name}.safetensors"), "--backend", "onnxruntime"]
-        command += ["--out", str(tmp_path / name), "--report", str(tmp_path / f"{name}.html")]
-        with (tmp_path / f"{name}.out").open("wb") as out:
-            process = subprocess.Popen(command, stdout=out)
-            _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        assert usage.ru_maxrss * 1024 < MOST_BYTES
-        found[name] = json.loads((tmp_path / f"{name}.out").read_text())
-        print(name, usage.ru_maxrss // 1024, "MiB,", found[name]["score"], found[name]["timings_ms"])
+        command = ["run", "demo", tmp_path / "frame.png", "--json", "--backend", "onnxruntime"]
+        command += ["--recipe", tmp_path / f"{name}.safetensors"]
+        command += ["--out", tmp_path / name, "--report", tmp_path / f"{name}.html"]
+        done = run_command(*command)
+        assert done.peak_bytes < MOST_BYTES
+        found[name] = json.loads(done.output)
+        print(name, done.peak_bytes >> 20, "MiB,", found[name]["score"], found[name]["timings_ms"])
     assert found["whole"]["score"] < 0.1
     assert found["whole"]["regions"] == []
     assert "shrunk 25 times" in found["whole"]["notes"][0]
