@@ -64,7 +64,8 @@ def judged_area(
     area = JudgedArea(region, frame_size, shift)
     height, width = pixels.shape[:2]
     if not area.mask_of_view(crop, width, height).any():
-        return _nothing(region, frame_size, f"no pixel of the model's {width} x {height} lies in it")
+        fault = f"no pixel of the model's {width} x {height} lies in it: draw it larger, or choose the mode crop"
+        return _nothing(region, frame_size, fault)
     return area
 
 

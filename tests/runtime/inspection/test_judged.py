@@ -110,7 +110,7 @@ def test_regions_end_where_the_region_of_interest_does(inspector: Inspector) -> 
         (
             RegionOfInterest((640, 480), Area((((100, 100), (103, 100), (100, 103)),))),
             (640, 480),
-            "region of interest: no pixel of the model's 32 x 32 lies in it",
+            "region of interest: no pixel of the model's 32 x 32 lies in it: draw it larger, or choose the mode crop",
         ),
     ],
 )

@@ -91,7 +91,7 @@ inline JudgedArea judged_area(const RegionOfInterest& region, FrameSize frame, i
     if (!region.fits(frame))
         area.fault = "the frame is " + text(frame) + ", the region was drawn on " + text(region.frame_size);
     else if (area.of_model.count() == 0)
-        area.fault = "no pixel of the model's " + text({width, height}) + " lies in it";
+        area.fault = "no pixel of the model's " + text({width, height}) + " lies in it: draw it larger, or choose the mode crop";
     if (area.fault.empty()) return area;
     area.fault.insert(0, "region of interest: ");
     for (Mask* mask : {&area.of_frame, &area.of_model})
