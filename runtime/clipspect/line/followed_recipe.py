@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from clipspect.base import clock
 from clipspect.base.errors import ClipspectError
 from clipspect.inspection.inspector import Inspector
+from clipspect.line.background import Background
 from clipspect.line.health import Health
 from clipspect.recipes.guard import guard_words
 from clipspect.recipes.recipe import Recipe, read_recipe
@@ -22,7 +22,7 @@ _SETTLED_NS = 1_000_000_000  # after which a file is not changed again without a
 _State = tuple[int, int, int, int]  # inode, size, times of change
 
 
-class FollowedRecipe:
+class FollowedRecipe(Background):
     """Looks at a recipe's file before each frame, and every second. A context manager.
 
     A file that is no recipe of this bundle, or gone, is a problem that health tells; the recipe in use goes on. Each
@@ -32,12 +32,11 @@ class FollowedRecipe:
 
     def __init__(self, path: Path, inspector: Inspector, health: Health, what: str = "recipe") -> None:
         """`what` is its name among the problems."""
+        super().__init__("recipe", _LOOK_S)
         self._path, self._inspector, self._health, self._what = path, inspector, health, what
         self._since = clock.now()
         self._seen: _State | None = None  # None: it is to be read
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep_looking, name="clipspect-recipe", daemon=True)
 
     def look(self) -> None:
         """Take over a file that was replaced. Any thread may call."""
@@ -83,17 +82,7 @@ class FollowedRecipe:
         recipe = self._inspector.recipe
         return {"name": recipe.name, "digest": recipe.digest, "since": self._since}
 
-    def __enter__(self) -> FollowedRecipe:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join(_LOOK_S)
-
-    def _keep_looking(self) -> None:
+    def _work(self) -> None:
         while not self._over.wait(_LOOK_S):
             self.look()
 

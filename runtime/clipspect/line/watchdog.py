@@ -6,12 +6,11 @@ systemd starts it; and ends this one when its watchdog hears nothing any more.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
-from types import TracebackType
 
 from clipspect.inspection.inspector import Inspector
+from clipspect.line.background import Background
 from clipspect.line.notify import Notifier
 from clipspect.line.source_run import SourceRun
 from clipspect.line.stop import Stop
@@ -21,7 +20,7 @@ _LATE_S = 5.0  # for a look, after which the time that went by says nothing of t
 _PARTING_S = 30.0  # besides one answer, that a process has to end in
 
 
-class Watchdog:
+class Watchdog(Background):
     """A context manager: a thread that looks at everything twice a second, or as often as systemd wants it."""
 
     def __init__(
@@ -34,24 +33,13 @@ class Watchdog:
         end: Callable[[str], None],
     ) -> None:
         """`engine` is any of its inspectors; `end` is called with what does not answer, and ends the process."""
+        super().__init__("watchdog")
         self._runs, self._engine, self._answer_within = runs, engine, answer_within
         self._stop, self._notifier, self._end = stop, notifier, end
         self._look_s = min(_LOOK_S, (notifier.watchdog_s or _LOOK_S) / 4)
         self._stopping_since: float | None = None
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep_looking, name="clipspect-watchdog", daemon=True)
 
-    def __enter__(self) -> Watchdog:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _keep_looking(self) -> None:
+    def _work(self) -> None:
         looked = trusted = monotonic()
         while not self._over.wait(self._look_s):
             now = monotonic()

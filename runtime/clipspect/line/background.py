@@ -1,0 +1,38 @@
+"""A thread beside those of the sources: it looks at something, or writes it, every so often until the line ends."""
+
+from __future__ import annotations
+
+import abc
+import threading
+from types import TracebackType
+from typing import TypeVar
+
+_Own = TypeVar("_Own", bound="Background")
+
+
+class Background(abc.ABC):
+    """A context manager: a thread is in `_work` from when it is entered until `_over` is set, when it is left."""
+
+    def __init__(self, name: str, patience: float | None = None) -> None:
+        """Leaving waits `patience` seconds at most for the thread, which can hang; None: until it has ended."""
+        self._patience = patience
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"clipspect-{name}", daemon=True)
+
+    @abc.abstractmethod
+    def _work(self) -> None:
+        """Until `_over` is set."""
+
+    def finish(self, seconds: float | None) -> None:
+        """Let it do what is left, and wait so long for that."""
+        self._over.set()
+        self._thread.join(seconds)
+
+    def __enter__(self: _Own) -> _Own:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish(self._patience)
