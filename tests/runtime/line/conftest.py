@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.mosquitto import Mosquitto
+
 MEMORY = Path("/dev/shm")
 
 
@@ -31,3 +33,12 @@ def folder(place: Path) -> Path:
 @pytest.fixture
 def out(place: Path) -> Path:
     return place / "results"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    (tmp_path / "mosquitto").mkdir()
+    mosquitto = Mosquitto(tmp_path / "mosquitto")
+    mosquitto.start()
+    yield mosquitto
+    mosquitto.stop()

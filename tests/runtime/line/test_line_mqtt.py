@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from clipspect.bundle.manifest import RECIPES
 from clipspect.recipes.limits import Limits
@@ -19,15 +16,6 @@ from support.watched import grey_png, rows_of, wait_for
 
 NAMES = ("top", "side")
 VERDICTS = {"strict": "fail", "lenient": "pass"}  # of a grey value of 50
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    (tmp_path / "mosquitto").mkdir()
-    mosquitto = Mosquitto(tmp_path / "mosquitto")
-    mosquitto.start()
-    yield mosquitto
-    mosquitto.stop()
 
 
 def line_of(bundle: Path, place: Path, out: Path, broker: Mosquitto, *, commands: bool) -> Path:

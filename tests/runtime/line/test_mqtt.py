@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,6 @@ def retained_status(broker: Mosquitto, topic: str) -> dict[str, Any]:
     with Listener(broker.port, topic) as listener:
         wait_for(lambda: listener.statuses)
         return listener.statuses[0]
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    (tmp_path / "mosquitto").mkdir()
-    mosquitto = Mosquitto(tmp_path / "mosquitto")
-    mosquitto.start()
-    yield mosquitto
-    mosquitto.stop()
 
 
 def drop(folder: Path, numbers: range) -> None:
