@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import ExportError
+from clipspect.base.installation import pip_install
 from clipspect.bundle.presets import Preset, preset_names, read_preset
 from clipspect.cli.arguments import count
 from clipspect.cli.progress import ProgressBar
@@ -28,7 +29,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 _DESCRIPTION = """Turn a method and CLIP weights into a bundle, checked against the torch reference.
 METHOD alone exports the published model; every option overrides a part of it.
-Needs the export extra: pip install "clipspect[export]"."""
+Needs the export extra: torch, open_clip and onnx."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -109,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     """Export, with a bar of stages on a terminal. Raises ExportError, also when the export extra is missing."""
     missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
     if missing or importlib.util.find_spec("clipspect_export") is None:
-        raise ExportError(f'export needs {", ".join(missing) or "its own package"}: pip install "clipspect[export]"')
+        raise ExportError(f"export needs {', '.join(missing) or 'its own package'}: {pip_install('export')}")
     preset = read_preset(args.method)
     _require_files(args, preset)
     given = {name: getattr(args, name) for name in all_options()}

@@ -127,7 +127,7 @@ recognise() {
     driver=$("$smi" --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1) || driver=''
     [[ $driver =~ ^[0-9]+\. ]] ||
         fail "neither a Jetson (/etc/nv_tegra_release) nor a working NVIDIA driver (nvidia-smi) is here:" \
-            'for the CPU, pip install "clipspect[cpu]"'
+            "for the CPU, pip install \"${source}[cpu]\""
     fit_pc "$driver"
 }
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from clipspect.base.installation import pip_install
 from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
 from clipspect.engines import open_backend
@@ -115,7 +116,7 @@ def test_without_the_export_extra_the_error_names_it(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert 'pip install "clipspect[export]"' in done.stderr
+    assert pip_install("export") in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -155,6 +155,7 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
 
 def _advise_engines(report: Report) -> Iterator[Advice]:
     """What the engines' own runs showed."""
+    from clipspect.base.installation import pip_install
     from clipspect.host.advice import Advice, install_onnxruntime
 
     machine = report.machine
@@ -166,7 +167,7 @@ def _advise_engines(report: Report) -> Iterator[Advice]:
     if missing := [name for name, version in report.exporter.items() if version is None]:
         yield Advice(
             f"no bundles can be exported here ({', '.join(missing)} missing)",
-            'pip install "clipspect[export]", where that is wanted',
+            f"{pip_install('export')}, where that is wanted",
         )
     idle = not any(probe.works and probe.device != "cpu" for engine in report.engines for probe in engine.devices)
     if idle and on_nvidia:

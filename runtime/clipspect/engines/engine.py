@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from clipspect.base.errors import BackendError, UnavailableError
+from clipspect.base.installation import pip_install
 from clipspect.engines.backend import one_line
 
 CPU = "cpu"
@@ -32,10 +33,11 @@ class Engine:
 
     name: str
     packages: tuple[str, ...]  # of which one must be importable, the preferred first
-    distribution: str  # that pip installs
+    extra: str  # of clipspect, that brings the package; empty for other packages' engines
     folder: str  # the module with the engine's verbs, imported on first use
     compiled: bool = False  # whether it loads only what `clipspect compile` built before
     experimental: tuple[str, ...] = ()  # devices
+    distribution: str = "clipspect"  # that brings the engine
 
     @property
     def package(self) -> str:
@@ -48,7 +50,7 @@ class Engine:
 
     @property
     def remedy(self) -> str:
-        return f'pip install "{self.distribution}"'
+        return pip_install(self.extra, self.distribution)
 
     @property
     def caveat(self) -> str:
@@ -72,21 +74,21 @@ _OWN = (  # in the order in which they are tried: what is quickest to open again
     Engine(
         name="onnxruntime",
         packages=("onnxruntime",),
-        distribution="clipspect[cpu]",
+        extra="cpu",
         folder="clipspect.engines.onnxruntime",
         experimental=("cuda", "tensorrt"),
     ),
     Engine(
         name="openvino",
         packages=("openvino",),
-        distribution="clipspect[openvino]",
+        extra="openvino",
         folder="clipspect.engines.openvino",
         experimental=("gpu",),
     ),
     Engine(
         name="tensorrt",
         packages=("tensorrt", "tensorrt_rtx"),
-        distribution="clipspect[tensorrt]",
+        extra="tensorrt",
         folder="clipspect.engines.tensorrt",
         compiled=True,
         experimental=("cuda",),
@@ -105,6 +107,7 @@ def registry() -> tuple[Engine, ...]:
         Engine(
             name=entry.name,
             packages=(entry.module.partition(".")[0],),
+            extra="",
             distribution=entry.dist.name if entry.dist is not None else entry.module,
             folder=entry.module,
         )

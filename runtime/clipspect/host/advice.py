@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from clipspect.base.installation import pip_install
 from clipspect.host.jetson import JETPACKS, JetPack, release_of, wheel_index
 from clipspect.host.machine import Machine
 from clipspect.host.nvidia import Wheel, major
@@ -185,7 +186,7 @@ def _wheel(machine: Machine, name: str) -> Wheel | None:
 def install_onnxruntime(machine: Machine) -> str:
     """The command that brings the right onnxruntime."""
     if machine.jetson is None:
-        return 'pip install "clipspect[gpu]"' if machine.gpus else 'pip install "clipspect[cpu]"'
+        return pip_install("gpu" if machine.gpus else "cpu")
     index = wheel_index(machine.jetson)
     return f"pip install --extra-index-url {index} onnxruntime-gpu" if index else "take NVIDIA's wheel for your JetPack"
 

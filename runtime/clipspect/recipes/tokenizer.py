@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import BundleError, RecipeError
+from clipspect.base.installation import pip_install
 from clipspect.recipes.tokenizer_file import MOST_BYTES, checked
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Tokenizer:
         try:
             from tokenizers import Tokenizer as Engine
         except ImportError as error:
-            raise RecipeError(f'words need the tokenizers library ({error}): pip install "clipspect[text]"') from error
+            raise RecipeError(f"words need the tokenizers library ({error}): {pip_install('text')}") from error
         try:
             return cls(Engine.from_str(checked(document)))
         except Exception as error:  # the library raises nothing narrower

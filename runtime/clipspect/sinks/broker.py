@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from clipspect.base.errors import ClipspectError
+from clipspect.base.installation import pip_install
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _EXAMPLE = "expected mqtt://[USER@]HOST[:PORT]/TOPIC, or mqtts:// with encryption"
@@ -51,7 +52,7 @@ class Broker:
 def parse_broker(address: str, password_file: Path | None = None) -> Broker:
     """The broker of an address; the password is the first line of a file. Raises ClipspectError."""
     if importlib.util.find_spec("paho") is None:
-        raise ClipspectError('--mqtt needs paho-mqtt: pip install "clipspect[mqtt]"')
+        raise ClipspectError(f"--mqtt needs paho-mqtt: {pip_install('mqtt')}")
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port

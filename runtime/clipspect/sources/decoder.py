@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clipspect.base.errors import ClipspectError, ImageError
+from clipspect.base.installation import pip_install
 from clipspect.frame.decode import Pixels
 from clipspect.frame.input_limits import MAX_PIXELS
 
@@ -30,7 +31,7 @@ def pyav() -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise ClipspectError(f'videos and cameras need PyAV ({error}): pip install "clipspect[video]"') from error
+        raise ClipspectError(f"videos and cameras need PyAV ({error}): {pip_install('video')}") from error
     return av
 
 

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from clipspect.base.errors import BackendError
+from clipspect.base.installation import pip_install
 from clipspect.engines import Backend, engine_named, open_backend
 from clipspect_lab.benchmark.gemm import FLOPS, INPUTS, gemm_graph, most_products
 
@@ -56,7 +57,7 @@ class GemmRuns:
             path.write_bytes(gemm_graph(products, precision).SerializeToString())
         except ImportError as error:
             raise BackendError(
-                f'the products are written with the onnx package ({error}): pip install "clipspect[lab]"'
+                f"the products are written with the onnx package ({error}): {pip_install('lab')}"
             ) from error
         own = {option: value for option, value in options.items() if option != "force_precision"}
         engine = engine_named(name)

@@ -10,8 +10,7 @@ from clipspect.cli.progress import ProgressBar
 _DESCRIPTION = """Inspect the shipped images with the embedded demo model: no network, no weights, no torch. A
 demonstration and a test fixture, not a product for a line."""
 
-NEXT_STEPS = """pip install "clipspect[export]"
-clipspect export winclip --backbone ViT-B-16-plus-240 --weights laion400m_e32 --object "metal nut" --out nuts.bundle
+_WITH_REAL_WEIGHTS = """clipspect export winclip --object "metal nut" --out nuts.bundle
 clipspect run nuts.bundle photos/ --out results/"""
 
 
@@ -27,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
+    from clipspect.base.installation import pip_install
     from clipspect.engines.graph import PHOTOS
     from clipspect.inspection.load import load
     from clipspect.recipes.make import make_recipe
@@ -50,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
     write_overlays(args.out / "overlays", items, scale)
     write_overlays(args.out / "overlays", found, photographs_scale)
     page = args.out / "index.html"
+    next_steps = f"{pip_install('export')}\n{_WITH_REAL_WEIGHTS}"
     remembered = Remembered(found, row, photographs_scale, len(photographs.references))
-    write_demo_page(page, items, table, remembered, device=device, scale=scale, next_steps=NEXT_STEPS)
+    write_demo_page(page, items, table, remembered, device=device, scale=scale, next_steps=next_steps)
     print(table_text(table))
     print("\nDrawn images of families that the demo model never saw in training, judged by words.\n")
     print(table_text([row], apart=1))
@@ -59,5 +60,5 @@ def run(args: argparse.Namespace) -> int:
     print(f"\nOne image at a time, {device}, decoding and map included. A demonstration and a test fixture,")
     print("not a product for a line.")
     print(f"\n{len(items) + len(found)} overlays and a page to look at: {page}")
-    print(f"\nNext, with real weights:\n\n{NEXT_STEPS}")
+    print(f"\nNext, with real weights:\n\n{next_steps}")
     return 0

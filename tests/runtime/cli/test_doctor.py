@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clipspect.base.installation import pip_install
 from clipspect.cli import doctor
 from support.command_line import run
 
@@ -44,7 +45,7 @@ def test_without_an_engine_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatc
     assert run("doctor") == 1
     out = capsys.readouterr().out
     assert "cannot score" in out
-    assert 'pip install "clipspect[cpu]"' in out
+    assert pip_install("cpu") in out
 
 
 def test_it_says_when_a_gpu_is_left_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +58,7 @@ def test_it_says_when_a_gpu_is_left_idle(tmp_path: Path, monkeypatch: pytest.Mon
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     (advice,) = (advice for advice in doctor.examine().advice if "no engine scores on NVIDIA H100" in advice.found)
-    assert advice.remedy == 'pip uninstall onnxruntime, and pip install "clipspect[gpu]"'
+    assert advice.remedy == f"pip uninstall onnxruntime, and {pip_install('gpu')}"
 
 
 def test_every_advice_has_a_line_of_what_was_found_and_one_of_what_to_do(tmp_path: Path) -> None:

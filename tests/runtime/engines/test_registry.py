@@ -118,7 +118,7 @@ def test_an_engine_of_another_package_that_does_not_load_says_what_to_install_ag
     done = clipspect(installed, "run", bundle, image_folder, "--backend", "reference")
     assert done.returncode == 1
     assert "reference is installed but does not load (No module named 'not_there')" in done.stderr
-    assert 'pip install "clipspect-reference"' in done.stderr
+    assert "pip install clipspect-reference" in done.stderr
     assert clipspect(installed, "run", bundle, image_folder, "--backend", "onnxruntime").returncode == 0
 
 

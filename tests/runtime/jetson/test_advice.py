@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clipspect.base.installation import pip_install
 from clipspect.host.advice import Advice, advise
 from clipspect.host.machine import Machine
 from support.recorded import AGX_ORIN, ORIN_NANO, PC, THOR, machine, wheel
@@ -78,7 +79,7 @@ def test_an_x86_wheel_on_a_jetson_is_told(jetpacks_own: Path, tmp_path: Path) ->
 def test_an_arm_wheel_on_a_pc_is_told(tmp_path: Path) -> None:
     folder = wheel(tmp_path, "onnxruntime", "1.23.2", ARM)
     advice = of(advise(box(PC, folder)), "onnxruntime 1.23.2 is built for aarch64, and this is x86_64")
-    assert 'pip install "clipspect[gpu]"' in advice.remedy
+    assert pip_install("gpu") in advice.remedy
 
 
 def test_an_onnxruntime_for_the_cpu_only_is_told_on_a_jetson_only(jetpacks_own: Path, tmp_path: Path) -> None:

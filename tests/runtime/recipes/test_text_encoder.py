@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tokenizers import Tokenizer as Engine
 from tokenizers import models, pre_tokenizers, processors
 
 from clipspect.base.errors import BackendError, BundleError, RecipeError
+from clipspect.base.installation import pip_install
 from clipspect.bundle.bundle import Bundle
 from clipspect.recipes.text_encoder import TextEncoder
 from clipspect.recipes.tokenizer import Tokenizer
@@ -51,7 +53,7 @@ def test_a_prompt_that_is_no_text_is_refused() -> None:
 
 def test_without_the_tokenizers_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(RecipeError, match=r'pip install "clipspect\[text\]"'):
+    with pytest.raises(RecipeError, match=re.escape(pip_install("text"))):
         Tokenizer.parse(tokenizer_json())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import onnxruntime
 
 from clipspect.base.errors import BackendError
+from clipspect.base.installation import pip_install
 from clipspect.engines.backend import Arrays, Backend, Tensors, one_line
 from clipspect.engines.cache import files_of
 from clipspect.engines.engine import CPU, Probe
@@ -88,7 +89,7 @@ def open_session(
     if options.device not in providers.built_in():  # asked for all the same, it would be left out with a warning
         raise BackendError(
             f"{NAME} {onnxruntime.__version__} is built without {options.device} (it has "
-            f'{", ".join(providers.built_in())}): pip uninstall {NAME}, then pip install "clipspect[gpu]"'
+            f"{', '.join(providers.built_in())}): pip uninstall {NAME}, then {pip_install('gpu')}"
         )
     provider = providers.PROVIDERS[options.device]
     session = _create(path, precision, provider, providers.settings(path, precision, options, example), options)

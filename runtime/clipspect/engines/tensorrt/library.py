@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 from clipspect.base.errors import BackendError
+from clipspect.base.installation import pip_install
 from clipspect.engines.backend import one_line
 from clipspect.engines.tensorrt.options import PACKAGES
 
@@ -41,7 +42,7 @@ def library(package: str | None = None) -> Library:
     if chosen is None or chosen not in found:
         raise BackendError(
             f"{package or ' or '.join(PACKAGES)} is not installed (there is: {', '.join(found) or 'none'}): "
-            'pip install "clipspect[tensorrt]", or "clipspect[tensorrt-rtx]" for a desktop'
+            f"{pip_install('tensorrt')}, or for a desktop {pip_install('tensorrt-rtx')}"
         )
     return _loaded(chosen)
 
