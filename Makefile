@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DEMO_VENV := .venv-demo
 PEER_VENV := .venv-peer
+DOCS_VENV := .venv-docs
 VENV := .venv
 STAMP := .installed
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 TRAIN := OMP_WAIT_POLICY=passive ../$(BIN)/python -m demo.train --work ../work/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint types tests compat arm
+.PHONY: help demo test test-slow test-all lint types tests compat arm docs
 .PHONY: bench bench-methods bench-gpu bench-line bench-export cost demo-model cpp fuzz-cpp clean
 
 help:  ## list the verbs
@@ -36,6 +37,9 @@ test-slow: $(VENV)/$(STAMP)  ## full-size exports, the installed wheel, README's
 	$(BIN)/pytest $(PARALLEL) --durations 10 -m slow
 
 test-all: test test-slow  ## both
+
+docs: $(DOCS_VENV)/$(STAMP)  ## the documentation as a site, links checked; writes build/site/index.html
+	$(DOCS_VENV)/bin/mkdocs build --strict --quiet
 
 compat: $(VENV)/$(STAMP)  ## the built wheel with the lowest and the newest dependencies, Python 3.10 to 3.13 (ARGS=--strict)
 	PYTHONPATH=tests $(BIN)/python tests/install/compat.py $(ARGS)
@@ -86,7 +90,7 @@ fuzz-cpp: $(VENV)/$(STAMP)  ## fuzz what the C++ side reads, five minutes a targ
 		fuzz/fuzz_$$target corpus/$$target -max_total_time=300 -max_len=16384 -timeout=10 -artifact_prefix=$$target- || exit 1; done
 
 clean:  ## remove the environments and what was made; a training in work/ stays
-	rm -rf $(VENV) $(DEMO_VENV) $(PEER_VENV) clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(DEMO_VENV) $(PEER_VENV) $(DOCS_VENV) clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 
 # The demo's environment holds the runtime and one engine, nothing else: no torch, nor what installed it (27 MB).
 $(DEMO_VENV)/$(STAMP): pyproject.toml
@@ -98,6 +102,11 @@ $(DEMO_VENV)/$(STAMP): pyproject.toml
 $(VENV)/$(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+$(DOCS_VENV)/$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	touch $@
 
 # What users run instead: anomalib with its own pins (6 GB).

@@ -1,11 +1,13 @@
-"""Every command of README.md and of docs/ is run, in the pages' order, in a folder that has what they speak of.
+"""Every command of the documentation's pages is run, in the order of their navigation, in a folder that has what they
+speak of.
 
-Real weights, a camera's folder and a broker have stand-ins here (STAND_INS). What cannot run at all is in NOT_RUN with
-its reason. A command that is in neither runs as it is written, and must succeed.
+Real weights, a camera, a camera's folder and a broker have stand-ins here (STAND_INS). What cannot run at all is in
+NOT_RUN with its reason. A command that is in neither runs as it is written, and must succeed.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,25 +20,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 
 from clipspect_models import DEMO_BUNDLE, DEMO_IMAGES
 from seeded.weights import write_weights
 from support import golden_dense
-from support.documented import Block, blocks_of
+from support.documented import Block, blocks_of, fences_of, pages
 from support.drawn_studies import write_parts
+from support.drawn_video import write_video
 from support.golden_clip import weights
 from support.installed import ROOT
 
 pytestmark = pytest.mark.slow  # one after the other: each block reads what those before it made
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+BLOCKS = [block for page in pages() for block in blocks_of(page)]
 PATIENCE_S = 900
 
 NOT_RUN = {
     r"make demo": "test_the_first_command_of_the_readme runs it, in a copy",
     r"make test": "it runs the tests, of which this is one",
-    r"pip install \.\[tensorrt\]": "NVIDIA's wheels come from NVIDIA's own index",
+    r"\. \.venv/bin/activate": "it changes a shell, which ends with its line here",
+    r"pip install -e \.\[tensorrt\]": "NVIDIA's wheels come from NVIDIA's own index",
+    r"cmake ": "tests/runtime/cpp configures and builds it",
+    r"build/cpp/inspect ": "tests/runtime/cpp runs it on many images",
+    r"git clone ADDRESS": "the address is the reader's",
+    r"runtime/jetson/install.sh": "tests/runtime/jetson runs it, dry, on trees of many machines",
+    r"~/clipspect-venv/bin/clipspect ": "it needs an NVIDIA GPU",
+    r"docker ": "the images are for a Jetson",
 }
 
 
@@ -47,7 +57,7 @@ class Place:
     folder: Path
     aside: Path
 
-    def run(self, *words: object, cwd: Path | None = None) -> None:
+    def run(self, *words: object, cwd: Path | None = None, status: int = 0, said: str = "") -> None:
         done = subprocess.run(
             [str(word) for word in words],
             cwd=cwd or self.folder,
@@ -58,7 +68,8 @@ class Place:
             timeout=PATIENCE_S,
             check=False,
         )
-        assert done.returncode == 0, f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout}"
+        assert done.returncode == status, f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout}"
+        assert said in done.stdout
 
 
 def _install(place: Place, words: list[str]) -> None:
@@ -67,7 +78,9 @@ def _install(place: Place, words: list[str]) -> None:
 
 
 def _export_winclip(place: Place, words: list[str]) -> None:
-    """The demo's weights instead of the published ones."""
+    """The demo's weights instead of the published ones, over a bundle that a page before may have made."""
+    out = words[words.index("--out") + 1] if "--out" in words else "winclip.bundle"
+    shutil.rmtree(place.folder / out, ignore_errors=True)
     demo = DEMO_BUNDLE.with_name("demo.safetensors")
     if "--weights" in words:
         shutil.copyfile(demo, place.folder / words[words.index("--weights") + 1])
@@ -86,36 +99,123 @@ def _export_dense(place: Place, words: list[str]) -> None:
     place.run(*words, "--weights", file, "--backbone", config)
 
 
+def _camera(place: Place, words: list[str]) -> None:
+    """A short video instead of a camera."""
+    write_video(place.folder / "camera.mp4", 8)
+    place.run(*("camera.mp4" if word == "camera:0" else word for word in words))
+
+
 def _watch(place: Place, words: list[str]) -> None:
     """A folder of ours instead of /srv, and no broker, which watch must bear; it runs until every image is judged."""
     line = place.aside / "line1"
+    shutil.rmtree(line, ignore_errors=True)
     shutil.copytree(place.folder / "photos", line / "camera")
+    words = [word.replace("/etc/clipspect/mqtt", str(_password(place))) for word in _near(place, words)]
+    images = len(list((line / "camera").iterdir()))
+    _until_logged(place, words, {Path(words[words.index("--out") + 1]) / "results.jsonl": images})
+
+
+def _line(place: Place, words: list[str]) -> None:
+    """The page's own file, with folders of ours instead of /srv, a video instead of a camera, and no broker."""
+    (block,) = (block for block in fences_of(ROOT / "docs" / "line.md") if block.language == "toml")
+    line = place.aside / "line1"
+    shutil.rmtree(line, ignore_errors=True)
+    shutil.copytree(place.folder / "photos", line / "top")
+    shutil.copytree(place.folder / "parts.bundle", line / "parts.bundle")
+    for recipe in ("metal nut", "left nut", "washer"):
+        place.run("clipspect", "recipe", line / "parts.bundle", recipe)
+    (text,) = _near(place, [block.text])
+    text = text.replace("rtsp://10.0.0.12/stream", str(write_video(place.aside / "side.mp4", 8)))
+    text = text.replace("mqtt://clipspect@broker.plant.local/", "mqtt://clipspect@localhost:1/")
+    text = text.replace("/etc/clipspect/broker-password", str(_password(place)))
+    (place.folder / "line1.toml").write_text(text)
+    if "--check" in words:
+        place.run(*words, status=1, said="localhost:1")  # everything is there but the broker
+        return
+    images = len(list((line / "top").iterdir()))
+    logs = {"top": images, "side": 8}
+    _until_logged(place, words, {line / "inspected" / name / "results.jsonl": count for name, count in logs.items()})
+
+
+def _near(place: Place, words: list[str]) -> list[str]:
+    """With what is on this machine instead of what is on the reader's."""
+    near = {"/srv/line1": str(place.aside / "line1"), "@broker/": "@localhost:1/"}
+    for there, here in near.items():
+        words = [word.replace(there, here) for word in words]
+    return words
+
+
+def _password(place: Place) -> Path:
     password = place.aside / "mqtt"
     password.write_text("secret\n")
     password.chmod(0o600)
-    near = {"/srv/line1": str(line), "/etc/clipspect/mqtt": str(password), "@broker/": "@localhost:1/"}
-    for there, here in near.items():
-        words = [word.replace(there, here) for word in words]
-    images = len(list((line / "camera").iterdir()))
-    log = Path(words[words.index("--out") + 1]) / "results.jsonl"
+    return password
+
+
+def _until_logged(place: Place, words: list[str], logs: dict[Path, int]) -> None:
+    """Run a command that runs for ever until each log has so many lines, and end it as systemd does."""
     program = Path(sys.executable).with_name(words[0])
-    with (place.aside / "watch.stderr").open("wb") as errors:
-        watching = subprocess.Popen([program, *words[1:]], cwd=place.folder, stderr=errors)
+    with (place.aside / "stderr").open("wb") as errors:
+        running = subprocess.Popen([program, *words[1:]], cwd=place.folder, stderr=errors)
     try:
         end = time.monotonic() + PATIENCE_S
-        while not log.exists() or log.read_bytes().count(b"\n") < images:
-            assert watching.poll() is None, (place.aside / "watch.stderr").read_text()
+        while any(not log.exists() or log.read_bytes().count(b"\n") < count for log, count in logs.items()):
+            assert running.poll() is None, (place.aside / "stderr").read_text()
             assert time.monotonic() < end
             time.sleep(0.2)
-        watching.send_signal(signal.SIGTERM)
-        assert watching.wait(PATIENCE_S) == 0
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(PATIENCE_S) == 0
     finally:
-        watching.kill()
-        watching.wait()
+        running.kill()
+        running.wait()
 
 
 def _audit(place: Place, words: list[str]) -> None:
-    place.run(*(word.replace("/srv/line1", str(place.aside / "line1")) for word in words))
+    place.run(*_near(place, words))
+
+
+def _audit_parts(place: Place, words: list[str]) -> None:
+    """The log of a run before, with its own digests, and divided as a log is that was rotated."""
+    first, *others = (place.folder / "results" / "results.jsonl").read_text().splitlines(keepends=True)
+    (place.folder / "archive").mkdir(exist_ok=True)
+    (place.folder / "archive" / "results-1.jsonl").write_text(first)
+    rest = place.aside / "rest.jsonl"
+    rest.write_text("".join(others))
+    last = json.loads((first, *others)[-1])["chain"]["digest"]
+    if "--expect" in words:
+        place.run(*words[:-1], last)
+    elif "--after" in words:
+        place.run(*words[:2], rest, "--after", json.loads(first)["chain"]["digest"])
+    else:
+        place.run(*words[:2], "archive/results-1.jsonl", rest)
+
+
+def _feedback(place: Place, words: list[str]) -> None:
+    """A log of a run with the page's recipe, and an id of it."""
+    log = place.folder / "out" / "results.jsonl"
+    if not log.exists():
+        place.run("clipspect", "run", "parts.bundle", "photos/", "--recipe", "nut", "--out", "out/")
+    name = json.loads(log.read_text().splitlines()[0])["id"]
+    place.run(*(name if word.endswith("...") else word for word in words))
+
+
+def _roi(place: Place, words: list[str]) -> None:
+    """In a copy: the pages that follow judge whole frames."""
+    if not (place.folder / "roi.bundle").exists():
+        shutil.copytree(place.folder / "nuts.bundle", place.folder / "roi.bundle")
+    place.run(*("roi.bundle" if word == "nuts.bundle" else word for word in words))
+
+
+def _bf16(place: Place, words: list[str]) -> None:
+    """Where the processor computes it."""
+    said = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
+    if "avx512_bf16" in said or "amx_bf16" in said:
+        place.run(*words)
+
+
+def _teach_in_tiles(place: Place, words: list[str]) -> None:
+    """Large frames instead of the small ones of good/."""
+    place.run(*("frames/" if word == "good/" else word for word in words))
 
 
 def _calibrate(place: Place, words: list[str]) -> None:
@@ -134,13 +234,20 @@ def _advise(place: Place, words: list[str]) -> None:
 
 
 STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
-    r"pip install \.\[": _install,
+    r"pip install ": _install,
     r"clipspect export winclip ": _export_winclip,
     r"clipspect export (anomalyclip|aprilgan|crane) ": _export_dense,
+    r"clipspect run winclip.bundle camera:0": _camera,
     r"clipspect watch /srv": _watch,
+    r"clipspect line ": _line,
     r"clipspect calibrate parts.bundle nut --good": _calibrate,
     r"clipspect audit /srv": _audit,
+    r"clipspect audit .*(--expect|--after|archive/)": _audit_parts,
     r"clipspect advise good/": _advise,
+    r"clipspect (feedback|learn) ": _feedback,
+    r"clipspect roi ": _roi,
+    r"clipspect .*bf16": _bf16,
+    r"clipspect teach .* --tile": _teach_in_tiles,
 }
 
 
@@ -149,19 +256,30 @@ SETS = ("photos", "twill-*.jpg"), ("lot", "twill-*.jpg"), ("good", "twill-*-good
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """With part.png, photos/, good/, lot/ and the parts of a study: what the pages' commands read."""
+    """With the photographs, videos and parts of a study that the pages' commands read."""
     place = Place(tmp_path_factory.mktemp("readme"), tmp_path_factory.mktemp("aside"))
-    shutil.copyfile(DEMO_IMAGES / "gear-fibre-mask.png", place.folder / "part.png")
+    folder = place.folder
+    shutil.copyfile(DEMO_IMAGES / "gear-fibre-mask.png", folder / "part.png")
     for name, pattern in SETS:
-        (place.folder / name).mkdir()
+        (folder / name).mkdir()
         for picture in sorted(DEMO_IMAGES.glob(pattern))[:4]:
-            shutil.copyfile(picture, place.folder / name / picture.name)
+            shutil.copyfile(picture, folder / name / picture.name)
+    for name, pattern in (("good", "twill-*-good.jpg"), ("defect", "twill-????.jpg")):
+        (folder / "labelled" / name).mkdir(parents=True)
+        for picture in sorted(DEMO_IMAGES.glob(pattern))[:3]:
+            shutil.copyfile(picture, folder / "labelled" / name / picture.name)
+    (folder / "frames").mkdir()
+    for picture in sorted((folder / "good").iterdir()):
+        Image.open(picture).resize((1200, 1200)).save(folder / "frames" / picture.name)
+    outline = Image.new("L", (240, 240))
+    ImageDraw.Draw(outline).ellipse((60, 60, 180, 180), fill=255)
+    outline.save(folder / "outline.png")
+    shutil.copyfile(ROOT / "tests" / "photos" / "bottles.mp4", folder / "line.mp4")
     scores = 0.2, 0.21
-    write_parts(place.folder / "study", {"good/part 01": scores, "defect/part 17": scores})
-    write_parts(place.folder / "parts", {"part 01": scores, "part 17": scores})
-    (place.folder / "labels.csv").write_text("part,label\npart 01,good\npart 17,defect\n")
-    assert len(list((place.folder / "photos").iterdir())) >= 2
-    assert len(list((place.folder / "good").iterdir())) >= 2
+    write_parts(folder / "study", {"good/part 01": scores, "defect/part 17": scores})
+    write_parts(folder / "parts", {"part 01": scores, "part 17": scores})
+    (folder / "labels.csv").write_text("part,label\npart 01,good\npart 17,defect\n")
+    assert min(len(list((folder / name).iterdir())) for name in ("photos", "good", "frames")) >= 2
     return place
 
 
