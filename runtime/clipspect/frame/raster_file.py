@@ -13,6 +13,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -44,25 +45,48 @@ _PLAIN = tuple(b"P%d" % number for number in (1, 2, 3))
 _MOST_PLAIN_BYTES = 16_000_000  # numbers as text are read one by one
 
 
+@dataclass(frozen=True, eq=False)
+class EncodedImage:
+    """An image file's bytes that came from elsewhere than a file, and what errors and records call it."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
 def open_image(path: Path, require_size: RequireSize) -> tuple[Image.Image, io.BytesIO | None]:
     """The image in a file, its pixels not decoded yet, and its bytes, to be closed when they are; None: they are.
 
     `require_size` refuses a width and height that are too large, of a name. Raises ImageReadError, ImageError.
     """
-    content = _content(path)
+    return _image_in(_content(path), str(path), require_size)
+
+
+def open_encoded(encoded: EncodedImage, require_size: RequireSize) -> tuple[Image.Image, io.BytesIO | None]:
+    """The same of a file's bytes. Raises ImageError."""
+    content, name = encoded.content, encoded.name
+    if not content:
+        raise ImageError(f"{name}: the file is empty")
+    if not _format_of(content[:_LONGEST_SIGNATURE]):
+        raise ImageError(_not_raster(name))
+    if len(content) > MAX_FILE_BYTES:
+        raise ImageError(_too_large(name))
+    return _image_in(content, name, require_size)
+
+
+def _image_in(content: bytes, name: str, require_size: RequireSize) -> tuple[Image.Image, io.BytesIO | None]:
     try:
-        return _opened(content, _format_of(content), str(path), require_size)
+        return _opened(content, _format_of(content), name, require_size)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: more than {MAX_PIXELS:,} pixels: shrink it or cut it into tiles") from error
+        raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels: shrink it or cut it into tiles") from error
     except (StructureError, PnmError) as error:
-        raise ImageError(f"{path}: damaged or cut short ({error}): copy or convert it again") from error
+        raise ImageError(f"{name}: damaged or cut short ({error}): copy or convert it again") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: damaged or cut short (its header): copy or convert it again") from error
+        raise ImageError(f"{name}: damaged or cut short (its header): copy or convert it again") from error
     except Exception as error:  # Pillow's plug-ins raise whatever comes
         reason = " ".join(str(error).split())
-        raise ImageError(f"{path}: damaged or cut short ({reason:.200}): copy or convert it again") from error
+        raise ImageError(f"{name}: damaged or cut short ({reason:.200}): copy or convert it again") from error
 
 
 def _opened(content: bytes, kind: str, name: str, require_size: RequireSize) -> tuple[Image.Image, io.BytesIO | None]:
@@ -118,9 +142,9 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             start = file.read(_LONGEST_SIGNATURE)
             if start and not _format_of(start):
-                raise ImageError(f"{path}: not an image of a raster format: convert it to PNG or JPEG")
+                raise ImageError(_not_raster(str(path)))
             if status.st_size > MAX_FILE_BYTES:  # unread: a file with holes takes no space on the disk
-                raise ImageError(_too_large(path))
+                raise ImageError(_too_large(str(path)))
             file.seek(0)
             content = file.read(min(status.st_size, MAX_FILE_BYTES) + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -133,11 +157,15 @@ def _content(path: Path) -> bytes:
     if not content:
         raise ImageError(f"{path}: the file is empty")
     if len(content) > MAX_FILE_BYTES:
-        raise ImageError(_too_large(path))
+        raise ImageError(_too_large(str(path)))
     if len(content) > status.st_size:
         raise ImageReadError(f"{path}: cannot be read now (it is being written): wait until it is whole")
     return content
 
 
-def _too_large(path: Path) -> str:
-    return f"{path}: is a file of more than {MAX_FILE_BYTES / 1e6:.0f} MB: compress it, or cut the image into tiles"
+def _not_raster(name: str) -> str:
+    return f"{name}: not an image of a raster format: convert it to PNG or JPEG"
+
+
+def _too_large(name: str) -> str:
+    return f"{name}: is a file of more than {MAX_FILE_BYTES / 1e6:.0f} MB: compress it, or cut the image into tiles"

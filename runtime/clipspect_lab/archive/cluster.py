@@ -1,0 +1,156 @@
+"""Ray: one on this machine for this run alone, or a cluster that is there; and how workers fit into it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from clipspect.base.errors import ClipspectError
+from clipspect.cli.plain_stream import PlainStream
+from clipspect.host.system import usable_cores
+from clipspect_lab.archive.extra import require_ray
+
+LOCAL, AUTO = "local", "auto"
+_OBJECTS = 256_000_000  # bytes of the object store on this machine: it holds paths and records, never images
+_MOST_THREADS = 4  # of a worker, where nobody says: more workers of fewer threads inspect more
+_ANSWER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many workers there are, and what each takes."""
+
+    workers: int
+    threads: int
+    gpus: int  # of one worker
+
+
+@dataclass
+class Logs:
+    """Where Ray writes what it has to say, on this machine."""
+
+    folder: Path | None  # None: a cluster's own
+    keep: bool = False  # after the run
+
+
+@contextlib.contextmanager
+def cluster(address: str, workers: int | None, threads: int | None) -> Iterator[Logs]:
+    """Ray is there for the block. Raises ClipspectError."""
+    ray = require_ray()
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
+    with contextlib.ExitStack() as stack:
+        if address == LOCAL:
+            logs = stack.enter_context(_own_logs())
+            stack.enter_context(_native_words_in(logs.folder))
+            cores = max(usable_cores(), (workers or 1) * (threads or 1))
+            own = {
+                "num_cpus": cores,
+                "object_store_memory": _OBJECTS,
+                "include_dashboard": False,
+                "_temp_dir": str(logs.folder),
+            }
+            _begin(lambda: ray.init(address=LOCAL, **own, **quiet), "Ray does not start on this machine")
+        else:
+            _require_answer(address)
+            logs = Logs(None)
+            stack.enter_context(_native_words_in(None))
+            _begin(lambda: ray.init(address=address, **quiet), f"{address}: no Ray cluster answers there")
+        stack.callback(ray.shutdown)
+        yield logs
+
+
+def size_of(workers: int | None, threads: int | None, device: str | None) -> Size:
+    """How many workers the cluster takes, where it is not said: of 4 threads, or one a GPU. Raises ClipspectError."""
+    ray = require_ray()
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cores = [int(node.get("CPU", 0)) for node in nodes]
+    gpus = int(sum(node.get("GPU", 0) for node in nodes)) if device != "cpu" else 0
+    if threads is None:
+        most = max(cores, default=1)
+        threads = min(most, _MOST_THREADS if workers is None else max(1, sum(cores) // workers))
+        if gpus:
+            threads = max(1, min(threads, sum(cores) // max(gpus, workers or 1)))
+    room = sum(each // threads for each in cores)
+    if gpus:
+        room = min(room, gpus)
+    if workers is None:
+        workers = max(1, room)
+    if workers > room:
+        kind = f" and {gpus} GPUs (--device cpu leaves them)" if gpus else ""
+        raise ClipspectError(
+            f"{workers} workers of {threads} threads: the cluster has room for {room} of them, with {sum(cores)} "
+            f"cores{kind}: give fewer --workers or --threads"
+        )
+    return Size(workers, threads, 1 if gpus else 0)
+
+
+@contextlib.contextmanager
+def _own_logs() -> Iterator[Logs]:
+    """A folder for Ray's logs and sockets, which goes with the run."""
+    logs = Logs(Path(tempfile.mkdtemp(prefix="clipspect-ray-")))
+    try:
+        yield logs
+    finally:
+        if not logs.keep:
+            shutil.rmtree(str(logs.folder), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _native_words_in(folder: Path | None) -> Iterator[None]:
+    """What Ray's C++ writes to this process's standard error, and to its logs besides, goes to a file, or nowhere."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with contextlib.ExitStack() as stack:
+        words = stack.enter_context(open(os.devnull if folder is None else folder / "stderr.txt", "wb"))
+        if _writes_to(sys.stderr, 2):  # the file stays open as long as a progress bar has it
+            ours = open(os.dup(kept), "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
+            stack.enter_context(contextlib.redirect_stderr(PlainStream(ours)))
+        os.dup2(words.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _writes_to(stream: Any, number: int) -> bool:
+    try:
+        return bool(stream.fileno() == number)
+    except (OSError, ValueError):  # a stream in memory
+        return False
+
+
+def _begin(begin: Any, failed: str) -> None:
+    try:
+        begin()
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ClipspectError(f"{failed} ({reason:.300}): see ray status, or --ray {LOCAL}") from error
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself asks for minutes, and can end the process then."""
+    if address == AUTO:
+        return
+    where = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        host, port = where.hostname, where.port
+    except ValueError:
+        host = port = None
+    if not host or not port:
+        raise ClipspectError(f"--ray {address}: expected {LOCAL}, {AUTO}, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host, port), _ANSWER_S).close()
+    except OSError as error:
+        raise ClipspectError(
+            f"{address}: no Ray cluster answers there ({error.strerror or error}): see ray status, or --ray {LOCAL}"
+        ) from error
