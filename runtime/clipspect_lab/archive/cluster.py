@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from clipspect.base.errors import ClipspectError
 from clipspect.cli.plain_stream import PlainStream
 from clipspect.host.system import usable_cores
-from clipspect_lab.archive.extra import require_ray
+from clipspect_lab.archive.extra import be_quiet_at_exit, require_ray
 
 LOCAL, AUTO = "local", "auto"
 _OBJECTS = 256_000_000  # bytes of the object store on this machine: it holds paths and records, never images
@@ -64,6 +64,7 @@ def cluster(address: str, workers: int | None, threads: int | None) -> Iterator[
             logs = Logs(None)
             stack.enter_context(_native_words_in(None))
             _begin(lambda: ray.init(address=address, **quiet), f"{address}: no Ray cluster answers there")
+        stack.callback(be_quiet_at_exit)
         stack.callback(ray.shutdown)
         yield logs
 

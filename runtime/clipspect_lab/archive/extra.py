@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import logging
 import os
+import sys
 from typing import Any
 
 from clipspect.base.errors import ClipspectError
@@ -29,3 +31,9 @@ def require_ray() -> Any:
     for handler in [handler for handler in log.handlers if isinstance(handler, logging.StreamHandler)]:
         log.removeHandler(handler)
     return ray
+
+
+def be_quiet_at_exit() -> None:
+    """Ray's copy of colorama would end a terminal's output with an escape sequence, which would be seen."""
+    if (colorama := sys.modules.get("colorama")) is not None:
+        atexit.unregister(colorama.initialise.reset_all)
