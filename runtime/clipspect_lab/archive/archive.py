@@ -65,9 +65,10 @@ def archive(request: Request, progress: Progress = quiet) -> Archived:
             return Archived(store.tally, before.decided, 0, 0.0, Size(0, 0, 0), 0)
         with cluster(request.ray, request.workers, request.task.options.get("threads")) as logs:
             done = _inspected(request, store, source, waiting, progress)
-            if done.lost and logs.folder is not None:
+            if done.lost:
                 logs.keep = True
-                _say(f"a worker's process ended {done.lost} times, and another went on: Ray's logs: {logs.folder}")
+                where = "of the cluster" if logs.folder is None else f"in {logs.folder}"
+                _say(f"{done.lost} times a worker's process ended, and another went on: see the logs {where}")
             return done
 
 

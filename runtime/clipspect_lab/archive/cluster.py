@@ -50,7 +50,7 @@ def cluster(address: str, workers: int | None, threads: int | None) -> Iterator[
     with contextlib.ExitStack() as stack:
         if address == LOCAL:
             logs = stack.enter_context(_own_logs())
-            stack.enter_context(_native_words_in(logs.folder))
+            stack.enter_context(_words_of_ray_in(logs.folder))
             cores = max(usable_cores(), (workers or 1) * (threads or 1))
             own = {
                 "num_cpus": cores,
@@ -62,7 +62,7 @@ def cluster(address: str, workers: int | None, threads: int | None) -> Iterator[
         else:
             _require_answer(address)
             logs = Logs(None)
-            stack.enter_context(_native_words_in(None))
+            stack.enter_context(_words_of_ray_in(None))
             _begin(lambda: ray.init(address=address, **quiet), f"{address}: no Ray cluster answers there")
         stack.callback(be_quiet_at_exit)
         stack.callback(ray.shutdown)
@@ -106,12 +106,16 @@ def _own_logs() -> Iterator[Logs]:
 
 
 @contextlib.contextmanager
-def _native_words_in(folder: Path | None) -> Iterator[None]:
-    """What Ray's C++ writes to this process's standard error, and to its logs besides, goes to a file, or nowhere."""
+def _words_of_ray_in(folder: Path | None) -> Iterator[None]:
+    """What Ray prints, and its C++ writes to standard error, goes to a file, or nowhere: its logs have it, too.
+
+    We print nothing on standard output meanwhile.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with contextlib.ExitStack() as stack:
-        words = stack.enter_context(open(os.devnull if folder is None else folder / "stderr.txt", "wb"))
+        words = stack.enter_context(open(os.devnull if folder is None else folder / "printed.txt", "w", buffering=1))
+        stack.enter_context(contextlib.redirect_stdout(words))
         if _writes_to(sys.stderr, 2):  # the file stays open as long as a progress bar has it
             ours = open(os.dup(kept), "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
             stack.enter_context(contextlib.redirect_stderr(PlainStream(ours)))

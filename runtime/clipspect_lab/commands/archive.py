@@ -98,6 +98,4 @@ def _line(done: Archived, out: Path) -> str:
             f"{done.inspected / done.seconds:.1f} images a second, {done.size.workers} workers of {done.size.threads} "
             f"threads with {engine.backend} on {engine.device}{precision}"
         )
-    if done.lost:
-        parts.append(f"{done.lost} times a worker ended and another went on")
     return f"clipspect: {', '.join(parts)}, written to {out}"
