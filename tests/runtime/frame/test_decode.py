@@ -15,6 +15,7 @@ from clipspect.base.errors import ImageError
 from clipspect.frame.decode import decode, read, size_of, source_name
 from clipspect.frame.input_limits import MAX_PIXELS
 from clipspect.frame.prepare import prepare
+from clipspect.frame.raster_file import EncodedImage
 from clipspect.frame.spec import ImageSpec
 
 EXIF_ORIENTATION = 0x0112
@@ -42,8 +43,18 @@ def test_a_path_an_image_and_an_array_of_the_same_pixels_decode_alike(tmp_path: 
     array = np.stack([ramp(), ramp() // 2, 255 - ramp()], axis=-1)
     path = tmp_path / "a.png"
     Image.fromarray(array).save(path)
-    for frame in (path, str(path), Image.fromarray(array), Image.open(path), array):
+    encoded = EncodedImage("a.png", path.read_bytes())
+    for frame in (path, str(path), encoded, Image.fromarray(array), Image.open(path), array):
         np.testing.assert_array_equal(pixels(frame), array)
+
+
+@pytest.mark.parametrize("cut", [0, 5, 40, -1])
+def test_the_bytes_of_a_damaged_file_are_refused_as_the_file_is(tmp_path: Path, cut: int) -> None:
+    Image.fromarray(ramp()).save(path := tmp_path / "a.png")
+    content = path.read_bytes()[:cut]
+    path.write_bytes(content)
+    assert refusal(EncodedImage(str(path), content)) == refusal(path)
+    assert source_name(EncodedImage("part 7", content)) == "part 7"
 
 
 def test_a_grey_array_and_a_grey_file_become_three_equal_channels(tmp_path: Path) -> None:
