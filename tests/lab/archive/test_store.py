@@ -160,10 +160,10 @@ def test_records_without_what_decided_them_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    code = "import sys, pathlib\nfrom clipspect_lab.archive import store\nwith store.opened(pathlib.Path(sys.argv[1]), 2): pass"
+    code = "import pathlib, sys; from clipspect_lab.archive import store; "
+    code += "store.opened(pathlib.Path(sys.argv[1]), 2).__enter__()"
+    second = [sys.executable, "-c", code, str(tmp_path)]
     with opened(tmp_path, 2):
-        refused = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
-        )
+        refused = subprocess.run(second, capture_output=True, text=True, check=False)
     assert "writes to this archive: wait for it" in refused.stderr
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    subprocess.run(second, check=True)
