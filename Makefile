@@ -12,7 +12,7 @@ TRAIN := OMP_WAIT_POLICY=passive ../$(BIN)/python -m demo.train --work ../work/d
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all lint types tests compat arm docs
-.PHONY: bench bench-methods bench-gpu bench-line bench-export cost demo-model cpp fuzz-cpp clean
+.PHONY: bench bench-methods bench-gpu bench-line bench-archive bench-export cost demo-model cpp fuzz-cpp clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -63,6 +63,9 @@ bench-gpu: $(VENV)/$(STAMP)  ## on a machine with an NVIDIA GPU: parity and time
 
 bench-line: $(VENV)/$(STAMP)  ## a line of two cameras at the engine's rate for ten minutes, and the time from a file to its MQTT message
 	$(BIN)/python benchmarks/bench_line.py
+
+bench-archive: $(VENV)/$(STAMP)  ## 5,000 images over Ray, workers and driver killed; memory, and two workers beside one
+	$(BIN)/python benchmarks/bench_archive.py
 
 bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 7 GB)
 	$(BIN)/pytest benchmarks/bench_export.py --benchmark-only
