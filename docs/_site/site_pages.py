@@ -20,6 +20,7 @@ ELSEWHERE = {  # pages of the site that lie outside of docs/, where readers of t
 }
 COMMANDS = "command-line.md"
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+_ROW_CODE = re.compile(r"`[^`\n]*`(?=.*\|$)", re.MULTILINE)  # in a row of a table
 _CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 
 
@@ -35,7 +36,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     name = page.file.src_uri
     source = next((ROOT / path for path, own in ELSEWHERE.items() if own == name), DOCS / name)
     text = linked(markdown, source, Path(name).parent)
-    return f"{text}\n{command_reference()}" if name == COMMANDS else text
+    if name == COMMANDS:
+        text += f"\n{command_reference()}"
+    # GitHub wants the | in a table's code escaped, and Python-Markdown wants it as it is
+    return _ROW_CODE.sub(lambda found: found[0].replace("\\|", "|"), text)
 
 
 def linked(markdown: str, source: Path, folder: Path) -> str:
@@ -76,8 +80,11 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
             title = group.title if group.title not in {"positional arguments", "options"} else ""
             yield from ([f"**{_plain(title)}**", ""] if title else [])
             yield from ([_plain(group.description), ""] if group.description else [])
-            yield from ("| | |", "| --- | --- |", *(f"| {_name(action)} | {_help(action)} |" for action in actions), "")
-    if parser.epilog:
+            rows = (f"| {_name(action)} | {_help(action)} |" for action in actions)
+            yield from ("| argument | meaning |", "| --- | --- |", *rows, "")
+    if parser.epilog and parser.formatter_class is argparse.HelpFormatter:
+        yield from (_plain(" ".join(parser.epilog.split())), "")
+    elif parser.epilog:  # laid out by hand
         yield from ("```text", parser.epilog.strip(), "```", "")
 
 
