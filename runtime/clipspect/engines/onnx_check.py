@@ -17,8 +17,8 @@ from clipspect.engines.onnx_shapes import Known
 MOST_WORK = 10**14  # two an element of each product's sum
 MOST_BYTES = 8 << 30  # of the tensors that are alive at once
 MOST_ROWS = 1 << 40  # elements of one tensor, so that no product of sides is beyond 64 bits
-_DTYPES = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL}
-_DTYPES["float16"] = FLOAT16
+DTYPES = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL}
+DTYPES["float16"] = FLOAT16
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def _of(known: Mapping[str, Known], name: str, node: Node) -> Known:
 
 
 def _input(spec: TensorSpec) -> Known:
-    if spec.dtype not in _DTYPES:
+    if spec.dtype not in DTYPES:
         raise ValueError(f"a tensor of the type {spec.dtype!r:.40} is not in use")
-    return Known(_DTYPES[spec.dtype], tuple(side if isinstance(side, int) else 1 for side in spec.shape))
+    return Known(DTYPES[spec.dtype], tuple(side if isinstance(side, int) else 1 for side in spec.shape))
 
 
 def _bytes(item: Known) -> int:

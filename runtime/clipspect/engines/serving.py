@@ -1,0 +1,57 @@
+"""What a bundle's graphs are called on a Triton server, and what their configuration says of them.
+
+`clipspect triton` writes it, the engine `triton` asks for it: neither trusts a name alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clipspect.engines.engine import CPU
+
+ONNXRUNTIME, TENSORRT, CUDA = "onnxruntime", "tensorrt", "cuda"  # engines and a device of the server
+# The version of a model by what computes it, as its device is called here. A request names the version: a server that
+# was given another engine meanwhile does not have it.
+VERSIONS = {CPU: 1, CUDA: 2, TENSORRT: 3}
+ENGINES = {CPU: ONNXRUNTIME, CUDA: ONNXRUNTIME, TENSORRT: TENSORRT}  # Triton's backend
+KINDS = {CPU: "KIND_CPU", CUDA: "KIND_GPU", TENSORRT: "KIND_GPU"}  # of instances
+TYPES = {
+    "uint8": "UINT8",
+    "int64": "INT64",
+    "float32": "FP32",
+}  # of tensors in the protocol; TYPE_... in configurations
+# keys of the parameters in a configuration
+BUNDLE, ROLE, DEVICE, PRECISION, MOST_IMAGES = (
+    f"clipspect_{name}" for name in ("bundle", "role", "device", "precision", "most_images")
+)
+_SHORT = 12  # of a digest in a name
+
+
+@dataclass(frozen=True)
+class Served:
+    """A graph on the server."""
+
+    bundle: str  # digest
+    role: str
+    device: str  # of VERSIONS
+    precision: str
+    most_images: int | None  # of a request
+
+    @property
+    def name(self) -> str:
+        return model_name(self.bundle, self.role)
+
+    @property
+    def version(self) -> int:
+        return VERSIONS[self.device]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of the model's configuration."""
+        most = "" if self.most_images is None else str(self.most_images)
+        return {BUNDLE: self.bundle, ROLE: self.role, DEVICE: self.device, PRECISION: self.precision, MOST_IMAGES: most}
+
+
+def model_name(bundle: str, role: str) -> str:
+    """A bundle that was exported again has other models: a server can have both."""
+    return f"clipspect-{bundle[:_SHORT]}-{role}"
