@@ -25,6 +25,10 @@ class BackendError(ClipspectError):
     """An engine is not installed, cannot run this graph, or failed on the device asked for."""
 
 
+class UnreachableError(BackendError):
+    """The server of an engine does not answer, now: nothing is known of the frame, and another try can succeed."""
+
+
 class AnswerError(BackendError):
     """An engine answered NaN or infinity for a frame: nothing is known of what it shows."""
 

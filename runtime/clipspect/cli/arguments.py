@@ -18,7 +18,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """--device, --precision, --force-precision and --threads, for one engine or several."""
+    """--device, --precision, --force-precision, --threads and --url, for one engine or several."""
     parser.add_argument("--device", metavar="NAME", help="of the engine: cpu, cuda, ..., which clipspect doctor lists")
     parser.add_argument(
         "--precision",
@@ -30,6 +30,9 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--force-precision", action="store_true", help="take a precision that did not pass when the bundle was exported"
     )
     parser.add_argument("--threads", metavar="N", type=count, help="threads of the engine (default: the engine's)")
+    parser.add_argument(
+        "--url", metavar="URL", help="of --backend triton: the server, grpc://HOST:8001, or grpcs:// with TLS"
+    )
 
 
 def add_sinks(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +50,7 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
 
 def engine_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options that `clipspect.load` takes."""
-    given = {"device": args.device, "precision": args.precision, "threads": args.threads}
+    given = {"device": args.device, "precision": args.precision, "threads": args.threads, "url": args.url}
     given |= {"force_precision": args.force_precision or None}
     return {name: value for name, value in given.items() if value is not None}
 

@@ -38,18 +38,23 @@ def open_backend(
     compete with, and what proves any device but the CPU before it is handed out; on the CPU, a named or only engine
     first runs on the first frame. Without a probe there is no competition: the first of the registry that loads is
     taken. `options` are fields of the engine's Options; without a name, only engines that have them are tried.
-    `refused` are engines that may not be taken, and why. Raises BackendError; a named engine is never replaced.
+    `refused` are engines that may not be taken, and why.
+    An engine on a server is taken by its name alone. Raises BackendError; a named engine is never replaced.
     """
     load = _Load(path, graph, graph_precision, probe, options, refused or {})
     if name is not None:
         return load.into(engine_named(name))
-    installed = [engine for engine in registry() if engine.installed]
+    if "url" in options:
+        servers = " or ".join(f"--backend {engine.name}" for engine in registry() if engine.remote)
+        raise BackendError(f"url: is of an engine on a server, which is taken by its name alone: add {servers}")
+    local = [engine for engine in registry() if not engine.remote]
+    installed = [engine for engine in local if engine.installed]
     if not installed:
-        raise BackendError(f"no inference engine is installed: {' or '.join(engine.remedy for engine in registry())}")
+        raise BackendError(f"no inference engine is installed: {' or '.join(engine.remedy for engine in local)}")
     candidates, refusals = _candidates(installed, load)
     if not candidates and not refusals:  # an engine that finds no device of its kind refuses nothing
         names = " and ".join(engine.name for engine in installed)
-        remedies = " or ".join(engine.remedy for engine in registry() if not engine.compiled)
+        remedies = " or ".join(engine.remedy for engine in local if not engine.compiled)
         raise BackendError(f"{names} found no device here (clipspect doctor says why): for the CPU, {remedies}")
     if probe is None or len(candidates) == 1:
         return _first(candidates, refusals, load)

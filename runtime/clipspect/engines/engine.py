@@ -38,6 +38,7 @@ class Engine:
     compiled: bool = False  # whether it loads only what `clipspect compile` built before
     experimental: tuple[str, ...] = ()  # devices
     distribution: str = "clipspect"  # that brings the engine
+    remote: bool = False  # whether it computes on a server, which is taken by its name and address alone
 
     @property
     def package(self) -> str:
@@ -92,6 +93,14 @@ _OWN = (  # in the order in which they are tried: what is quickest to open again
         folder="clipspect.engines.tensorrt",
         compiled=True,
         experimental=("cuda",),
+    ),
+    Engine(
+        name="triton",
+        packages=("tritonclient",),
+        extra="triton",
+        folder="clipspect.engines.triton",
+        experimental=("cuda", "tensorrt"),
+        remote=True,
     ),
 )
 

@@ -24,6 +24,7 @@ TYPES = {
 BUNDLE, ROLE, DEVICE, PRECISION, MOST_IMAGES = (
     f"clipspect_{name}" for name in ("bundle", "role", "device", "precision", "most_images")
 )
+ENCODER, HEAD = "encoder", "head"  # what the names of a graph's two parts end in
 _SHORT = 12  # of a digest in a name
 
 
@@ -35,7 +36,7 @@ class Served:
     role: str
     device: str  # of VERSIONS
     precision: str
-    most_images: int | None  # of a request
+    most_images: int  # of a request
 
     @property
     def name(self) -> str:
@@ -48,8 +49,8 @@ class Served:
     @property
     def parameters(self) -> dict[str, str]:
         """Of the model's configuration."""
-        most = "" if self.most_images is None else str(self.most_images)
-        return {BUNDLE: self.bundle, ROLE: self.role, DEVICE: self.device, PRECISION: self.precision, MOST_IMAGES: most}
+        said = {BUNDLE: self.bundle, ROLE: self.role, DEVICE: self.device, PRECISION: self.precision}
+        return {**said, MOST_IMAGES: str(self.most_images)}
 
 
 def model_name(bundle: str, role: str) -> str:

@@ -11,7 +11,7 @@ from clipspect.base.errors import BackendError, ClipspectError
 from clipspect.bundle.bundle import Bundle
 from clipspect.host.system import usable_cores
 from clipspect.inspection.inspector import Inspector
-from clipspect.inspection.shared_engine import SharedEngine
+from clipspect.inspection.shared_engine import Retry, SharedEngine
 from clipspect.recipes.guard import calibrating_engine
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.shelf import recipe_for
@@ -29,6 +29,7 @@ def load(
     extras: Sequence[str] = (),
     explain: bool = False,
     windows: bool | None = None,
+    retry: Retry | None = None,
     **options: Any,
 ) -> Inspector:
     """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle. One that is open is not read again.
@@ -43,7 +44,9 @@ def load(
     With `verdicts=False` nothing is judged. `extras` are further outputs of the graph that answers keep. With
     `explain=True` every result has its `explanation`: why its regions were raised (docs/reasons.md). `windows`:
     whether windows are encoded on demand, on the CPU, with a bundle that was exported so; by default where the recipe
-    asks for it or saves by it, and nothing is to be explained. `options` are the engine's, e.g. threads=4 or
+    asks for it or saves by it, and nothing is to be explained. `retry` is for engines on a server (docs/serving.md): it
+    is called with the error when the server does not answer, and says whether to try again; without it the error is
+    raised. `options` are the engine's, e.g. threads=4 or
     precision="int8"; `force_precision=True` takes one that did not pass at export. On the CPU, the first frame is the
     engine's first run.
     Raises BundleError, RecipeError or BackendError.
@@ -64,6 +67,8 @@ def load(
         engine = _open_free(opened, chosen, options, windows)
     else:
         engine = SharedEngine(opened, chosen, backend, options, windows)
+    if retry is not None:
+        engine.retry = retry
     workers = workers_for(options)
     engine.hold()  # until an inspector does: where none comes about, it closes
     try:

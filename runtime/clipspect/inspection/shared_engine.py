@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clipspect.base.errors import BackendError
+from clipspect.base.errors import BackendError, UnreachableError
 from clipspect.base.fair_lock import FairLock
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.inspection_graph import InspectionGraph
@@ -29,6 +29,9 @@ from clipspect.recipes.shelf import serving
 _WORDS_ALONE = {SCORE: WORDS_SCORE, ANOMALY_MAP: WORDS_MAP}  # outputs of the graph of words in that for references
 
 Outputs = dict[str, npt.NDArray[Any]]
+# Called with the error where an engine's server does not answer, in the thread that runs the engine: whether to try
+# again. Called with None when it answers again.
+Retry = Callable[["UnreachableError | None"], bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,7 @@ class SharedEngine:
         self._on_demand: WindowsEngine | None = None
         self._name, self._options = backend, options
         self._backends: dict[str, Backend] = {}  # by the graph's file
+        self.retry: Retry = lambda error: False  # while the engine's server does not answer
         self._changing = threading.Lock()  # of what is open, and of who holds it
         self._holders = 0
         self._closed = False
@@ -119,6 +123,22 @@ class SharedEngine:
         """These outputs for images (N, H, W, 3), any number of them, not yet known to be finite; the caller holds
         `free`. Windows on demand are those of `use`, by default all that the recipe asks for. Raises BackendError.
         """
+        away = False
+        while True:
+            try:
+                found = self._once(serving, pixels, outputs, use)
+            except UnreachableError as error:
+                if not self.retry(error):
+                    raise
+                away = True
+                continue
+            if away:
+                self.retry(None)
+            return found
+
+    def _once(
+        self, serving: Serving, pixels: npt.NDArray[np.uint8], outputs: Sequence[str], use: WindowUse | None
+    ) -> Outputs:
         self.running_since = monotonic()
         try:
             if self._on_demand is not None and serving.recipe.judge != PHOTOS:

@@ -89,7 +89,8 @@ def wants_windows(bundle: Bundle, recipe: Recipe, backend: str | None, device: s
     if asked or recipe.windows is not None:
         _require_no_fault(bundle, recipe, backend, device)
         return True
-    if asked is False or _fault(bundle, recipe, backend, device):
+    on_server = backend is not None and engine_named(backend).remote  # whose device is not known yet
+    if asked is False or on_server or _fault(bundle, recipe, backend, device):
         return False
     return region_work(bundle, recipe) <= WORTH
 

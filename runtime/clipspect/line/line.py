@@ -9,11 +9,12 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
 from clipspect.base import clock
-from clipspect.base.errors import ClipspectError
+from clipspect.base.errors import ClipspectError, UnreachableError
 from clipspect.base.files import is_disk_full
 from clipspect.base.plug_ins import described
 from clipspect.bundle.bundle import Bundle
@@ -35,6 +36,7 @@ from clipspect.sinks.mqtt import Outbox, Queue
 from clipspect.sinks.sink import Sink
 
 _LOOK_FOR_END_S = 0.2
+_LOOK_FOR_SERVER_S = 1.0  # between attempts to reach the server of an engine
 _LOOK_FOR_ROOM_S = 1.0  # between attempts to begin on a full disk
 _LAST_WORDS_S = 5.0  # for the last health document of a process that hangs
 
@@ -193,13 +195,26 @@ class Line:
         if first is not None:
             return first.with_recipe(recipe)
         plan = self.plan
-        return load(self._bundle, recipe, plan.backend, map_limit=plan.map_limit, **plan.engine_options)
+        return load(
+            self._bundle, recipe, plan.backend, map_limit=plan.map_limit, retry=self._retry, **plan.engine_options
+        )
+
+    def _retry(self, error: UnreachableError | None) -> bool:
+        """In the thread that runs the engine, whose server does not answer: the frame waits for it."""
+        self.health.problem("engine", None if error is None else f"{error}: inspection waits for it")
+        until = monotonic() + _LOOK_FOR_SERVER_S
+        while error is not None and not self._stop and monotonic() < until:
+            time.sleep(_LOOK_FOR_END_S)
+        return not self._stop
 
     def _guarded(self, run: SourceRun) -> None:
         """In the source's thread."""
         try:
             run.run()
         except Exception as error:
+            if isinstance(error, UnreachableError) and self._stop:  # the frame that waited is as if never seen
+                run.state = "ended"
+                return
             run.state = "failed"
             run.health.failed(str(error) if isinstance(error, ClipspectError) else described(error))
             self._failures.append(error)

@@ -96,6 +96,7 @@ class Plan:
     precision: str | None = None
     force_precision: bool = False
     threads: int | None = None
+    url: str | None = None  # of the server, where the backend is on one
     map_limit: float | None = None
     rotate: str = "100MB"  # when a log's file ends: a size, "day" or "never"
     health: float = 60.0  # seconds between two health documents
@@ -109,7 +110,7 @@ class Plan:
     @property
     def engine_options(self) -> dict[str, Any]:
         """What `clipspect.load` takes besides the backend."""
-        names = ("device", "precision", "threads")
+        names = ("device", "precision", "threads", "url")
         given = {name: getattr(self, name) for name in names} | {"force_precision": self.force_precision or None}
         return {name: value for name, value in given.items() if value is not None}
 

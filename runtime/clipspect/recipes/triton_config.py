@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from clipspect.engines.graph import IMAGE, TensorSpec
-from clipspect.engines.serving import CUDA, ENGINES, KINDS, TYPES, Served
+from clipspect.engines.serving import CUDA, ENCODER, ENGINES, HEAD, KINDS, TYPES, Served
 
 Specs: TypeAlias = Mapping[str, TensorSpec]
 Fields: TypeAlias = dict[str, Any]  # of a message: text, numbers, `Word`, messages, and lists of these
 
-ENCODER, HEAD = "encoder", "head"  # what the names of a graph's two parts end in
 _ONNX_FILE = {"onnxruntime": "model.onnx", "tensorrt": "model.plan"}
 
 

@@ -14,7 +14,7 @@ from clipspect.engines.cache import files_of
 from clipspect.engines.engine import CPU, require_count
 from clipspect.engines.graph import FP16, IMAGE, WINDOWS, Graph
 from clipspect.engines.onnx_split import split
-from clipspect.engines.serving import TENSORRT, VERSIONS, Served
+from clipspect.engines.serving import ENCODER, HEAD, TENSORRT, VERSIONS, Served
 from clipspect.recipes import triton_config as config
 from clipspect.recipes.compile import CompiledGraph, compiled_engines
 
@@ -120,7 +120,7 @@ class _Writer:
             return self._alone(role, graph)
         served = self._served(role, self._batch)
         first, second = (parts.encoder.inputs, parts.encoder.outputs), (parts.head.inputs, parts.head.outputs)
-        names = [f"{served.name}-{config.ENCODER}", f"{served.name}-{config.HEAD}", served.name]
+        names = [f"{served.name}-{ENCODER}", f"{served.name}-{HEAD}", served.name]
         version = self._model(names[0], served, config.encoder(served, *first, self._instances, self._batch))
         (version / "model.onnx").write_bytes(parts.encoder.model)
         self._place_weights(graph, version)
