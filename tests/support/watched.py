@@ -63,6 +63,8 @@ class Watching:
     def __init__(self, folder: Path, bundle: Path, out: Path, *options: object, prefix: tuple[str, ...] = ()) -> None:
         self.folder, self.out, self.err = folder, out, ""
         settings = {"--backend": "onnxruntime", "--threads": 1, "--settle": 0.1, "--give-up": 0.5}
+        if "triton" in options:  # whose threads are the server's
+            del settings["--threads"]
         given = [part for name, value in settings.items() if name not in options for part in (name, value)]
         arguments = ["watch", folder, "--bundle", bundle, "--out", out, *given, *options]
         self._command = [*prefix, sys.executable, "-m", "clipspect", *map(str, arguments)]

@@ -38,6 +38,7 @@ class EngineReport:
     name: str
     installed: bool
     compiled: bool  # needs `clipspect compile` first, and an NVIDIA GPU
+    remote: bool  # scores on a server, of which nothing is looked at here
     caveat: str  # what must be said of devices that nobody has run it on; else empty
     version: str | None
     scores: bool
@@ -102,7 +103,7 @@ def _examine_engine(engine: Engine) -> EngineReport:
         try:
             module = engine.module()
             version = _version(engine)
-            scores_on = None if engine.compiled else _score(engine, graph)
+            scores_on = None if engine.compiled or engine.remote else _score(engine, graph)
             devices = tuple(module.probe(graph, TINY_INPUTS))
         except BackendError as error:
             problem = str(error)
@@ -113,6 +114,7 @@ def _examine_engine(engine: Engine) -> EngineReport:
         name=engine.name,
         installed=engine.installed,
         compiled=engine.compiled,
+        remote=engine.remote,
         caveat=engine.caveat,
         version=version,
         scores=scores,
@@ -136,8 +138,9 @@ def _score(engine: Engine, graph: Path) -> str:
 def _version(engine: Engine) -> str | None:
     """As the engine's own module says it, which need not be a distribution of this Python."""
     try:
-        version: str = importlib.import_module(engine.package).__version__
-    except (ImportError, OSError, AttributeError):
+        module = importlib.import_module(engine.package)
+        version: str = module.__version__ if hasattr(module, "__version__") else metadata.version(engine.package)
+    except (ImportError, OSError, metadata.PackageNotFoundError):
         return None
     return version.partition("-")[0]  # OpenVINO adds a commit
 
@@ -162,7 +165,8 @@ def _advise_engines(report: Report) -> Iterator[Advice]:
     on_nvidia = bool(machine.gpus or machine.jetson)
     none_scores = not any(engine.scores for engine in report.engines)
     for engine in report.engines:
-        if engine.problem and (none_scores or (engine.installed and (on_nvidia or not engine.compiled))):
+        wanted = none_scores and not engine.remote
+        if engine.problem and (wanted or (engine.installed and (on_nvidia or not engine.compiled))):
             yield Advice(f"{engine.name} cannot score", engine.problem)
     if missing := [name for name, version in report.exporter.items() if version is None]:
         yield Advice(
@@ -180,6 +184,9 @@ def page(report: Report) -> str:
     lines += ["", "engines, by a real run of a tiny graph"]
     for engine in report.engines:
         state = f"scores on {engine.scores_on}" if engine.scores else "cannot score"
+        if engine.remote:
+            ready = f"scores on a server: --backend {engine.name} --url ..., docs/serving.md"
+            state = engine.remedy if not engine.installed else "cannot score" if engine.problem else ready
         caveat = f"; {engine.caveat}" if engine.caveat else ""
         lines.append(f"  {engine.name} {engine.version or '(not installed)'}: {state}{caveat}")
         lines += [f"    {'ok' if probe.works else 'no':4}{probe.device:10}{probe.detail}" for probe in engine.devices]

@@ -39,10 +39,14 @@ class Part:
 class Split:
     """`encoder` reads the image, and the file's weights beside it. `head` reads what the encoder answers and the other
     inputs; its few constants are inside.
+
+    Triton leaves steps out whose outputs a client did not ask for, and is wrong about those that another step reads as
+    well. So what the head reads is for the head alone.
     """
 
     encoder: Part
     head: Part
+    copied: dict[str, str]  # by the head's input, the encoder's output under another name
 
 
 def split(path: Path, graph: Graph) -> Split | None:
@@ -52,21 +56,33 @@ def split(path: Path, graph: Graph) -> Split | None:
     OSError.
     """
     model = read_model(path)
-    others = {name: spec for name, spec in graph.inputs.items() if name != IMAGE}
-    of_image, of_others = _reached(model, {IMAGE}), _reached(model, others.keys())
-    read_after = {name for node in model.nodes if of_others.intersection(node.outputs) for name in node.inputs}
-    passed = (read_after & of_image) - of_others
-    answered = [*sorted(passed - {IMAGE}), *(name for name in graph.outputs if name not in of_others | passed)]
-    rows = _rows(model, graph, of_others, answered)
-    after = {name: spec for name, spec in graph.outputs.items() if name in of_others}
-    if not passed or not after or rows is None:
-        return None
     image = {IMAGE: graph.inputs[IMAGE]}
-    between = {name: spec for name, spec in {**image, **rows}.items() if name in passed}
+    others = {name: spec for name, spec in graph.inputs.items() if name != IMAGE}
+    of_image, late = _reached(model, {IMAGE}), _reached(model, others.keys())
+    shapes = [_known(model, graph, late, batch) for batch in _BATCHES]
+    while flat := {name for name in _between(model, graph, of_image, late) if len(shapes[0][name].shape) == 1}:
+        late |= flat  # Triton joins no numbers, one an image: the second part computes them
+    passed = _between(model, graph, of_image, late)
+    rows = _rows(shapes, sorted(passed - {IMAGE}))
+    after = {name: spec for name, spec in graph.outputs.items() if name in late}
+    if not rows or not after:
+        return None
+    read = {name for node in model.nodes if late.intersection(node.outputs) for name in node.inputs}
+    between = {name: spec for name, spec in {**image, **rows}.items() if name in read}
+    copied = {name: f"{name}_for_head" for name in between if name in graph.outputs}
+    rows |= {copy: rows[name] for name, copy in copied.items()}
+    between |= others
     return Split(
-        Part(_written(path, model, image, rows, whole=False), image, rows),
-        Part(_written(path, model, between | others, after, whole=True), between | others, after),
+        Part(_written(path, model, image, rows, copied, whole=False), image, rows),
+        Part(_written(path, model, between, after, {}, whole=True), between, after),
+        copied,
     )
+
+
+def _between(model: Model, graph: Graph, of_image: set[str], late: set[str]) -> set[str]:
+    """What the second part and the clients read of the first; the image itself, where the second part reads that."""
+    read = {name for node in model.nodes if late.intersection(node.outputs) for name in node.inputs} & of_image
+    return (read | graph.outputs.keys()) - late
 
 
 def _reached(model: Model, inputs: Set[str]) -> set[str]:
@@ -78,9 +94,8 @@ def _reached(model: Model, inputs: Set[str]) -> set[str]:
     return found
 
 
-def _rows(model: Model, graph: Graph, left_out: set[str], names: list[str]) -> Specs | None:
+def _rows(shapes: list[dict[str, Known]], names: list[str]) -> Specs | None:
     """What these tensors are, whatever the number of images; None unless each has one row an image."""
-    shapes = [_known(model, graph, left_out, batch) for batch in _BATCHES]
     specs = {}
     for name in names:
         one, other = (known[name] for known in shapes)
@@ -104,8 +119,11 @@ def _known(model: Model, graph: Graph, left_out: set[str], batch: int) -> dict[s
     return known
 
 
-def _written(path: Path, model: Model, inputs: Specs, outputs: Specs, *, whole: bool) -> bytes:
-    """The file with the operators alone that these outputs need of these inputs; `whole`: with all constants inside."""
+def _written(path: Path, model: Model, inputs: Specs, outputs: Specs, copied: dict[str, str], *, whole: bool) -> bytes:
+    """The file with the operators alone that these outputs need of these inputs; `whole`: with all constants inside.
+
+    `copied` are outputs that are tensors under other names.
+    """
     needed, kept = set(outputs) - set(inputs), set[int]()
     for place, node in reversed([*enumerate(model.nodes)]):
         if needed.intersection(node.outputs):
@@ -117,6 +135,7 @@ def _written(path: Path, model: Model, inputs: Specs, outputs: Specs, *, whole: 
     constants = [value for value in _all(contents, _CONSTANT) if _title(value) in needed]
     written = [
         *((_NODE, nodes[place]) for place in sorted(kept)),
+        *((_NODE, _message([(1, one.encode()), (2, name.encode()), (4, b"Identity")])) for one, name in copied.items()),
         *((_NAME, title) for title in _all(contents, _NAME)),
         *((_CONSTANT, _constant(value, model, path, whole)) for value in constants),
         *((_INPUT, _described(name, spec)) for name, spec in inputs.items()),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from clipspect.engines.graph import IMAGE, TensorSpec
+from clipspect.engines.onnx_split import Split
 from clipspect.engines.serving import CUDA, ENCODER, ENGINES, HEAD, KINDS, TYPES, Served
 
 Specs: TypeAlias = Mapping[str, TensorSpec]
@@ -62,18 +63,19 @@ def head(served: Served, inputs: Specs, outputs: Specs, instances: int) -> str:
     )
 
 
-def joined(
-    served: Served, inputs: Specs, outputs: Specs, first: tuple[Specs, Specs], second: tuple[Specs, Specs]
-) -> str:
-    """Of the graph that clients ask for, whose two parts these are."""
+def joined(served: Served, inputs: Specs, outputs: Specs, parts: Split) -> str:
+    """Of the graph that clients ask for, whose two parts these are.
+
+    Triton takes the first step for what inputs come from, and leaves it out with the steps that read them: the head.
+    """
     steps = [
         {
-            "model_name": f"{served.name}-{part}",
+            "model_name": f"{served.name}-{name}",
             "model_version": served.version,
-            "input_map": [{"key": name, "value": name} for name in takes],
-            "output_map": [{"key": name, "value": name} for name in answers],
+            "input_map": [{"key": own, "value": parts.copied.get(own, own)} for own in part.inputs],
+            "output_map": [{"key": own, "value": own} for own in part.outputs],
         }
-        for part, (takes, answers) in ((ENCODER, first), (HEAD, second))
+        for name, part in ((HEAD, parts.head), (ENCODER, parts.encoder))
     ]
     return _text(
         {

@@ -126,7 +126,7 @@ class _Writer:
         self._place_weights(graph, version)
         version = self._model(names[1], served, config.head(served, *second, self._instances))
         (version / "model.onnx").write_bytes(parts.head.model)
-        version = self._model(names[2], served, config.joined(served, graph.inputs, graph.outputs, first, second))
+        version = self._model(names[2], served, config.joined(served, graph.inputs, graph.outputs, parts))
         (version / "empty").touch()  # Triton wants the folder, and copies of a repository can lose an empty one
         return ServedGraph(served, self._batch, tuple(names))
 

@@ -108,7 +108,7 @@ def _load(
     An engine that was named must run it, in the bundle's own precision or the one that was asked for.
     """
     engines, left_out = [], {}
-    installed = [engine.name for engine in registry() if engine.installed]
+    installed = [engine.name for engine in registry() if engine.installed and not engine.remote]
     for name in installed if names is None else dict.fromkeys(names):
         for precision in (None, *further.get(name, ())):
             try:

@@ -105,7 +105,7 @@ def test_an_engine_of_another_package_scores_by_its_name_and_replaces_none_of_ou
     assert rows["reference"]["score"] == pytest.approx(rows["onnxruntime"]["score"], abs=1e-6)
     report = json.loads(clipspect(installed, "doctor", "--json").stdout)
     engines = {engine["name"]: engine for engine in report["engines"]}
-    assert list(engines) == ["onnxruntime", "openvino", "tensorrt", "reference"]
+    assert list(engines) == ["onnxruntime", "openvino", "tensorrt", "triton", "reference"]
     assert engines["reference"]["scores_on"] == "cpu"
     assert engines["openvino"]["version"] is not None
 

@@ -1,7 +1,7 @@
 """A bundle's graph on a Triton server: the one that was asked for, by what the server says of it, or none.
 
 Each request names model and version, which stand for bundle, role and engine, and the answer must name them as well.
-Whenever a connection is made, at the start and after the server was away, the server's own configuration is compared.
+The server's own configuration is compared whenever a connection is made, and every second.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from clipspect.engines.triton.connection import Connection, LateError
 from clipspect.engines.triton.options import TritonOptions
 
 NAME = "triton"
+_COMPARE_S = 1.0  # gRPC connects again by itself, and a server can be told to load another model while it runs
 _MANIFEST = "bundle.json"  # lies beside every graph of a bundle
 
 
@@ -45,20 +47,23 @@ class TritonBackend(Backend):
         )
         self._served, self._signature, self._options = served, signature, options
         self._connection: Connection | None = connection
+        self._compared_at = monotonic()  # with what the server has
         self._constants: dict[str, tuple[npt.NDArray[Any], bytes]] = {}  # read-only inputs, and as they are sent
 
     def _run(self, inputs: Tensors, outputs: Sequence[str]) -> Arrays:
         request = self._request(inputs, outputs)
         if self._connection is not None:
             try:
-                return self._arrays(self._connection.infer(request))
+                return self._answer(self._connection, request)
             except LateError:
                 self._disconnect()
                 raise
             except UnreachableError:
                 self._disconnect()
+        self._connection = Connection(*self._options.address, self._options.deadline)
+        self._compared_at = -math.inf
         try:
-            return self._arrays(self._connected().infer(request))
+            return self._answer(self._connection, request)
         except UnreachableError:
             self._disconnect()
             raise
@@ -66,14 +71,15 @@ class TritonBackend(Backend):
     def _close(self) -> None:
         self._disconnect()
 
-    def _connected(self) -> Connection:
-        """Another connection to the same graph. Raises BackendError where the server has another now."""
-        connection, served, signature = _connect(self._served.bundle, self._served.role, self._options)
-        if (served, signature) != (self._served, self._signature):
-            connection.close()
-            raise BackendError(f"{_where(self._options)} has another {self._served.name} than before: load it again")
-        self._connection = connection
-        return connection
+    def _answer(self, connection: Connection, request: Any) -> Arrays:
+        """Raises BackendError where the server has another graph than before."""
+        if monotonic() - self._compared_at > _COMPARE_S:
+            where = _where(self._options)
+            now = served_graph(connection, self._served.bundle, self._served.role, where)
+            if now != (self._served, self._signature):
+                raise BackendError(f"{where} has another {self._served.name} than before: load the bundle again")
+            self._compared_at = monotonic()
+        return self._arrays(connection.infer(request))
 
     def _disconnect(self) -> None:
         if self._connection is not None:

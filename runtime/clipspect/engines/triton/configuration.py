@@ -73,7 +73,7 @@ def _parts(config: Any, served: Served, where: str) -> list[str]:
     steps = [(step.model_name, step.model_version) for step in config.ensemble_scheduling.step]
     if not steps:
         return [served.name]
-    expected = [(f"{served.name}-{part}", served.version) for part in (ENCODER, HEAD)]
+    expected = [(f"{served.name}-{part}", served.version) for part in (HEAD, ENCODER)]
     if steps != expected:
         raise BackendError(
             f"{where}: {served.name} is made of {steps}, expected {expected}: write the repository again"
