@@ -30,6 +30,7 @@ from support.drawn_studies import write_parts
 from support.drawn_video import write_video
 from support.golden_clip import weights
 from support.installed import ROOT
+from support.kserve import Server
 
 pytestmark = pytest.mark.slow  # one after the other: each block reads what those before it made
 
@@ -47,6 +48,7 @@ NOT_RUN = {
     r"runtime/jetson/install.sh": "tests/runtime/jetson runs it, dry, on trees of many machines",
     r"~/clipspect-venv/bin/clipspect ": "it needs an NVIDIA GPU",
     r"docker ": "the images are for a Jetson",
+    r"tritonserver ": "tests/runtime/engines/test_tritonserver.py runs a real one",
 }
 
 
@@ -218,6 +220,12 @@ def _teach_in_tiles(place: Place, words: list[str]) -> None:
     place.run(*("frames/" if word == "good/" else word for word in words))
 
 
+def _served(place: Place, words: list[str]) -> None:
+    """The small server of the tests, over the repository that the page has written."""
+    with Server(place.folder / "models") as server:
+        place.run(*(word.replace("grpc://server:8001", server.url) for word in words))
+
+
 def _calibrate(place: Place, words: list[str]) -> None:
     """There are four good parts here: whatever can be promised of them, if anything is to be written."""
     few = ["--anyway"] if "--good" in words and "--anyway" not in words else []
@@ -246,6 +254,7 @@ STAND_INS: dict[str, Callable[[Place, list[str]], None]] = {
     r"clipspect advise good/": _advise,
     r"clipspect (feedback|learn) ": _feedback,
     r"clipspect roi ": _roi,
+    r"clipspect run .* --backend triton": _served,
     r"clipspect .*bf16": _bf16,
     r"clipspect teach .* --tile": _teach_in_tiles,
 }
