@@ -13,6 +13,10 @@ class RecipeError(ClipspectError):
     """A recipe is missing, damaged, or belongs to other weights."""
 
 
+class SignatureError(ClipspectError):
+    """A signature is required of a file, and it has none, or one of other bytes or by another key."""
+
+
 class ImageError(ClipspectError):
     """An image cannot be read, or has a shape or type that cannot be inspected."""
 

@@ -13,11 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from clipspect.base.errors import BundleError
 from clipspect.base.files import FileEntry, sha256_of
-from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, read_manifest
+from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE, Manifest, read_manifest
+from clipspect.bundle.signature import PublicKey, read_public_key
 from clipspect.engines.onnx_check import check_onnx
 from clipspect.engines.onnx_file import external_locations
 
 DEMO = "demo"  # the word that stands for the embedded bundle
+_OWN = {MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE}  # of the manifest's own, which it cannot list
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # characters that no file's name needs
 
@@ -29,16 +31,20 @@ class Bundle:
     path: Path
     manifest: Manifest
     digest: str  # SHA-256 of bundle.json, by which records name the bundle
+    key: PublicKey | None = None  # that signed it, and must have signed whatever of it is read later; None: nobody must
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Bundle:
+    def open(cls, path: str | os.PathLike[str], *, require_signature: str | os.PathLike[str] | None = None) -> Bundle:
         """Read and verify a bundle folder; the word "demo" opens the embedded one (write ./demo for a folder).
 
-        Every file is hashed here, once. Raises BundleError with the one thing that is wrong.
+        Every file is hashed here, once. `require_signature` is the file of a public key (PEM, ed25519): a bundle that
+        it did not sign is refused, and so is each of its recipes, when it is read. Raises BundleError with the one
+        thing that is wrong, SignatureError, and ClipspectError for a key that cannot be used.
         """
         root = _demo_bundle() if path == DEMO else Path(path)
+        key = None if require_signature is None else read_public_key(require_signature)
         try:
-            manifest, digest = read_manifest(root)
+            manifest, digest = read_manifest(root, key)
             _check_accounts(root, manifest)
             for name, entry in manifest.files.items():
                 verify_file(root, name, entry)
@@ -48,7 +54,7 @@ class Bundle:
             raise BundleError(
                 f"{root}: cannot be read ({error.strerror or error}): check the path and its rights"
             ) from error
-        return cls(root, manifest, digest)
+        return cls(root, manifest, digest, key)
 
     @property
     def is_embedded(self) -> bool:
@@ -121,7 +127,7 @@ def verify_file(root: Path, name: str, entry: FileEntry) -> None:
     """Refuse a file that is not what the manifest says of it, or lies elsewhere. Raises BundleError."""
     pure = PurePosixPath(name)
     outside = not pure.parts or pure.is_absolute() or ".." in pure.parts or any(sign in name for sign in "\\:")
-    if outside or _CONTROL.search(name) or pure.as_posix() != name or name in {MANIFEST, MANIFEST_DIGEST}:
+    if outside or _CONTROL.search(name) or pure.as_posix() != name or name in _OWN:
         raise BundleError(f"{root}: {MANIFEST} names {name!r:.200}, which is no path inside the bundle: do not use it")
     if not _SHA256.fullmatch(entry.sha256):
         raise BundleError(f"{root}: {MANIFEST} holds no SHA-256 for {name!r}: export the bundle again")

@@ -7,6 +7,7 @@ nothing. What it says goes before what the bundle's own record says.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from clipspect.base.files import atomic_file
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import PRECISIONS
 from clipspect.bundle.precision_record import PrecisionRecord
+from clipspect.bundle.signature import PublicKey, drop_signature
 from clipspect.engines.engine import registry
 from clipspect.host.system import read_cpu
 
@@ -55,18 +57,16 @@ def write_local_record(bundle: Bundle, device: str, record: PrecisionRecord) -> 
     path = bundle.path / PRECISIONS / f"{record.engine}-{record.name}.json"
     with atomic_file(path) as file:
         file.write(msgspec.json.format(msgspec.json.encode(dataclasses.asdict(kept)), indent=2) + b"\n")
+    drop_signature(path)
     return path
 
 
 def local_record(bundle: Bundle, engine: str, precision: str) -> LocalRecord | None:
-    """What was measured here, where it still holds. Raises BackendError for a file that is damaged."""
+    """What was measured here, where it still holds. Raises BackendError for a file that is damaged, SignatureError."""
     path = bundle.path / PRECISIONS / f"{engine}-{precision}.json"
     if not path.exists():
         return None
-    try:
-        kept = from_json(LocalRecord, path.read_bytes(), path.name)
-    except (MismatchError, OSError) as error:
-        raise BackendError(f"{path}: {error}: remove it, or measure again with clipspect verify --record") from error
+    kept, _ = _read(path, bundle.key)
     cpu = read_cpu()
     here = (_SCHEMA_VERSION, bundle.digest, _version(engine), cpu.architecture, cpu.model, cpu.features)
     there = (
@@ -79,6 +79,25 @@ def local_record(bundle: Bundle, engine: str, precision: str) -> LocalRecord | N
     )
     same = here == there and (kept.record.engine, kept.record.name) == (engine, precision)
     return kept if same else None
+
+
+def read_local_records(bundle: Bundle, key: PublicKey | None) -> dict[Path, str]:
+    """All files of records beside the bundle, whatever box they are of, with their SHA-256; with a key, signed by it.
+
+    Raises BackendError for one that is damaged, SignatureError.
+    """
+    return {path: _read(path, key)[1] for path in sorted((bundle.path / PRECISIONS).glob("*.json"))}
+
+
+def _read(path: Path, key: PublicKey | None) -> tuple[LocalRecord, str]:
+    """A record, and the SHA-256 of its file."""
+    try:
+        data = path.read_bytes()
+        if key is not None:
+            key.require(path, data)
+        return from_json(LocalRecord, data, path.name), hashlib.sha256(data).hexdigest()
+    except (MismatchError, OSError) as error:
+        raise BackendError(f"{path}: {error}: remove it, or measure again with clipspect verify --record") from error
 
 
 def _version(name: str) -> str:

@@ -14,11 +14,12 @@ from clipspect.base.errors import BundleError
 from clipspect.base.files import FileEntry, sha256_of
 from clipspect.bundle.inspection_graph import InspectionGraph, require_tensors
 from clipspect.bundle.precision_record import Int8Copy, PrecisionRecord
+from clipspect.bundle.signature import PublicKey, drop_signature
 from clipspect.bundle.windows_graph import WindowsGraph, require_windows
 from clipspect.engines.graph import BOTH, EMBEDDINGS, FP16, FP32, PHOTOS, TOKENS, WINDOWS, WORDS, Graph
 from clipspect.frame.spec import ImageSpec
 
-MANIFEST, MANIFEST_DIGEST = "bundle.json", "bundle.json.sha256"
+MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE = "bundle.json", "bundle.json.sha256", "bundle.json.sig"
 RECIPES = "recipes"  # the folder of files that prove themselves, and change on the box
 PRECISIONS = "precisions"  # the folder of what was measured on the box
 SCHEMA_VERSION = 2
@@ -131,7 +132,7 @@ class _OtherGraph:
 def write_manifest(root: Path, manifest: Manifest) -> Manifest:
     """Account for every file but recipes, and write `bundle.json` and its digest. Returns what was written."""
     paths = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
-    own = {MANIFEST, MANIFEST_DIGEST}
+    own = {MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE}
     files = {
         name: FileEntry(sha256_of(path), path.stat().st_size)
         for name, path in paths.items()
@@ -143,16 +144,22 @@ def write_manifest(root: Path, manifest: Manifest) -> Manifest:
 
 
 def write_document(root: Path, document: dict[str, Any]) -> None:
-    """Write `bundle.json` and the digest beside it."""
+    """Write `bundle.json` and the digest beside it. A signature goes, which was of other bytes."""
     data = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     (root / MANIFEST).write_bytes(data)
     (root / MANIFEST_DIGEST).write_bytes(_digest_line(hashlib.sha256(data).hexdigest()))
+    drop_signature(root / MANIFEST)
 
 
-def read_manifest(root: Path) -> tuple[Manifest, str]:
-    """`bundle.json` of a folder, checked, and its digest; no other file is looked at. Raises BundleError."""
+def read_manifest(root: Path, key: PublicKey | None = None) -> tuple[Manifest, str]:
+    """`bundle.json` of a folder, checked, and its digest; of other files only the signature that a key requires.
+
+    Raises BundleError, SignatureError.
+    """
     data = read_bounded(root, MANIFEST)
     path = root / MANIFEST
+    if key is not None:
+        key.require(path, data)
     try:
         document = build(dict[str, Any], parse_json(data, MANIFEST), MANIFEST)
     except MismatchError as error:

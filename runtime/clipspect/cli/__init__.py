@@ -30,6 +30,7 @@ from clipspect.cli import (
     reuse,
     roi,
     run,
+    sign,
     teach,
     triton,
     upgrade,
@@ -55,6 +56,7 @@ BUILT_IN: dict[str, Any] = {
     "compile": compile,
     "triton": triton,
     "verify": verify,
+    "sign": sign,
     "upgrade": upgrade,
     "doctor": doctor,
 }

@@ -4,9 +4,34 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clipspect.bundle.bundle import Bundle
 
 RECIPE_HELP = "recipe of the bundle, or the path of a recipe's file (default: the bundle's only one)"
+
+
+def add_bundle(parser: argparse.ArgumentParser, help: str = 'bundle folder, or the word "demo"') -> None:
+    """BUNDLE and --require-signature, which `open_bundle` reads."""
+    parser.add_argument("bundle", metavar="BUNDLE", help=help)
+    add_require_signature(parser)
+
+
+def add_require_signature(parser: argparse.ArgumentParser) -> None:
+    """--require-signature."""
+    parser.add_argument(
+        "--require-signature",
+        metavar="PUBLIC.pem",
+        help="refuse a bundle and recipes that this key did not sign (clipspect sign; ed25519)",
+    )
+
+
+def open_bundle(args: argparse.Namespace) -> Bundle:
+    """The bundle that was named, verified. Raises BundleError, SignatureError."""
+    from clipspect.bundle.bundle import Bundle
+
+    return Bundle.open(args.bundle, require_signature=args.require_signature)
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import RecipeError
-from clipspect.cli.arguments import add_engine, engine_options, number, rate, share_of_work
+from clipspect.cli.arguments import add_bundle, add_engine, engine_options, number, open_bundle, rate, share_of_work
 from clipspect.cli.limit_words import Rows, limit_rows, scorer_rows
 from clipspect.cli.recipe_place import add_out, changed_place, name_at
 from clipspect.cli.window_words import window_rows
@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "calibrate", help="set a recipe's limits by good parts, with a promise", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("recipe", metavar="RECIPE", help="recipe of the bundle, or the path of a recipe's file")
     add_parts(parser, required=False)
     parser.add_argument(
@@ -104,14 +104,13 @@ def rates_of(args: argparse.Namespace) -> dict[str, float]:
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import Bundle
     from clipspect.recipes.history import with_limits
     from clipspect.recipes.limits import Limits
     from clipspect.recipes.recalibrate import recalibrated
     from clipspect.recipes.recipe import write_recipe
     from clipspect.recipes.shelf import open_recipe, recipe_path
 
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args)
     by_hand = _asked_by_hand(args)
     path = changed_place(bundle, recipe_path(bundle, args.recipe), args.out)
     old = dataclasses.replace(open_recipe(bundle, args.recipe), name=name_at(path))

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from clipspect.cli.arguments import count
+from clipspect.cli.arguments import add_bundle, count, open_bundle
 
 if TYPE_CHECKING:
     from clipspect.recipes.compile import CompiledGraph
@@ -21,7 +21,7 @@ beside a JSON file that says what it was built of, for and with."""
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("compile", help="build and keep TensorRT engines", description=_DESCRIPTION)
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("--backend", metavar="NAME", default="tensorrt", help="what to build for (default: tensorrt)")
     parser.add_argument(
         "--graph",
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             bar.refresh()
 
         compiled = compile_bundle(
-            args.bundle,
+            open_bundle(args),
             args.backend,
             graphs=args.graph,
             batch=args.batch,

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from clipspect.cli.arguments import add_bundle, open_bundle
 from clipspect.cli.compile import engine_words
 from clipspect.cli.limit_words import limit_rows, scorer_rows
 from clipspect.cli.recipe import in_bytes, prompt_words
@@ -28,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "info", help="show what a bundle is", description="Verify a bundle and show what it is."
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument(
         "--recipe", metavar="FILE", action="append", default=[], help="show a recipe outside the bundle, too"
     )
@@ -36,10 +37,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import Bundle
     from clipspect.recipes.compile import compiled_engines
 
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args)
     recipes = [open_recipe(bundle, name) for name in (*recipe_names(bundle), *args.recipe)]
     engines = compiled_engines(bundle)
     if args.json:
@@ -75,9 +75,10 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
 
 def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -> str:
     manifest = bundle.manifest
+    signed = "" if bundle.key is None else f"; all signed, {bundle.key.path} says"
     weights, image, graph = manifest.backbone.weights, manifest.image, manifest.first_graph
     rows = [
-        ("bundle", f"{bundle.path} (the files match their hashes, the recipes their own digests)"),
+        ("bundle", f"{bundle.path} (the files match their hashes, the recipes their own digests{signed})"),
         ("method", ", ".join([manifest.method, *(f"{key} {value}" for key, value in manifest.parameters.items())])),
         ("backbone", f"{manifest.backbone.name}, {manifest.backbone.activation}"),
         ("weights", f"{weights.source} {weights.name}, encoder {weights.encoder_sha256[:12]}"),

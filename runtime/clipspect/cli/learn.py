@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import RecipeError
+from clipspect.cli.arguments import add_bundle, open_bundle
 from clipspect.cli.limit_words import limit_rows
 from clipspect.cli.recipe_place import add_out, changed_place, name_at
 
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "learn", help="make a recipe better by answers to its records", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("recipe", metavar="RECIPE", help="recipe of the bundle, or the path of a recipe's file")
     parser.add_argument(
         "results", metavar="RESULTS.jsonl", nargs="+", type=Path, help="logs whose answers are learned from"
@@ -55,7 +56,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import Bundle
     from clipspect.cli.progress import ProgressBar
     from clipspect.inspection.learn import WAYS, learn
     from clipspect.recipes.recipe import write_recipe
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         raise RecipeError("--out says where --apply writes: give both, or leave it out")
     if args.defective and not args.good:
         raise RecipeError("--defective goes with --good PATH: give both, or leave it out")
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args)
     recipe = open_recipe(bundle, args.recipe)
     path = changed_place(bundle, recipe_path(bundle, args.recipe), args.out) if args.apply else None
     answers, others = _answers(args.results, bundle.digest, recipe)

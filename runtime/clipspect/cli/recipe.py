@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipspect.cli.arguments import add_engine, count, engine_options
+from clipspect.cli.arguments import add_bundle, add_engine, count, engine_options, open_bundle
 from clipspect.cli.limit_words import Rows
 from clipspect.cli.recipe_place import add_out, name_at, new_place, old_recipe, replaces
 from clipspect.cli.tiles import add_tiles, tiling_of
@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "recipe", help="make a recipe from words and photos of good parts", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder")
+    add_bundle(parser, help="bundle folder")
     parser.add_argument("name", metavar="NAME", help="of the recipe")
     words = parser.add_argument_group("words", "need a bundle that was exported with --with-text-encoder")
     words.add_argument(
@@ -63,18 +63,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import Bundle
     from clipspect.cli.progress import ProgressBar
     from clipspect.recipes.history import made_again
     from clipspect.recipes.make import make_recipe
     from clipspect.recipes.recipe import write_recipe
     from clipspect.sources.files import find_images
 
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args)
     path = new_place(bundle, args.name, args.out)
     args.name = name_at(path)
     replaced = replaces(path, force=args.force)
-    old = old_recipe(path) if replaced else None
+    old = old_recipe(bundle, path) if replaced else None
     paths = find_images(args.references)
     taken_from = _words_taken_from(args, bundle)
     with ProgressBar() as bar:

@@ -75,9 +75,9 @@ def replaces(path: Path, *, force: bool) -> bool:
     return exists
 
 
-def old_recipe(path: Path) -> Recipe | None:
+def old_recipe(bundle: Bundle, path: Path) -> Recipe | None:
     """The recipe that is replaced, for its history; None where it is damaged, and has none that could be told."""
     try:
-        return read_recipe(path)
+        return read_recipe(path, bundle.key)
     except RecipeError:
         return None

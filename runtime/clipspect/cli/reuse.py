@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from clipspect.base.errors import RecipeError
-from clipspect.cli.arguments import count
+from clipspect.cli.arguments import add_bundle, count, open_bundle
 
 if TYPE_CHECKING:
     from clipspect.frame.spec import ImageSpec
@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "reuse", help="for a fixed camera: encode again what has changed", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("recipe", metavar="RECIPE", help="recipe of the bundle, or the path of a recipe's file")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
@@ -40,7 +40,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import Bundle
     from clipspect.cli.recipe_place import own_place
     from clipspect.cli.window_words import window_rows
     from clipspect.engines import CPU
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.recipes.recipe import write_recipe
     from clipspect.recipes.shelf import open_recipe, recipe_path
 
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args)
     path = own_place(bundle, recipe_path(bundle, args.recipe))
     old = open_recipe(bundle, args.recipe)
     if args.off and args.refresh is not None:

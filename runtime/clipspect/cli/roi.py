@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipspect.base.errors import ClipspectError, RecipeError
-from clipspect.cli.arguments import add_engine, engine_options
+from clipspect.cli.arguments import add_bundle, add_engine, engine_options, open_bundle
 
 if TYPE_CHECKING:
     from clipspect.bundle.bundle import Bundle
@@ -33,7 +33,7 @@ _LONGEST = 1600  # pixels of the picture that is drawn
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("roi", help="set what of a frame a recipe judges", description=_DESCRIPTION)
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("recipe", metavar="RECIPE", help="recipe of the bundle, or the path of a recipe's file")
     parser.add_argument("areas", metavar="MASK|POLYGON", nargs="*", help="what is judged (default: the whole frame)")
     parser.add_argument(
@@ -70,13 +70,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import Bundle
     from clipspect.cli.recipe_place import own_place
     from clipspect.cli.roi_areas import read_areas
     from clipspect.recipes.recipe import write_recipe
     from clipspect.recipes.shelf import open_recipe, recipe_path
 
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args)
     old = open_recipe(bundle, args.recipe)
     changes = _asked_to_change(args)
     recipe, notes = old, []

@@ -15,7 +15,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from clipspect.base.errors import ClipspectError
-from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_sinks, count, engine_options, number
+from clipspect.cli.arguments import (
+    RECIPE_HELP,
+    add_bundle,
+    add_engine,
+    add_sinks,
+    count,
+    engine_options,
+    number,
+    open_bundle,
+)
 from clipspect.cli.over_time import OverTime, add_over_time
 from clipspect.cli.progress import ProgressBar
 
@@ -34,7 +43,7 @@ inspected, and the exit status is then 1. A "fail" or "invalid" verdict is a res
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("run", help="inspect images, folders and globs", description=_DESCRIPTION)
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument(
         "sources",
         metavar="SOURCE",
@@ -91,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         inspector = stack.enter_context(
             load(
-                args.bundle,
+                open_bundle(args),
                 args.recipe,
                 args.backend,
                 map_limit=args.map_limit,

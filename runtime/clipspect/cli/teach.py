@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.cli.arguments import add_engine, engine_options, whole_number
+from clipspect.cli.arguments import add_bundle, add_engine, engine_options, open_bundle, whole_number
 from clipspect.cli.calibrate import WIDTH, add_parts, calibration_document, defect_rows, highest_lines, rates_of
 from clipspect.cli.limit_words import limit_rows, scorer_rows, too_few_words
 from clipspect.cli.recipe_place import add_out, name_at, new_place, old_recipe, replaces
@@ -33,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "teach", help="make a recipe with limits from photographs of good parts", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("name", metavar="NAME", help="of the recipe")
     add_parts(parser, required=True)
     parser.add_argument(
@@ -62,7 +62,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import Bundle
     from clipspect.cli.progress import ProgressBar
     from clipspect.inspection.teach import teach
     from clipspect.recipes.history import made_again, with_limits
@@ -71,10 +70,10 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.sinks.report_pictures import WorstPictures
     from clipspect.sources.registry import files
 
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args)
     here = Path(f"{args.name}{RECIPE_SUFFIX}") if bundle.is_embedded and args.out is None else args.out
     path = new_place(bundle, args.name, here)
-    old = old_recipe(path) if replaces(path, force=args.force) else None
+    old = old_recipe(bundle, path) if replaces(path, force=args.force) else None
     good, defective = files(*args.good), files(*args.defective)
     pictures = {judge: (WorstPictures(), WorstPictures(lowest=True)) for judge in JUDGES}
     with ProgressBar("image") as bar:

@@ -9,7 +9,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from clipspect.cli.arguments import add_engine, engine_options, number
+from clipspect.cli.arguments import add_bundle, add_engine, engine_options, number, open_bundle
 
 if TYPE_CHECKING:
     from clipspect.inspection.verify import Comparison, Verification
@@ -23,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "verify", help="check that this engine computes what was exported", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     add_engine(parser)
     parser.add_argument(
         "--tolerance",
@@ -40,10 +40,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from clipspect.bundle.bundle import Bundle
     from clipspect.inspection.verify import record_precision, verify
 
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args)
     result = verify(bundle, args.backend, tolerance=args.tolerance, **engine_options(args))
     print(json.dumps(_document(result), indent=2) if args.json else _page(result))
     if not result.passed:

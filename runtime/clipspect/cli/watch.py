@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_sinks, engine_options, number
+from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_require_signature, add_sinks, engine_options, number
 from clipspect.sinks.rotation import DEFAULT_ROTATION, parse_rotation
 from clipspect.sinks.sorting import MODES
 
@@ -44,6 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where a camera's software writes its images")
     parser.add_argument("--bundle", metavar="BUNDLE", required=True, help='bundle folder, or the word "demo"')
+    add_require_signature(parser)
     parser.add_argument("--recipe", metavar="NAME", help=RECIPE_HELP)
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="results, sorted images and state")
     parser.add_argument(
@@ -125,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
         mqtt=None if args.mqtt is None else MqttPlan(args.mqtt, args.mqtt_password),
         backend=args.backend,
         map_limit=args.map_limit,
+        require_signature=args.require_signature,
         rotate=args.rotate,
         health=args.health,
         answer_within=args.answer_within,

@@ -30,6 +30,7 @@ def load(
     explain: bool = False,
     windows: bool | None = None,
     retry: Retry | None = None,
+    require_signature: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Inspector:
     """Verify a bundle and load it into an engine; `"demo"` is the embedded bundle. One that is open is not read again.
@@ -46,14 +47,16 @@ def load(
     whether windows are encoded on demand, on the CPU, with a bundle that was exported so; by default where the recipe
     asks for it or saves by it, and nothing is to be explained. `retry` is for engines on a server (docs/serving.md): it
     is called with the error when the server does not answer, and says whether to try again; without it the error is
-    raised. `options` are the engine's, e.g. threads=4 or
-    precision="int8"; `force_precision=True` takes one that did not pass at export. On the CPU, the first frame is the
-    engine's first run.
-    Raises BundleError, RecipeError or BackendError.
+    raised. `require_signature` is the file of a public key (PEM, ed25519) that must have signed the bundle and the
+    recipe's file (docs/signatures.md). `options` are the engine's, e.g. threads=4 or precision="int8";
+    `force_precision=True` takes one that did not pass at export. On the CPU, the first frame is the engine's first run.
+    Raises BundleError, RecipeError, SignatureError or BackendError.
     """
     if map_limit is not None and not math.isfinite(map_limit):
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
-    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle, require_signature=require_signature)
+    if require_signature is not None and opened.key is None:
+        raise ClipspectError("require_signature: the bundle is open already: give it to Bundle.open")
     chosen = recipe_for(opened, recipe)
     if explain:
         if windows or chosen.windows is not None:

@@ -44,7 +44,7 @@ def check_line(plan: Plan) -> Iterator[Finding]:
     """Each part as it is found. What is wrong with one keeps no other from being looked at."""
     with ExitStack() as stack:
         try:
-            bundle = Bundle.open(plan.bundle)
+            bundle = Bundle.open(plan.bundle, require_signature=plan.require_signature)
         except ClipspectError as error:
             yield Finding("bundle", str(error), wrong=True)
         else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from clipspect.base import clock
 from clipspect.base.errors import ClipspectError
+from clipspect.bundle.signature import signature_path
 from clipspect.inspection.inspector import Inspector
 from clipspect.line.background import Background
 from clipspect.line.health import Health
@@ -19,7 +21,7 @@ from clipspect.recipes.recipe import Recipe, read_recipe
 _LOOK_S = 1.0  # between two looks while no frame comes
 _SETTLED_NS = 1_000_000_000  # after which a file is not changed again without a new time of change
 
-_State = tuple[int, int, int, int]  # inode, size, times of change
+_State = tuple[tuple[int, int, int, int], ...]  # of each file inode, size, times of change
 
 
 class FollowedRecipe(Background):
@@ -49,7 +51,7 @@ class FollowedRecipe(Background):
                 return
             if state == self._seen:
                 return
-            changed_ago = time.time_ns() - max(state[2:])
+            changed_ago = time.time_ns() - max(max(file[2:]) for file in state)
             self._seen = None if 0 <= changed_ago < _SETTLED_NS else state
             try:
                 self._take_over()
@@ -66,7 +68,7 @@ class FollowedRecipe(Background):
         Raises ClipspectError, also what `keep` raises: the recipe in use then goes on.
         """
         with self._lock:
-            recipe, before = read_recipe(path), self._inspector.recipe
+            recipe, before = read_recipe(path, self._inspector.bundle.key), self._inspector.recipe
             self._inspector.use_recipe(recipe)
             try:
                 keep()
@@ -87,12 +89,16 @@ class FollowedRecipe(Background):
             self.look()
 
     def _state(self) -> _State:
-        status = self._path.stat()
-        return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        """Of the recipe's file, and of its signature where one is required, which may come later."""
+        found = [self._path.stat()]
+        if self._inspector.bundle.key is not None:
+            with suppress(FileNotFoundError):
+                found.append(signature_path(self._path).lstat())
+        return tuple((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns) for status in found)
 
     def _take_over(self) -> None:
         """Raises ClipspectError."""
-        recipe, before = read_recipe(self._path), self._inspector.recipe
+        recipe, before = read_recipe(self._path, self._inspector.bundle.key), self._inspector.recipe
         if recipe.digest == before.digest:
             return
         self._inspector.use_recipe(recipe)

@@ -59,7 +59,7 @@ class Line:
 
     def __enter__(self) -> Line:
         plan = self.plan
-        self._bundle = Bundle.open(plan.bundle)
+        self._bundle = Bundle.open(plan.bundle, require_signature=plan.require_signature)
         self._chosen: dict[str, dict[str, Chosen]] = {
             source.name: chosen_recipes(self._bundle, source, plan.place(source)) for source in plan.sources
         }

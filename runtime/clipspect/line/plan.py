@@ -99,6 +99,7 @@ class Plan:
     url: str | None = None  # of the server, where the backend is on one
     map_limit: float | None = None
     rotate: str = "100MB"  # when a log's file ends: a size, "day" or "never"
+    require_signature: str | None = None  # the file of the public key that must have signed bundle and recipes
     health: float = 60.0  # seconds between two health documents
     answer_within: float = 60.0  # seconds that the engine, or a source, has for one step, until it counts as hung
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import RecipeError
 from clipspect.base.files import atomic_file
+from clipspect.bundle.signature import PublicKey, drop_signature
 from clipspect.engines.graph import BOTH, MEAN, PHOTOS, REFERENCE, TEXT_FEATURES, WORDS
 from clipspect.frame.region_of_interest import RegionOfInterest
 from clipspect.frame.tiling import Tiling
@@ -191,16 +192,20 @@ def same_name(one: str, other: str) -> bool:
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
-    """Write a recipe file whole or not at all. Raises RecipeError."""
+    """Write a recipe file whole or not at all. A signature goes, which was of other bytes. Raises RecipeError."""
     check_recipe_name(recipe.name)
     _, data = pack(recipe.document(), recipe.tensors)
     with atomic_file(path) as file:
         file.write(data)
+    drop_signature(path)
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read and verify a recipe file. Raises RecipeError with the one thing that is wrong."""
-    contents = unpack(path)
+def read_recipe(path: Path, key: PublicKey | None = None) -> Recipe:
+    """Read and verify a recipe file; with a key, only one that this key signed.
+
+    Raises RecipeError with the one thing that is wrong, SignatureError.
+    """
+    contents = unpack(path, key)
     try:
         document = build(_Document, contents.document, "recipe")
         build(_PhotoSizes, document.references or {}, "recipe: references")

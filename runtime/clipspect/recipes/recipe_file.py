@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from clipspect.base.document import MismatchError, build, parse_json
 from clipspect.base.errors import RecipeError
+from clipspect.bundle.signature import PublicKey
 
 SCHEMA_VERSION = 2
 NEWER_VERSION = 3  # of a recipe with a key of NEWER, which a reader of 2 must not score without
@@ -79,8 +80,11 @@ def _json(document: dict[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def unpack(path: Path) -> Contents:
-    """Read a recipe's file and prove it. Raises RecipeError with the one thing that is wrong."""
+def unpack(path: Path, key: PublicKey | None = None) -> Contents:
+    """Read a recipe's file and prove it; with a key, only what that key signed.
+
+    Raises RecipeError with the one thing that is wrong, SignatureError.
+    """
     if path.is_symlink():
         raise RecipeError(f"{path}: is a link, and what it leads to can change meanwhile: copy it with cp -L")
     if not path.is_file():
@@ -88,7 +92,10 @@ def unpack(path: Path) -> Contents:
     if path.stat().st_size > MAX_BYTES:
         raise RecipeError(f"{path}: {path.stat().st_size} bytes is too large for a recipe: {AGAIN}")
     try:
-        header, buffer = _split(path)
+        data = path.read_bytes()
+        if key is not None:
+            key.require(path, data)
+        header, buffer = _split(data)
         digest, proved = _prove(path, header, buffer)
         document = build(dict[str, Any], parse_json(proved, "recipe"), "recipe")
         _require_version(path, document.pop(_VERSION, None))
@@ -102,19 +109,18 @@ def unpack(path: Path) -> Contents:
         raise RecipeError(f"{path}: cannot be read ({error.strerror or error}): {AGAIN}") from error
 
 
-def _split(path: Path) -> tuple[dict[str, Any], bytes]:
+def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
     """The header, parsed, and the bytes behind it."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH), "little")
-        if length > path.stat().st_size - _LENGTH:
-            raise MismatchError("the header is longer than the file")
-        header, buffer = file.read(length), file.read()
+    length = int.from_bytes(data[:_LENGTH], "little")
+    if length > len(data) - _LENGTH:
+        raise MismatchError("the header is longer than the file")
+    header, buffer = data[_LENGTH : _LENGTH + length], memoryview(data)[_LENGTH + length :]
     if header and min(header) < ord(" "):  # a changed byte of white space would change nothing else
         raise MismatchError("the header holds other white space than spaces")
     return build(dict[str, Any], parse_json(header, "header"), "header"), buffer
 
 
-def _prove(path: Path, header: dict[str, Any], buffer: bytes) -> tuple[str, bytes]:
+def _prove(path: Path, header: dict[str, Any], buffer: memoryview) -> tuple[str, bytes]:
     """The digest and the document; the metadata is taken out of the header."""
     metadata = build(dict[str, str], header.pop(_METADATA, {}), f"header: {_METADATA}")
     if list(metadata) != [_KEY]:
@@ -141,7 +147,7 @@ def _require_version(path: Path, version: object) -> None:
         raise MismatchError(f"schema_version is {version}, which no recipe of this form has")
 
 
-def _tensors(table: dict[str, TensorEntry], buffer: bytes) -> Tensors:
+def _tensors(table: dict[str, TensorEntry], buffer: memoryview) -> Tensors:
     """The arrays, which fill the buffer one after the other."""
     tensors, end = {}, 0
     for name, entry in sorted(table.items(), key=lambda item: item[1].data_offsets):

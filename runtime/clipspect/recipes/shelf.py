@@ -49,8 +49,11 @@ def recipe_names(bundle: Bundle) -> list[str]:
 
 
 def open_recipe(bundle: Bundle, recipe: str | os.PathLike[str] | None = None) -> Recipe:
-    """The recipe of that name or in that file; without either, the bundle's only one. Raises RecipeError."""
-    return own(bundle, read_recipe(recipe_path(bundle, recipe)))
+    """The recipe of that name or in that file; without either, the bundle's only one.
+
+    Where the bundle must be signed, so must the recipe, by the same key. Raises RecipeError, SignatureError.
+    """
+    return own(bundle, read_recipe(recipe_path(bundle, recipe), bundle.key))
 
 
 def recipe_path(bundle: Bundle, recipe: str | os.PathLike[str] | None = None) -> Path:
@@ -67,7 +70,10 @@ def is_recipe_path(recipe: str | os.PathLike[str]) -> bool:
 
 
 def recipe_for(bundle: Bundle, recipe: str | os.PathLike[str] | Recipe | None) -> Recipe:
-    """A recipe in memory, or that of a name or file, if it was made for this bundle. Raises RecipeError."""
+    """A recipe in memory, or that of a name or file, if it was made for this bundle.
+
+    One in memory is the caller's own work, of which no signature is asked. Raises RecipeError, SignatureError.
+    """
     return own(bundle, recipe) if isinstance(recipe, Recipe) else open_recipe(bundle, recipe)
 
 

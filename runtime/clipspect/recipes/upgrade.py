@@ -18,6 +18,7 @@ from clipspect.base.files import FileEntry
 from clipspect.base.folders import exchange_folders, sync, sync_folder
 from clipspect.bundle.bundle import Bundle, verify_file
 from clipspect.bundle.manifest import MANIFEST, RECIPES, read_bounded, write_document
+from clipspect.bundle.signature import drop_signature
 from clipspect.engines.graph import BOTH, WORDS
 from clipspect.recipes.recipe import RECIPE_SUFFIX, read_recipe
 from clipspect.recipes.recipe_file import Tensors, pack
@@ -97,6 +98,7 @@ def _convert(folder: Path, document: dict[str, Any]) -> None:
         data = pack(*_read_recipe(path))[1]
         path.unlink()  # a link to the old one
         path.write_bytes(data)
+        drop_signature(path)
     (folder / MANIFEST).unlink()
     try:
         write_document(folder, _converted(document))

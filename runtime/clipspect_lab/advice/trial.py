@@ -77,7 +77,7 @@ def try_candidate(
         bundle, NAME, judge=candidate.judge, references=references, backend=backend, **candidate.words, **chosen
     )
     times: list[float] = []
-    with load(bundle.path, recipe, backend, verdicts=False, **chosen) as inspector:
+    with load(bundle, recipe, backend, verdicts=False, **chosen) as inspector:
         inspector.inspect(drawn.good[0][0].item.frame)  # the first run is slower than all others
 
         def score(part: tuple[Any, ...]) -> float:
@@ -95,7 +95,7 @@ def try_candidate(
         ran = inspector.backend, inspector.device, inspector.precision
     file = folder / f"{NAME}{RECIPE_SUFFIX}"
     write_recipe(file, recipe)
-    start = start_cold(bundle.path, file, ran[0], drawn.good[0][0].name, {**chosen, "device": ran[1]})
+    start = start_cold(bundle, file, ran[0], drawn.good[0][0].name, {**chosen, "device": ran[1]})
     progress(candidate.label, runs, runs)
     return Trial(
         candidate,

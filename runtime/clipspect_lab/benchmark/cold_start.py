@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from clipspect.base.errors import BackendError
+from clipspect.bundle.bundle import Bundle
 
 _START_SECONDS = 600
 
@@ -27,7 +28,7 @@ class ColdStart:
 
 
 def start_cold(
-    bundle: str | os.PathLike[str],
+    bundle: Bundle,
     recipe: str | os.PathLike[str],
     backend: str,
     image: str | os.PathLike[str],
@@ -38,7 +39,8 @@ def start_cold(
     Raises BackendError where it gives no verdict.
     """
     request = {
-        "bundle": os.fspath(bundle),
+        "bundle": os.fspath(bundle.path),
+        "require_signature": None if bundle.key is None else os.fspath(bundle.key.path),
         "recipe": os.fspath(recipe),
         "backend": backend,
         "image": os.fspath(image),

@@ -1,7 +1,8 @@
 """A fresh process that loads a bundle and inspects one image: `clipspect bench` times it from outside.
 
 Run as `python -m clipspect_lab.benchmark.first_verdict` with one argument, a JSON object of bundle, recipe,
-backend, image and options. It answers with one JSON line: the score, and the most memory that the process has held.
+require_signature, backend, image and options. It answers with one JSON line: the score, and the most memory that the
+process has held.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ def main(request: str) -> None:
     from clipspect.inspection.load import load
 
     asked = json.loads(request)
-    with load(asked["bundle"], asked["recipe"], asked["backend"], verdicts=False, **asked["options"]) as inspector:
+    options = {"require_signature": asked["require_signature"], **asked["options"]}
+    with load(asked["bundle"], asked["recipe"], asked["backend"], verdicts=False, **options) as inspector:
         result = inspector.inspect(asked["image"])
         print(json.dumps({"score": result.score, "peak_bytes": peak_memory()}), flush=True)
 

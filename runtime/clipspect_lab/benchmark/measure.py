@@ -43,6 +43,7 @@ def measure(
     seconds: float = DEFAULT_SECONDS,
     runs: int | None = None,
     options: Mapping[str, Any] | None = None,
+    require_signature: str | os.PathLike[str] | None = None,
     progress: Progress = quiet,
 ) -> BenchmarkReport:
     """Time every installed engine that works, or the named ones, on a drawn frame of `size` (width, height).
@@ -50,15 +51,15 @@ def measure(
     An engine has a row for each precision that it and the bundle have, unless `options` name one. Each has `seconds`
     and at least five runs, or exactly `runs`; a stream, matrix products and cold starts come on top, for the demo's
     weights their accuracy, and where the share of GEMM is low a profile. `options` are the engines', e.g.
-    {"threads": 2}. `progress` is told the share that is done. Raises ClipspectError for
-    what cannot be measured, and what `load` raises.
+    {"threads": 2}; `require_signature` is that of `load`. `progress` is told the share that is done.
+    Raises ClipspectError for what cannot be measured, and what `load` raises.
     """
     counts = {"batch": batch, "width": size[0], "height": size[1], "runs": 1 if runs is None else runs}
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ClipspectError(f"{name}: expected a number from 1, found {value!r}")
     machine = read_machine()  # before the machine is busy with this
-    opened = Bundle.open(bundle)
+    opened = Bundle.open(bundle, require_signature=require_signature)
     chosen = open_recipe(opened, recipe)
     flops = serving(opened, chosen).flops
     with contextlib.ExitStack() as stack:

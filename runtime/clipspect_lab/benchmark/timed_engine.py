@@ -32,9 +32,9 @@ class TimedEngine:
     ) -> None:
         """Load the engine; `frame` is the file that it will inspect, `batch` at once. Raises BackendError."""
         self.backend, self.frame, self.batch, self.options = backend, frame, batch, options
-        self.bundle, self.recipe = bundle.path, recipe.name
+        self.bundle, self.recipe = bundle, recipe.name
         self.milliseconds: dict[str, list[float]] = {name: [] for name in (*STAGES, TOTAL, MAP)}
-        self.inspector = load(bundle.path, recipe.name, backend, verdicts=False, **options)
+        self.inspector = load(bundle, recipe, backend, verdicts=False, **options)
         engine = engine_named(backend)
         self.version = str(sys.modules[engine.package].__version__)
         self._spent = 0.0

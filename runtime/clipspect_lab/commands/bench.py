@@ -7,7 +7,7 @@ import dataclasses
 import json
 import re
 
-from clipspect.cli.arguments import add_engine_options, count, engine_options, number
+from clipspect.cli.arguments import add_bundle, add_engine_options, count, engine_options, number
 from clipspect.cli.progress import ProgressBar
 
 _DESCRIPTION = """Time a bundle on this machine: every engine that is installed and works, in turns, on a drawn JPEG
@@ -18,7 +18,7 @@ matrix products, with a profile where that is little."""
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("bench", help="time a bundle on this machine", description=_DESCRIPTION)
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("--backend", metavar="NAME", nargs="+", help="engines (default: all that work here)")
     parser.add_argument("--recipe", metavar="NAME", help="recipe of the bundle (default: its only one)")
     parser.add_argument("--batch", metavar="N", type=count, default=1, help="images per run (default: 1)")
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
             seconds=args.seconds or DEFAULT_SECONDS,
             runs=args.runs,
             options=engine_options(args),
+            require_signature=args.require_signature,
             progress=bar,
         )
     print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else benchmark_page(report))

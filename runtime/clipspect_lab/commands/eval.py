@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipspect.cli.arguments import add_engine, count, engine_options
+from clipspect.cli.arguments import add_bundle, add_engine, count, engine_options
 from clipspect.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("dataset", metavar="DATASET", type=Path, help="the data set's folder")
     parser.add_argument("--layout", choices=_LAYOUTS, required=True, help="how the data set is laid out")
     parser.add_argument("--classes", metavar="CLASS", nargs="+", default=[], help="only these (default: all)")
@@ -89,6 +89,7 @@ def _request(args: argparse.Namespace) -> Request:
         shots=args.shots,
         seed=args.seed,
         names=read_names(args.names) if args.names is not None else {},
+        require_signature=args.require_signature,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.cli.arguments import add_engine, engine_options
+from clipspect.cli.arguments import add_bundle, add_engine, engine_options, open_bundle
 from clipspect.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ images. An image that cannot be read is reported, the others are judged, and the
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("lot", help="judge the images of a lot against each other", description=_DESCRIPTION)
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder that answers patches, or the word "demo"')
+    add_bundle(parser, help='bundle folder that answers patches, or the word "demo"')
     parser.add_argument("folder", metavar="FOLDER", help="the images, with those in its subfolders")
     add_engine(parser)
     parser.add_argument("--out", metavar="DIR", type=Path, help="write results.jsonl, results.csv and overlays/ here")
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     images = Files(args.folder, tuple(images_of(args.folder, args.out)))
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(ProgressBar())
-        lot = judge_lot(args.bundle, tuple(images), args.backend, progress=bar, **engine_options(args))
+        lot = judge_lot(open_bundle(args), tuple(images), args.backend, progress=bar, **engine_options(args))
         sinks = [*_sinks(args, lot, bar)]
         for sink in sinks:
             stack.enter_context(sink)

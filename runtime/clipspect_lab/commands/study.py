@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from clipspect.cli.arguments import add_engine, engine_options
+from clipspect.cli.arguments import add_bundle, add_engine, engine_options, open_bundle
 from clipspect.cli.progress import ProgressBar
 
 _DESCRIPTION = """Measurement system analysis: every photograph of every part through the recipe. How much the score
@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "study", help="measure repeatability, and agreement with an expert", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("recipe", metavar="RECIPE", help="the recipe that scores and judges")
     parser.add_argument(
         "folder",
@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from clipspect_lab.studies.report import photographs_csv, study_document, study_text
     from clipspect_lab.studies.study import study
 
-    with load(args.bundle, args.recipe, args.backend, **engine_options(args)) as inspector, ProgressBar("image") as bar:
+    bundle = open_bundle(args)
+    with load(bundle, args.recipe, args.backend, **engine_options(args)) as inspector, ProgressBar("image") as bar:
         found = study(inspector, args.folder, args.labels, skip=args.out, progress=bar)
     command = f"clipspect calibrate {shlex.quote(args.bundle)} {shlex.quote(args.recipe)} --good FOLDER"
     document = study_document(found, command)

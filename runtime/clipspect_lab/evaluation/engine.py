@@ -55,7 +55,7 @@ class EvaluationEngine:
         return self._inspector
 
     def _loaded(self, recipe: Recipe, backend: str, options: dict[str, Any]) -> Inspector:
-        loaded = load(self._bundle.path, recipe, backend, map_limit=_NO_REGIONS, **options)
+        loaded = load(self._bundle, recipe, backend, map_limit=_NO_REGIONS, **options)
         try:
             self._store.require_engine(loaded.backend, loaded.device, loaded.precision)
         except BaseException:

@@ -43,7 +43,8 @@ class EvaluationRun:
         `lasting`: whether a later run goes on in the folder; `all_maps`: whether maps are needed where there are no
         masks.
         """
-        self.request, self.bundle = request, Bundle.open(request.bundle)
+        self.request = request
+        self.bundle = Bundle.open(request.bundle, require_signature=request.require_signature)
         found = _classes(request)
         if request.shots and role_of(self.bundle, request.shots) not in self.bundle.manifest.graphs:
             raise BundleError(

@@ -25,3 +25,4 @@ class Request:
     shots: int = 0
     seed: int = 0
     names: Mapping[str, str] = field(default_factory=dict)  # what prompts call a class
+    require_signature: str | None = None  # the file of the key that must have signed bundle and recipes

@@ -67,7 +67,7 @@ def judge_lot(
     recipe = blank_recipe(opened, found)
     shape = (len(items), len(found.outputs), found.grid[0] * found.grid[1], found.width)
     with DiskArray(shape) as patches:
-        with load(opened.path, recipe, backend, verdicts=False, extras=found.extras, **options) as inspector:
+        with load(opened, recipe, backend, verdicts=False, extras=found.extras, **options) as inspector:
             reader = FeatureReader(inspector, found, patches)
             outcomes = _read(reader, items, progress)
         read = [outcome for outcome in outcomes if outcome.result is not None]

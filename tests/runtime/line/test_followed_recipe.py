@@ -130,7 +130,7 @@ def test_a_recipe_that_the_system_does_not_give_at_first_is_read_again(
     failures = [RecipeError("no"), OSError(errno.EIO, "Input/output error")]
     failures[0].__cause__ = OSError(errno.ESTALE, "Stale file handle")
 
-    def read(path: Path) -> Recipe:
+    def read(path: Path, key: object) -> Recipe:
         if failures:
             raise failures.pop()
         return read_recipe(path)
@@ -172,3 +172,24 @@ def test_a_recipe_outside_the_bundle_is_followed_also_while_no_image_comes(
 def health_of(out: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((out / "health.json").read_text())
     return document
+
+
+def test_where_signatures_are_required_a_replaced_recipe_waits_for_its_own(
+    tiny_bundle: Path, folder: Path, out: Path, recipe: Path, tmp_path: Path
+) -> None:
+    assert run("sign", tiny_bundle, "--new-key", tmp_path / "key.pem") == 0
+    public = tmp_path / "key.public.pem"
+    with Watching(folder, tiny_bundle, out, "--health", 0.1, "--require-signature", public) as watching:
+        (folder / "1.png").write_bytes(grey_png(50))
+        watching.wait_for_rows(1)
+        write_recipe(recipe, DARK)  # its signature goes
+        watching.wait_until(lambda: "object.safetensors: is not signed" in "".join(health_of(out)["problems"]))
+        (folder / "2.png").write_bytes(grey_png(50))
+        watching.wait_for_rows(2)
+        time.sleep(1.1)  # the recipe's file alone is not looked at any more
+        assert run("sign", tiny_bundle, "--recipe", "object", "--key", tmp_path / "key.pem") == 0
+        watching.wait_until(lambda: health_of(out)["problems"] == [])
+        (folder / "3.png").write_bytes(grey_png(50))
+        rows = watching.wait_for_rows(3)
+        assert watching.stop() == 0
+    assert [row["recipe"]["digest"] for row in rows] == [BRIGHT.digest, BRIGHT.digest, DARK.digest]
