@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from clipspect.base.errors import ClipspectError, SignatureError
 from clipspect.base.files import atomic_file
+from clipspect.base.installation import pip_install
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -161,4 +162,4 @@ def _require_cryptography() -> None:
     try:
         import cryptography  # noqa: F401
     except ImportError as error:
-        raise ClipspectError('signatures need cryptography: pip install "clipspect[sign]"') from error
+        raise ClipspectError(f"signatures need cryptography: {pip_install('sign')}") from error

@@ -181,5 +181,5 @@ def test_without_cryptography_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
     assert run("info", tiny_bundle, "--require-signature", public) == 1
-    assert 'pip install "clipspect[sign]"' in error_of(capsys)
+    assert "[sign]" in error_of(capsys)
     assert run("info", tiny_bundle) == 0
