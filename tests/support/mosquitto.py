@@ -25,15 +25,21 @@ class Mosquitto:
     """A broker on a free port of this machine, that keeps sessions and retained messages while it is stopped."""
 
     def __init__(self, home: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = _free_port()
         self._config = home / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
             f"persistence true\npersistence_location {home}/\nuser root\nset_tcp_nodelay true\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
+
+    def listen_with_tls(self, ca: Path, certificate: Path, key: Path, *, client_certificates: bool = False) -> int:
+        """On a second port, which is returned; before `start`."""
+        port = _free_port()
+        asked = f"require_certificate true\ncafile {ca}\n" if client_certificates else ""
+        with self._config.open("a") as config:
+            config.write(f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n{asked}")
+        return port
 
     def start(self) -> None:
         self._process = subprocess.Popen([str(MOSQUITTO), "-c", self._config], stderr=subprocess.DEVNULL)
@@ -58,6 +64,13 @@ class Mosquitto:
     def _answers(self) -> bool:
         with socket.socket() as attempt:
             return attempt.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 class Listener:

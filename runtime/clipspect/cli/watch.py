@@ -100,6 +100,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--mqtt", metavar="URL", help="publish, too: mqtt://[USER@]HOST[:PORT]/TOPIC, mqtts:// with TLS"
     )
     parser.add_argument("--mqtt-password", metavar="FILE", help="whose first line is the user's password")
+    parser.add_argument(
+        "--mqtt-ca",
+        metavar="FILE",
+        help="certificate of the authority that alone vouches for the broker, PEM: a plant's own",
+    )
+    parser.add_argument(
+        "--mqtt-certificate", metavar="FILE", help="certificate that the broker asks for, with its private key, PEM"
+    )
     add_sinks(parser)
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout instead of the table")
 
@@ -108,8 +116,10 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.base.errors import ClipspectError
     from clipspect.line.plan import FOLDER, MqttPlan, Plan, SourcePlan
 
-    if args.mqtt_password is not None and args.mqtt is None:
-        raise ClipspectError("--mqtt-password: there is no --mqtt that it belongs to")
+    of_mqtt = {name: getattr(args, f"mqtt_{name}") for name in ("password", "ca", "certificate")}
+    for name, given in of_mqtt.items():
+        if given is not None and args.mqtt is None:
+            raise ClipspectError(f"--mqtt-{name}: there is no --mqtt that it belongs to")
     source = SourcePlan(
         f"{FOLDER}{args.folder}",
         recipe=args.recipe,
@@ -123,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         args.bundle,
         str(args.out),
         (source,),
-        mqtt=None if args.mqtt is None else MqttPlan(args.mqtt, args.mqtt_password),
+        mqtt=None if args.mqtt is None else MqttPlan(args.mqtt, **of_mqtt),
         backend=args.backend,
         map_limit=args.map_limit,
         require_signature=args.require_signature,

@@ -75,12 +75,15 @@ class MqttPlan:
 
     url: str  # mqtt://[USER@]HOST[:PORT]/TOPIC
     password: str | None = None  # a file whose first line is the password
+    ca: str | None = None  # a file: the certificate of the plant's own authority, PEM
+    certificate: str | None = None  # a file: the client's certificate with its private key, PEM
     commands: bool = False  # whether a message to TOPIC/command switches recipes
 
     @property
     def broker(self) -> Broker:
         """Raises ClipspectError."""
-        return parse_broker(self.url, None if self.password is None else Path(self.password))
+        files = (None if file is None else Path(file) for file in (self.password, self.ca, self.certificate))
+        return parse_broker(self.url, *files)
 
 
 @dataclass(frozen=True)

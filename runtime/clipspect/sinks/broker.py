@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,24 @@ class Broker:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     encrypted: bool = False
+    ca: Path | None = None  # a plant's own, in PEM: no other vouches for the broker then; None: the system's
+    certificate: Path | None = None  # that we show, with its private key in the same PEM file
+
+    def tls_context(self) -> ssl.SSLContext:
+        """With the files as they are now, which are renewed while a line runs. Raises ClipspectError."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except (OSError, ValueError) as error:  # ssl's own are an OSError
+            raise ClipspectError(f"--mqtt-ca: {self.ca}: no certificates in PEM that can be read ({error})") from error
+        if self.certificate is not None:
+            try:
+                context.load_cert_chain(self.certificate, password="")  # or an encrypted key would ask for one
+            except (OSError, ValueError) as error:
+                raise ClipspectError(
+                    f"--mqtt-certificate: {self.certificate}: not a certificate with its private key in one PEM file, "
+                    f"not encrypted ({error})"
+                ) from error
+        return context
 
     def result(self, source: str) -> str:
         """The topic of a source's results; of those of the only source, where it has no name."""
@@ -49,7 +68,9 @@ class Broker:
         return f"mqtt broker {self.host}:{self.port}"
 
 
-def parse_broker(address: str, password_file: Path | None = None) -> Broker:
+def parse_broker(
+    address: str, password_file: Path | None = None, ca: Path | None = None, certificate: Path | None = None
+) -> Broker:
     """The broker of an address; the password is the first line of a file. Raises ClipspectError."""
     if importlib.util.find_spec("paho") is None:
         raise ClipspectError(f"--mqtt needs paho-mqtt: {pip_install('mqtt')}")
@@ -72,7 +93,14 @@ def parse_broker(address: str, password_file: Path | None = None) -> Broker:
     if password_file is not None and user is None:
         raise ClipspectError(f"--mqtt-password: {address!r} names no user: mqtt://USER@HOST/TOPIC")
     password = _password(password_file) if password_file is not None else None
-    return Broker(host, port or _PORTS[parts.scheme], topic, user, password, encrypted=parts.scheme == "mqtts")
+    encrypted = parts.scheme == "mqtts"
+    for option, file in (("--mqtt-ca", ca), ("--mqtt-certificate", certificate)):
+        if file is not None and not encrypted:
+            raise ClipspectError(f"{option}: {address!r:.200} is not encrypted: mqtts://HOST/TOPIC")
+    broker = Broker(host, port or _PORTS[parts.scheme], topic, user, password, encrypted, ca, certificate)
+    if encrypted:
+        broker.tls_context()
+    return broker
 
 
 def _topic(path: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -236,7 +235,7 @@ class Connection:
         if self._broker.user is not None:
             client.username_pw_set(self._broker.user, self._broker.password)
         if self._broker.encrypted:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(self._broker.tls_context())
         will = json.dumps({"status": "offline", "problems": ["the connection was lost"]})
         client.will_set(self._broker.status, will, _AT_LEAST_ONCE, retain=True)
         client.on_connect = self._on_connect
