@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.cli.arguments import count
+from clipspect.cli.arguments import add_bundle, count, open_bundle
 
 if TYPE_CHECKING:
     from clipspect.recipes.triton_repository import ServedGraph
@@ -23,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "triton", help="write a bundle as a model repository of Triton", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument("--out", metavar="REPOSITORY", type=Path, required=True, help="the folder that Triton serves")
     parser.add_argument(
         "--device",
@@ -46,7 +46,12 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.recipes.triton_repository import write_triton_repository
 
     written = write_triton_repository(
-        args.bundle, args.out, device=args.device, batch=args.batch, instances=args.instances, force=args.force
+        open_bundle(args),
+        args.out,
+        device=args.device,
+        batch=args.batch,
+        instances=args.instances,
+        force=args.force,
     )
     if args.json:
         print(json.dumps({"repository": str(args.out), "graphs": [_document(graph) for graph in written]}, indent=2))

@@ -37,7 +37,7 @@ class Task:
     bundle: str
     recipe: str | None
     backend: str | None
-    options: dict[str, Any]  # the engine's
+    options: dict[str, Any]  # the engine's, and `require_signature`
     map_limit: float | None
     batch: int
     folder: str  # that relative paths are relative to

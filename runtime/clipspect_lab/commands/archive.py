@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipspect.cli.arguments import RECIPE_HELP, add_engine, count, engine_options, number
+from clipspect.cli.arguments import RECIPE_HELP, add_bundle, add_engine, count, engine_options, number
 from clipspect.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "archive", help="inspect an archive on one machine or a Ray cluster", description=_DESCRIPTION
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help='bundle folder, or the word "demo"')
+    add_bundle(parser)
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -60,7 +60,10 @@ def run(args: argparse.Namespace) -> int:
     from clipspect_lab.archive.archive import Request, archive
     from clipspect_lab.archive.worker import Task
 
-    task = Task(args.bundle, args.recipe, args.backend, engine_options(args), args.map_limit, args.batch, os.getcwd())
+    options = engine_options(args)
+    if args.require_signature is not None:
+        options["require_signature"] = args.require_signature
+    task = Task(args.bundle, args.recipe, args.backend, options, args.map_limit, args.batch, os.getcwd())
     request = Request(task, args.source, args.column, args.out, args.ray, args.workers, args.records)
     with ProgressBar("image") as bar:
         done = archive(request, bar)

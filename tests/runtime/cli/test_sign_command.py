@@ -137,6 +137,7 @@ def test_every_command_that_opens_a_bundle_takes_a_key() -> None:
         ("bench", "BUNDLE"),
         ("study", "BUNDLE", "object", "FOLDER"),
         ("lot", "BUNDLE", "FOLDER"),
+        ("triton", "BUNDLE", "--out", "OUT"),
     ],
     ids=lambda command: command[0],
 )
