@@ -22,6 +22,7 @@ Lengths = dict[str, int]  # what the names of dynamic dimensions stand for in a 
 
 _MOST_CHARACTERS = 300  # of an engine's own words in a message
 _B = TypeVar("_B", bound="Backend")
+_S = TypeVar("_S")
 
 
 class Backend(ABC):
@@ -101,7 +102,16 @@ class Backend(ABC):
         """Raises BackendError where the backend is closed, or this process is not the one that made it."""
         if self._closed:
             raise BackendError(f"the {self.name} backend is closed: load the bundle again")
-        if os.getpid() != self._process:
+        self.require_own_process()
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process was forked from the one that made it: locks may be held there for ever."""
+        return os.getpid() != self._process
+
+    def require_own_process(self) -> None:
+        """Raises BackendError in a process that was forked from the one that made it."""
+        if self.is_forked:
             raise BackendError(
                 f"the {self.name} backend was loaded in process {self._process}, and this is process {os.getpid()}: "
                 "an engine's threads do not survive a fork; load the bundle in the process that inspects"
@@ -109,7 +119,7 @@ class Backend(ABC):
 
     def close(self) -> None:
         """Release the engine. In a forked process this does nothing: without its threads, an engine crashes there."""
-        if not self._closed and os.getpid() == self._process:
+        if not self._closed and not self.is_forked:
             self._closed = True
             _OPEN.discard(self)
             self._close()
@@ -167,12 +177,19 @@ class Backend(ABC):
 
 
 _OPEN: weakref.WeakSet[Backend] = weakref.WeakSet()
+_SHARED: list[object] = []  # what an engine has once for all of its backends, as long as the process lives
+
+
+def shared_by_backends(engine: _S) -> _S:
+    """The object, which is then not freed in a process that was forked."""
+    _SHARED.append(engine)
+    return engine
 
 
 def _keep_in_forked_process() -> None:
     """Never free an engine in a process that was forked: it would wait for its threads, which are gone, or crash."""
-    for backend in _OPEN:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(backend))
+    for kept in (*_OPEN, *_SHARED):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
 
 if hasattr(os, "register_at_fork"):

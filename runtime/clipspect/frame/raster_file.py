@@ -78,6 +78,8 @@ def _image_in(content: bytes, name: str, require_size: RequireSize) -> tuple[Ima
         return _opened(content, _format_of(content), name, require_size)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageReadError(f"{name}: cannot be read now (no memory): free some, or shrink it") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels: shrink it or cut it into tiles") from error
     except (StructureError, PnmError) as error:
@@ -112,9 +114,15 @@ class _WholeImagesOnly(contextlib.AbstractContextManager[None]):
     """While any thread decodes, an image that ends early is an error, whatever another library has asked Pillow for."""
 
     def __init__(self) -> None:
+        self._asked = False
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """Nobody decodes: also in a process that was forked while a thread of the other held the lock."""
         self._lock = threading.Lock()
         self._decoding = 0
-        self._asked = False
 
     def __enter__(self) -> None:
         with self._lock:

@@ -243,10 +243,13 @@ class Inspector:
         )
 
     def close(self) -> None:
-        """Let go of the engine, which closes with its last inspector; a run that is under way is waited for."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        """Let go of the engine, which closes with its last inspector; a run that is under way is waited for.
+
+        In a forked process this does nothing: what would be waited for is not there.
+        """
+        pool, self._pool = self._pool, None
+        if pool is not None and not self._engine.is_forked:
+            pool.shutdown()
             self._engine.release()
 
     def _require_usable(self) -> ThreadPoolExecutor:

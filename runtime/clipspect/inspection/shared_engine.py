@@ -89,6 +89,7 @@ class SharedEngine:
         Raises RecipeError for a recipe that none takes, or whose limits say nothing of this engine; BackendError, also
         where the graph has not all `extras`.
         """
+        self.first.require_own_process()
         graph = serving(self.bundle, recipe)
         first = self.first
         if self._on_demand is None:
@@ -166,13 +167,23 @@ class SharedEngine:
         for backend in list(self._backends.values()):
             backend.require_usable()
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process was forked from the one that opened it."""
+        return self.first.is_forked
+
     def hold(self) -> None:
         """One more inspector uses it."""
         with self._changing:
             self._holders += 1
 
     def release(self) -> None:
-        """One inspector less; with the last one the engine closes, and a run that is under way is waited for."""
+        """One inspector less; with the last one the engine closes, and a run that is under way is waited for.
+
+        In a forked process this does nothing.
+        """
+        if self.is_forked:
+            return
         with self._changing:
             self._holders -= 1
             if self._holders > 0:

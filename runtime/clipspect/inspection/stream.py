@@ -8,6 +8,7 @@ under way is bounded, so a slow consumer holds everything up instead of filling 
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
 
-from clipspect.base.errors import AnswerError, ClipspectError, ImageError
+from clipspect.base.errors import AnswerError, BackendError, ClipspectError, ImageError
 from clipspect.frame.decode import FrameLike
 from clipspect.frame.item import Item, items_of
 from clipspect.frame.prepare import Frame
@@ -118,7 +119,7 @@ def _outcomes(
     forming: list[Future[_Ready]] = []
     pull: Future[Any] | None = None  # the next item, or _END, on its way
     failure: BaseException | None = None
-    ended = False
+    ended, process = False, os.getpid()
     with ExitStack() as stack:
         puller = stack.enter_context(_Puller(items))
         pool = ThreadPoolExecutor(inspector.workers, "clipspect-frames")
@@ -127,6 +128,11 @@ def _outcomes(
         stack.callback(engine.shutdown, cancel_futures=True)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # the first to be called
         while groups or not ended:
+            if os.getpid() != process:
+                raise BackendError(
+                    f"the stream was begun in process {process}, and this is process {os.getpid()}: its threads do not "
+                    "survive a fork; go on with it there"
+                )
             size = 1 if inspector.tiled else batch
             most = 2 if inspector.tiled else 2 + -(-inspector.workers // batch)  # in the engine, ready, one a worker
             if pull is None and not ended and len(groups) < most:

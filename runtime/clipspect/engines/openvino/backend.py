@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import openvino
 from openvino.frontend import FrontEndManager
 
 from clipspect.base.errors import BackendError, UnavailableError
-from clipspect.engines.backend import Arrays, Backend, Tensors, one_line
+from clipspect.engines.backend import Arrays, Backend, Tensors, one_line, shared_by_backends
 from clipspect.engines.engine import CPU, Probe
 from clipspect.engines.graph import ANY, FP16, FP32, INT8, Graph, Signature, TensorSpec
 from clipspect.engines.openvino.kernels import steer_linear_layers
@@ -149,9 +150,21 @@ def _precisions(device: str) -> list[str]:
     return [name for name, (capability, _) in PRECISIONS.items() if capability in capabilities]
 
 
-@functools.cache
 def _core() -> openvino.Core:
-    return openvino.Core()
+    """Raises BackendError in a process that was forked from one which has used OpenVINO: it would wait for ever."""
+    core, process = _only_core()
+    if process != os.getpid():
+        raise BackendError(
+            f"{NAME} was used in process {process}, and this is process {os.getpid()}, forked from it: its threads do "
+            f"not survive a fork; start the process anew (multiprocessing: spawn), or load {NAME} in no process before"
+        )
+    return core
+
+
+@functools.cache
+def _only_core() -> tuple[openvino.Core, int]:
+    """And the process that made it."""
+    return shared_by_backends(openvino.Core()), os.getpid()
 
 
 def _read(path: Path) -> openvino.Model:
