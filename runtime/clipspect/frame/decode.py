@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipspect.base.errors import ImageError
+from clipspect.base.errors import ImageError, ImageReadError
 from clipspect.frame.eight_bits import Stored, eight_bits
 from clipspect.frame.input_limits import MAX_PIXELS, MAX_SIDE
 from clipspect.frame.orientation import orientation_in_file, turned
@@ -122,7 +122,9 @@ def _guarded(
     except ImageError:
         raise
     except MemoryError as error:
-        raise ImageError(f"{name}: no memory for {image.width} x {image.height} pixels: shrink it") from error
+        raise ImageReadError(
+            f"{name}: cannot be read now (no memory for {image.width} x {image.height} pixels): free some, or shrink it"
+        ) from error
     except (
         Exception
     ) as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipspect.base.errors import ImageError
+from clipspect.base.errors import ImageError, ImageReadError
 from clipspect.frame.decode import FrameLike, Picture, read, size_of, source_name, to_rgb
 from clipspect.frame.judged_area import JudgedArea
 from clipspect.frame.quality import Quality, measure
@@ -85,6 +85,14 @@ def prepare(
 
     An RGB array of the model's size in C order whose only view is the whole frame is not copied: `pixels` is the array.
     """
+    try:
+        return _prepared(frame, spec, pool, parts, viewing)
+    except MemoryError as error:
+        name = source_name(frame) or "frame"
+        raise ImageReadError(f"{name}: cannot be read now (no memory): free some, or shrink it") from error
+
+
+def _prepared(frame: FrameLike, spec: ImageSpec, pool: Executor | None, parts: int, viewing: Viewing) -> Frame:
     start = perf_counter()
     picture = read(frame)
     decoded = perf_counter()

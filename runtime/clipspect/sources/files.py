@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipspect.base import clock
-from clipspect.base.errors import ImageError, ImageReadError
+from clipspect.base.errors import ImageError
 from clipspect.frame.image_files import IMAGE_SUFFIXES, natural_key
 from clipspect.frame.item import Item
 
@@ -40,8 +42,9 @@ def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
     """Every image of the sources, each once: files as given, folders with their subfolders in natural order.
 
     In a folder only files with an image's suffix count, and nothing hidden; nor what lies in the folder `skip`, where
-    an earlier run wrote its overlays. A subfolder that cannot be listed stands for the images in it: reading it
-    says why. Raises ImageError for a source that does not exist, holds no image, or is a video or a camera.
+    an earlier run wrote its overlays. A path that the system does not let us see, and a folder that cannot be listed,
+    also one that a glob passes, stand for the images there: reading them says why. Raises ImageError for a source that
+    does not exist, holds no image, or is a video or a camera.
     """
     return list(dict.fromkeys(path for source in sources for path in images_of(source, skip)))
 
@@ -55,9 +58,9 @@ def images_of(source: str, skip: Path | None = None) -> list[Path]:
     except ValueError as error:  # a NUL, or half of a character
         raise ImageError(f"{source!a:.200}: no such file or folder ({error})") from error
     except OSError as error:
-        raise ImageReadError(
-            f"{source:.200}: cannot be looked at ({error.strerror}): check the name, the share"
-        ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise ImageError(f"{source:.200}: no such file or folder ({error.strerror})") from error
+        return [Path(source)]
     if not images:
         raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
     return images
@@ -79,15 +82,34 @@ def _inside(path: Path, folder: Path) -> bool:
 
 def _named_by(source: str) -> Iterator[Path]:
     path = Path(source)
-    if path.is_dir():
-        yield from _images_in(path)
-    elif path.exists():
-        yield path
-    elif glob.has_magic(source):
-        for match in sorted(glob.glob(source, recursive=True), key=natural_key):
+    if glob.has_magic(source) and not os.path.exists(path):
+        for match in sorted({*glob.glob(source, recursive=True), *_unlisted_by(source)}, key=natural_key):
             yield from _images_in(Path(match)) if os.path.isdir(match) else [Path(match)]
+        return
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        status = None
+    if status is not None:
+        yield from _images_in(path) if stat.S_ISDIR(status.st_mode) else [path]
     else:
         raise ImageError(f"{source}: no such file or folder")
+
+
+def _unlisted_by(pattern: str) -> Iterator[str]:
+    """Folders that a glob passes over in silence, since they cannot be listed."""
+    above = os.path.dirname(pattern)
+    while glob.has_magic(above) or os.path.isdir(above):
+        for folder in glob.glob(above, recursive=True):
+            try:
+                os.scandir(folder).close()
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except OSError:
+                yield folder
+        if not glob.has_magic(above):
+            return
+        above = os.path.dirname(above)
 
 
 def _images_in(folder: Path) -> Iterator[Path]:

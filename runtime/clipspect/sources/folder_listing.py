@@ -64,6 +64,8 @@ class Listing:
                 self.left_alone[suffix or "none"] += 1
         except FileNotFoundError:  # renamed or removed since it was listed
             pass
+        except OSError as error:  # of this file alone: the others are listed
+            self.unreadable = f"{self._root / name}: cannot be looked at ({error.strerror or error}): waiting for it"
         return None
 
 

@@ -7,6 +7,7 @@ callable that takes SOURCE as it was given and returns an iterable of items. One
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -145,7 +146,7 @@ def _files_once(sources: Iterable[str], skip: Skip) -> Iterator[tuple[str, Files
     """Each image in the first of the sources that has it."""
     seen: set[Path] = set()
     for source in sources:
-        name = source if Path(source).exists() else source.removeprefix(f"{FILES}:")
+        name = source if os.path.exists(source) else source.removeprefix(f"{FILES}:")
         images = dict.fromkeys(images_of(name, None if skip is None else Path(skip)))
         yield source, Files(name, tuple(path for path in images if path not in seen))
         seen.update(images)
@@ -170,7 +171,7 @@ def _opened(source: str, scheme: str, how: Opening) -> Frames:
 def _scheme_of(source: str) -> str:
     """A file that is there is meant as one, whatever its name looks like."""
     named = _SCHEME.match(source)
-    if named is None or Path(source).exists() or (glob.has_magic(source) and glob.glob(source)):
+    if named is None or os.path.exists(source) or (glob.has_magic(source) and glob.glob(source)):
         return kind_of(source)
     return named[1].lower()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -259,3 +262,30 @@ def test_frames_with_a_path_have_a_name(tmp_path: Path) -> None:
     assert source_name(Path(path)) == source_name(path) == source_name(Image.open(path)) == path
     assert source_name(ramp()) is None
     assert source_name(Image.new("L", (1, 1))) is None
+
+
+NO_MEMORY = """
+import resource, sys
+from clipspect import ImageReadError
+from clipspect.frame.prepare import prepare
+from clipspect.frame.spec import ImageSpec
+prepare(sys.argv[1], ImageSpec(32, 32))
+size = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
+for more in range(0, 120_000_000, 15_000_000):
+    resource.setrlimit(resource.RLIMIT_AS, (size + more, -1))
+    try:
+        prepare(sys.argv[2], ImageSpec(32, 32))
+    except ImageReadError as error:
+        assert "cannot be read now (no memory" in str(error), error
+        print("told", flush=True)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux")
+def test_a_box_without_memory_says_nothing_of_the_image_wherever_it_runs_out(tmp_path: Path) -> None:
+    Image.fromarray(ramp()).save(tmp_path / "small.png")
+    Image.new("RGB", (3000, 3000), (20, 30, 40)).save(tmp_path / "large.png")
+    command = [sys.executable, "-c", NO_MEMORY, str(tmp_path / "small.png"), str(tmp_path / "large.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 3 <= len(done.stdout.split()) < 8

@@ -55,6 +55,23 @@ def test_a_subfolder_that_cannot_be_listed_is_an_error_row_and_status_1_and_the_
     assert run.returncode == 1
 
 
+def test_a_path_or_a_globs_folder_that_the_system_does_not_show_is_an_error_row_beside_the_others(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    for name in ("closed", "open"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part.png").write_bytes(grey_png(20))
+    (tmp_path / "closed").chmod(0)
+    command = [*WITHOUT_OVERRIDE, sys.executable, "-m", "clipspect", "run", str(tiny_bundle)]
+    command += ["closed/part.png", "*/*.png", "--json", "--backend", "onnxruntime"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    (tmp_path / "closed").chmod(0o755)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["item"]["name"] for row in rows] == ["closed/part.png", "closed", "open/part.png"]
+    assert ["cannot be read now (Permission denied)" in (row["error"] or "") for row in rows] == [True, True, False]
+    assert done.returncode == 1
+
+
 @given(st.permutations(["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]))
 def test_names_are_in_natural_order_however_they_came(names: list[str]) -> None:
     assert sorted(names, key=natural_key) == ["a", "a1", "A2", "a10", "a10b2", "a10b11", "b", "²"]

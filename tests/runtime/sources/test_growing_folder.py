@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 import queue
@@ -10,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,6 +261,40 @@ def test_without_more_notifications_it_is_said_and_the_folder_is_scanned(
     (root / "a.png").write_bytes(grey_png(1))
     assert names.next() == "a.png"
     assert any("no more notifications" in record.message for record in caplog.records)
+
+
+class Stale:
+    """An entry of a folder as the system gives it, but that one file cannot be looked at."""
+
+    def __init__(self, entry: os.DirEntry[str]) -> None:
+        self._entry = entry
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._entry, name)
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self._entry.name == "stale.png":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return self._entry.stat(follow_symlinks=follow_symlinks)
+
+
+def test_a_file_that_the_share_lost_is_told_and_the_others_beside_it_come(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def scandir(path: Path) -> Iterator[Iterator[Stale]]:
+        with as_it_is(path) as entries:
+            yield map(Stale, entries)
+
+    for name in ("a.png", "stale.png", "z.png"):
+        (root / name).write_bytes(grey_png(1))
+    as_it_is = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    told: list[str | None] = []
+    items = clipspect.sources.folder(root, settle=0.0, problem=told.append)
+    assert {Path(next(items).name).name for _ in range(2)} == {"a.png", "z.png"}
+    items.close()
+    assert told[-1] == f"{root}/stale.png: cannot be looked at (Stale file handle): waiting for it"
 
 
 def test_files_of_other_suffixes_are_counted_and_told_once_a_kind(
