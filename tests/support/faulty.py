@@ -5,6 +5,7 @@ otherwise: an engine that hangs in the middle of its work, a share that does not
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 import sys
 import time
@@ -21,11 +22,13 @@ from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
 from clipspect.inspection.shared_engine import SharedEngine
 from clipspect.line.followed_recipe import FollowedRecipe
+from clipspect.line.heartbeat import Heartbeat
 from clipspect.sinks.log import Log
 from clipspect.sources import registry
 from clipspect.sources.folder import Folder
 
 _answered, _look, _state, _take = SharedEngine._answered, Folder._look, FollowedRecipe._state, Log.take
+_write = Heartbeat.write
 _FOREVER_S = 10_000
 _opened = [0]
 
@@ -48,14 +51,24 @@ def _engine_answers_nan(self: SharedEngine, serving: Any, pixels: Any, outputs: 
 
 
 def _engine_at_random(self: SharedEngine, serving: Any, pixels: Any, outputs: Sequence[str]) -> Any:
-    """Raises, hangs, or answers NaN, each time once in a hundred; otherwise as it should."""
-    way = random.random()
-    if way < 0.01:
+    """Raises, hangs, or answers NaN, each time once in a hundred, and writes down which; otherwise as it should."""
+    way = random.choices(["raises", "hangs", "answers NaN", ""], [1, 1, 1, 97])[0]
+    if way:
+        with open(os.environ["CLIPSPECT_FAULTS"], "a") as file:
+            print(way, file=file)
+    if way == "raises":
         raise BackendError("the engine fell over")
-    if way < 0.02:
+    if way == "hangs":
         time.sleep(_FOREVER_S)
     answer = _answered(self, serving, pixels, outputs)
-    return {name: values * np.nan for name, values in answer.items()} if way < 0.03 else answer
+    return {name: values * np.nan for name, values in answer.items()} if way else answer
+
+
+def _engine_exits(self: SharedEngine, serving: Any, pixels: Any, outputs: Sequence[str]) -> Any:
+    """As a package may that believes itself alone."""
+    if pixels.max() == 255:
+        sys.exit(3)
+    return _answered(self, serving, pixels, outputs)
 
 
 def _share_hangs(self: Folder) -> None:
@@ -77,6 +90,20 @@ def _log_hangs(self: Log, record: Record, outcome: Outcome | None = None) -> Non
     if self.path.with_name("hang").exists():
         time.sleep(_FOREVER_S)
     _take(self, record, outcome)
+
+
+def _health_hangs(self: Heartbeat, status: str) -> None:
+    """The disk that it is on, once there is a file named "hang" beside it."""
+    if self.path.with_name("hang").exists():
+        time.sleep(_FOREVER_S)
+    _write(self, status)
+
+
+def _health_fails(self: Heartbeat, status: str) -> None:
+    """By a fault of our own, once there is a file named "fail" beside it."""
+    if self.path.with_name("fail").exists():
+        raise ValueError("a fault in the document")
+    _write(self, status)
 
 
 def _flaky(source: str, skip: object) -> Iterator[Item]:
@@ -108,6 +135,12 @@ if __name__ == "__main__":
             SharedEngine._answered = _engine_at_random
         case "engine answers NaN":
             SharedEngine._answered = _engine_answers_nan
+        case "engine exits":
+            SharedEngine._answered = _engine_exits
+        case "health hangs":
+            Heartbeat.write = _health_hangs
+        case "health fails":
+            Heartbeat.write = _health_fails
         case "share hangs":
             Folder._look = _share_hangs
         case "recipe hangs":

@@ -105,7 +105,10 @@ class _ToStderr(logging.Handler):
     """What the library logs, a line each, to the stream that standard error is at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"clipspect: {record.getMessage()}", file=sys.stderr, flush=True)
+        try:
+            print(f"clipspect: {record.getMessage()}", file=sys.stderr, flush=True)
+        except OSError:  # nobody reads it any more: what is logged ends nothing
+            self.handleError(record)
 
 
 def all_commands() -> dict[str, Any]:

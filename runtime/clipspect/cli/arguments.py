@@ -94,6 +94,22 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Any from 0."""
+    value = number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0, found {text!r}")
+    return value
+
+
+def interval(text: str) -> float:
+    """Seconds, more than 0."""
+    value = seconds(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("expected more than 0 seconds")
+    return value
+
+
 def rate(text: str) -> float:
     """A share above 0 and below 1: "1%", "1 %" or "0.01"."""
     value = _share(text)

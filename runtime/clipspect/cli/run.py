@@ -22,6 +22,7 @@ from clipspect.cli.arguments import (
     add_sinks,
     count,
     engine_options,
+    interval,
     number,
     open_bundle,
 )
@@ -85,12 +86,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="say why each region was raised: windows, words, the nearest reference (docs/reasons.md)",
     )
     add_sinks(parser)
+    parser.add_argument(
+        "--answer-within",
+        metavar="S",
+        type=interval,
+        default=60.0,
+        help="seconds that the engine has for an image; then the command ends with status 1 (default: 60)",
+    )
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout, and nothing else there")
 
 
 def run(args: argparse.Namespace) -> int:
     from clipspect.inspection.load import load
+    from clipspect.line.notify import Notifier
     from clipspect.line.stop import Stop
+    from clipspect.line.watchdog import Watchdog, end_process
     from clipspect.sinks.registry import open_sink
     from clipspect.sources.registry import open_sources
 
@@ -115,10 +125,16 @@ def run(args: argparse.Namespace) -> int:
         for sink in sinks:
             stack.enter_context(sink)
         summary = _Summary()
-        with Stop(sources.close) if sources.total is None else contextlib.nullcontext() as stop:
+        stop = Stop(sources.close)
+        with contextlib.ExitStack() as watched:
+            if sources.total is None:
+                watched.enter_context(stop)
+            watchdog = Watchdog((), None, args.answer_within * args.batch, stop, Notifier(), end_process)
+            watched.enter_context(watchdog)
+            watched.enter_context(watchdog.watching(inspector))
             _inspect(inspector, sources, over_time, args.batch, sinks, summary, bar)
     print(summary.line(inspector, args.out, args.report), file=sys.stderr)
-    if stop and stop.signal == signal.SIGINT:
+    if stop.signal == signal.SIGINT:
         raise KeyboardInterrupt
     return 1 if summary.errors else 0
 

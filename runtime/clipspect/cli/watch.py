@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipspect.cli.arguments import RECIPE_HELP, add_engine, add_require_signature, add_sinks, engine_options, number
+from clipspect.cli.arguments import (
+    RECIPE_HELP,
+    add_engine,
+    add_require_signature,
+    add_sinks,
+    engine_options,
+    interval,
+    number,
+    seconds,
+)
 from clipspect.sinks.rotation import DEFAULT_ROTATION, parse_rotation
 from clipspect.sinks.sorting import MODES
 
@@ -59,24 +68,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--settle",
         metavar="S",
-        type=_seconds,
+        type=seconds,
         default=1.0,
         help="seconds without a change until a file is read that was there before or comes over a network (default: 1)",
     )
     parser.add_argument(
         "--give-up",
         metavar="S",
-        type=_seconds,
+        type=seconds,
         default=30.0,
         help="seconds without a change until a file that cannot be decoded is an error (default: 30)",
     )
     parser.add_argument(
-        "--health", metavar="S", type=_interval, default=60.0, help="seconds between two health lines (default: 60)"
+        "--health", metavar="S", type=interval, default=60.0, help="seconds between two health lines (default: 60)"
     )
     parser.add_argument(
         "--answer-within",
         metavar="S",
-        type=_interval,
+        type=interval,
         default=60.0,
         help="seconds that engine and FOLDER have for an answer; then the command ends with status 1 (default: 60)",
     )
@@ -184,20 +193,6 @@ def _print(line: str) -> None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _seconds(text: str) -> float:
-    value = number(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected seconds from 0, found {text!r}")
-    return value
-
-
-def _interval(text: str) -> float:
-    value = _seconds(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError("expected more than 0 seconds")
-    return value
 
 
 def _rotation(text: str) -> str:

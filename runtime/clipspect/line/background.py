@@ -15,18 +15,28 @@ class Background(abc.ABC):
 
     def __init__(self, name: str, patience: float | None = None) -> None:
         """Leaving waits `patience` seconds at most for the thread, which can hang; None: until it has ended."""
+        self.name = name
+        self.failure: BaseException | None = None  # what ended the thread, for the watchdog to see
         self._patience = patience
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"clipspect-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._guarded, name=f"clipspect-{name}", daemon=True)
 
     @abc.abstractmethod
     def _work(self) -> None:
         """Until `_over` is set."""
 
-    def finish(self, seconds: float | None) -> None:
-        """Let it do what is left, and wait so long for that."""
+    def finish(self, seconds: float | None) -> bool:
+        """Let it do what is left, and wait so long for that. Whether it is done."""
         self._over.set()
-        self._thread.join(seconds)
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _guarded(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self.failure = error
 
     def __enter__(self: _Own) -> _Own:
         self._thread.start()

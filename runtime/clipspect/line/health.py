@@ -27,7 +27,18 @@ class Health:
 
     def say(self, text: str) -> None:
         """A line for the person or the journal."""
-        print(f"clipspect: {self._prefix}{text}", file=sys.stderr, flush=True)
+        self.print_line(f"clipspect: {self._prefix}{text}")
+
+    def print_line(self, line: str) -> None:
+        """To standard error; that its reader has gone is among the problems, and ends nothing."""
+        try:
+            print(line, file=sys.stderr, flush=True)
+        except OSError as error:
+            with self._lock:
+                self._problems["stderr"] = f"standard error cannot be written ({error.strerror or error})"
+        else:
+            with self._lock:
+                self._problems.pop("stderr", None)
 
     def inspected(self, verdict: str, latency_ms: float, dropped: int = 0) -> None:
         """One more line in the log; the source dropped so many frames before it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -30,7 +28,7 @@ from clipspect.line.plan import HEALTH, OWN, Plan, nearest
 from clipspect.line.recipes_in_use import Chosen, RecipesInUse, chosen_recipes
 from clipspect.line.source_run import SourceRun, check_folder, holding
 from clipspect.line.stop import Stop
-from clipspect.line.watchdog import Watchdog
+from clipspect.line.watchdog import Watchdog, end_process
 from clipspect.recipes.recipe import Recipe
 from clipspect.sinks.mqtt import Outbox, Queue
 from clipspect.sinks.sink import Sink
@@ -38,7 +36,7 @@ from clipspect.sinks.sink import Sink
 _LOOK_FOR_END_S = 0.2
 _LOOK_FOR_SERVER_S = 1.0  # between attempts to reach the server of an engine
 _LOOK_FOR_ROOM_S = 1.0  # between attempts to begin on a full disk
-_LAST_WORDS_S = 5.0  # for the last health document of a process that hangs
+_LAST_WORDS_S = 2.0  # for the health document that is under way in a process that hangs
 
 
 class Line:
@@ -82,7 +80,13 @@ class Line:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.__exit__(kind, error, trace)
+        self._watchdog.ends()
+        try:
+            self._open.__exit__(kind, error, trace)
+        except BaseException as failure:
+            self.health.failed(described(failure))
+            self._heartbeat.write("offline")
+            raise
 
     def load(self) -> dict[str, Inspector]:
         """Open the engine; by the sources' names, the inspectors of their frames. Raises BackendError, RecipeError."""
@@ -106,28 +110,19 @@ class Line:
         """
         runs = list(self._runs.values())
         with ExitStack() as stack:
-            heartbeat = Heartbeat(Path(self.plan.out, HEALTH), self.plan.health, self.document, self.health)
-            stack.enter_context(
-                Watchdog(
-                    runs,
-                    runs[0].recipes.first,
-                    self.plan.answer_within,
-                    self._stop,
-                    self._notifier,
-                    lambda text: self._end_at_once(heartbeat, text),
-                )
-            )
+            stack.enter_context(self._watchdog.watching(runs[0].recipes.first))
             for run in runs:
                 stack.callback(run.drift.keep)
             if self._outbox is not None:
                 stack.enter_context(self._outbox)
-            stack.enter_context(heartbeat)
+            stack.enter_context(self._heartbeat)
             threads = [threading.Thread(target=self._guarded, args=(run,), daemon=True) for run in runs]
             for thread in threads:
                 thread.start()
             self._notifier.tell("READY=1")
             stack.callback(self._notifier.tell, "STOPPING=1")
             self._wait_for(threads)
+            self._watchdog.ends()
         if self._failures:
             raise self._failures[0]
         for run in runs:
@@ -172,7 +167,10 @@ class Line:
         plan = self.plan
         broker = None if plan.mqtt is None else plan.mqtt.broker
         runs = [SourceRun(source, plan, self._stop, self._logged) for source in plan.sources]
+        heartbeat = Heartbeat(Path(plan.out, HEALTH), plan.health, self.document, self.health)
+        watchdog = Watchdog(runs, heartbeat, plan.answer_within, self._stop, self._notifier, self._end_at_once)
         with ExitStack() as stack:
+            stack.enter_context(watchdog)  # the last to go: what hangs at the end is noticed, too
             if all(run.place != Path(plan.out) for run in runs):
                 stack.enter_context(holding(Path(plan.out)))
             self._runs = {run.source.name: stack.enter_context(run) for run in runs}
@@ -188,6 +186,7 @@ class Line:
                     problem=lambda text: self.health.problem("mqtt", text),
                     command=(lambda message: obeyed(message, self.use_recipe)) if plan.mqtt.commands else None,
                 )
+            self._heartbeat, self._watchdog = heartbeat, watchdog
             return stack.pop_all()
 
     def _opened(self, recipe: Recipe, first: Inspector | None) -> Inspector:
@@ -211,13 +210,14 @@ class Line:
         """In the source's thread."""
         try:
             run.run()
-        except Exception as error:
+        except BaseException as error:  # another package can raise SystemExit, too
             if isinstance(error, UnreachableError) and self._stop:  # the frame that waited is as if never seen
                 run.state = "ended"
                 return
             run.state = "failed"
-            run.health.failed(str(error) if isinstance(error, ClipspectError) else described(error))
-            self._failures.append(error)
+            said = str(error) if isinstance(error, ClipspectError) else described(error)
+            run.health.failed(said)
+            self._failures.append(error if isinstance(error, Exception) else ClipspectError(said))
             self._stop.end()
 
     def _logged(self, record: Record, outcome: Outcome) -> None:
@@ -227,22 +227,28 @@ class Line:
             for sink in self._shown:
                 sink.take(record, outcome)
 
-    def _end_at_once(self, heartbeat: Heartbeat, text: str) -> None:
+    def _end_at_once(self, text: str) -> None:
         """In the watchdog's thread: threads that hang cannot be ended but with the process."""
         self.health.failed(text)
         self._notifier.tell("STOPPING=1", f"STATUS={text}")
-        heartbeat.finish(_LAST_WORDS_S)
-        print(f"clipspect: error: {text}", file=sys.stderr, flush=True)
-        os._exit(1)
+        end_process(text, self._last_words)
+
+    def _last_words(self) -> None:
+        self._heartbeat.finish(_LAST_WORDS_S)
+        self._heartbeat.write("offline")
 
     def _wait_for(self, threads: Sequence[threading.Thread]) -> None:
         try:
-            while any(thread.is_alive() for thread in threads):
-                if self._stop:
-                    for run in self._runs.values():
-                        run.let_go()
-                for thread in threads:
-                    thread.join(_LOOK_FOR_END_S / len(threads))
-        except KeyboardInterrupt:  # the second ctrl-C
-            print("clipspect: interrupted", file=sys.stderr, flush=True)
-            os._exit(130)
+            self._joined(threads)
+        except KeyboardInterrupt:  # in a program that takes no signals for the line
+            self._stop.end()
+            self._joined(threads)
+            raise
+
+    def _joined(self, threads: Sequence[threading.Thread]) -> None:
+        while any(thread.is_alive() for thread in threads):
+            if self._stop:
+                for run in self._runs.values():
+                    run.let_go()
+            for thread in threads:
+                thread.join(_LOOK_FOR_END_S / len(threads))

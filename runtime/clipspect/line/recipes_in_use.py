@@ -94,8 +94,8 @@ class RecipesInUse:
         return self._inspectors[_ALL]
 
     @property
-    def all(self) -> list[Inspector]:
-        return list(self._inspectors.values())
+    def followed(self) -> list[FollowedRecipe]:
+        return list(self._followed.values())
 
     def of(self, path: str | None) -> Inspector:
         """The inspector of the frame with that path."""

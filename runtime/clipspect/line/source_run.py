@@ -22,6 +22,7 @@ from clipspect.inspection.record import Record, record_of
 from clipspect.inspection.stream import outcomes_of
 from clipspect.line.drift_kept import KeptDrift
 from clipspect.line.feed import Feed, FolderFeed, StreamFeed
+from clipspect.line.followed_recipe import FollowedRecipe
 from clipspect.line.health import Health
 from clipspect.line.plan import OWN, Plan, SourcePlan
 from clipspect.line.recipes_in_use import RecipesInUse
@@ -132,19 +133,23 @@ class SourceRun:
             return None
         looking = self._feed.looking_since
         if looking is not None and now - looking > answer_within:
-            return f"{self.source.shown} has not answered for {now - looking:.0f} s: check the share it is on"
+            return f"{self.source.shown} has not answered for over {answer_within:g} s: check the share it is on"
         quiet = now - max(self._moved, looking or 0.0)  # outcomes wait while a large folder is read
         if self._handed_out > self._came_back and quiet > answer_within * turns:
-            return f"an image of {self.source.shown} has been under way for {quiet:.0f} s"
+            return f"an image of {self.source.shown} has been under way for over {answer_within * turns:g} s"
         return None
 
-    def look_for_silence(self) -> None:
-        """Tell of a source that gives nothing for longer than its plan says."""
+    def silence(self) -> str | None:
+        """What is to be told of a source that gives nothing for longer than its plan says."""
         longest = self.source.silent_after
-        if longest is None or self.state != "running":
-            return
-        quiet = monotonic() - self._last_item
-        self.health.problem("silence", f"no image for over {longest:g} s" if quiet > longest else None)
+        if longest is None or monotonic() - self._last_item <= longest:
+            return None
+        return f"no image for over {longest:g} s"
+
+    @property
+    def background(self) -> list[FollowedRecipe]:
+        """The threads beside it that nobody waits for."""
+        return self.recipes.followed if self.state == "running" else []
 
     def document(self) -> dict[str, Any]:
         """For the health document."""

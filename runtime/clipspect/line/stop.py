@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+INTERRUPTED = 130  # the status of a process that ctrl-C ended
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -43,8 +45,9 @@ class Stop:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if self.signal is not None and number == signal.SIGINT:  # whatever hangs, and whoever holds a lock
+            os.write(2, b"clipspect: interrupted\n")
+            os._exit(INTERRUPTED)
         first, self.signal = self.signal is None, number
         if first and self._then is not None:
             self._then()

@@ -16,7 +16,7 @@ from clipspect.bundle.manifest import RECIPES
 from clipspect.line.audit import audit
 from clipspect.line.notify import Notifier
 from support.lined import Lining, quick, write_plan
-from support.watched import PATIENCE_S, grey_png, rows_of, wait_for
+from support.watched import PATIENCE_S, grey_png, rows_of
 
 NAMES = ("top", "side")
 
@@ -133,39 +133,6 @@ def test_a_line_whose_share_hangs_ends_when_it_is_asked_to(plan: Path, place: Pa
         start = time.monotonic()
         assert line.stop() == 0
         assert time.monotonic() - start < 30
-
-
-@pytest.mark.slow
-def test_an_engine_that_fails_at_random_again_and_again_leaves_every_file_its_right_result(
-    plan: Path, place: Path, out: Path
-) -> None:
-    each, restarts, told = 300, 0, set()
-    for name in NAMES:
-        for number in range(each):
-            drop(place / name, str(number), 10 + number % 200)
-    while sum(len(rows_of(out / name)) for name in NAMES) < each * len(NAMES):
-        with Lining(plan, out, fault="engine at random") as line:
-            wait_for(
-                lambda line=line: (
-                    line.process.poll() is not None or all(len(rows_of(out / name)) == each for name in NAMES)
-                )
-            )
-            if line.process.poll() is None:
-                assert line.stop() == 0
-            else:
-                restarts += 1
-                assert line.process.returncode == 1
-                assert line.health()["status"] == "offline"
-                told |= {problem[:30] for problem in line.health()["problems"]}
-        assert "Traceback" not in line.err
-    assert restarts > 1
-    assert told & {"the engine has not answered for", "side: the engine fell over", "top: the engine fell over"}
-    for name in NAMES:
-        rows = rows_of(out / name)
-        assert len({row["item"]["file"]["name"] for row in rows}) == len(rows) == each
-        for row in rows:
-            expected = 10 + int(Path(row["item"]["file"]["name"]).stem) % 200
-            assert ("answered NaN" in row["error"]) if row["error"] else round(row["score"] * 255) == expected
 
 
 @pytest.mark.slow
