@@ -10,9 +10,15 @@ BIN := $(VENV)/bin
 # Threads wait without spinning: where other work shared the cores, a step took 1.6 s of CPU time instead of 7.
 TRAIN := OMP_WAIT_POLICY=passive ../$(BIN)/python -m demo.train --work ../work/demo
 
+# What a box has besides clipspect; box-cpu.txt has an engine, too. A GPU's engines are NVIDIA's: runtime/jetson.
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --quiet $(ARGS) \
+	--custom-compile-command "make lock"
+BOX := --extra text --extra mqtt --extra sign --extra video
+AUDITED := $(BIN)/uv tool run --quiet pip-audit==2.10.1 --strict --disable-pip --require-hashes
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all lint types tests compat arm docs
-.PHONY: bench bench-methods bench-gpu bench-line bench-archive bench-export cost demo-model cpp fuzz-cpp clean
+.PHONY: bench bench-methods bench-gpu bench-line bench-archive bench-export cost demo-model cpp fuzz-cpp lock sbom audit clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -91,6 +97,23 @@ fuzz-cpp: $(VENV)/$(STAMP)  ## fuzz what the C++ side reads, five minutes a targ
 	$(BIN)/python runtime/cpp/fuzz/seeds.py build/fuzz-cpp/corpus
 	cd build/fuzz-cpp && for target in manifest recipe onnx_file exif; do \
 		fuzz/fuzz_$$target corpus/$$target -max_total_time=300 -max_len=16384 -timeout=10 -artifact_prefix=$$target- || exit 1; done
+
+lock: $(VENV)/$(STAMP)  ## requirements/*.txt: what boxes install, each with its hashes (ARGS=--upgrade for newer versions)
+	$(LOCK) pyproject.toml $(BOX) --output-file requirements/box.txt
+	$(LOCK) pyproject.toml $(BOX) --extra cpu --output-file requirements/box-cpu.txt
+	$(LOCK) requirements/build.in --output-file requirements/build.txt
+
+sbom: $(VENV)/$(STAMP)  ## what a box with the locked packages holds, in CycloneDX: build/sbom.json
+	$(BIN)/uv venv --quiet --clear build/box
+	$(BIN)/uv pip install --quiet --python build/box --require-hashes -r requirements/box-cpu.txt
+	$(BIN)/uv build --quiet --wheel --out-dir build/wheel --clear
+	$(BIN)/uv pip install --quiet --python build/box --no-deps build/wheel/*.whl
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment build/box/bin/python \
+		--pyproject pyproject.toml --mc-type application --output-reproducible --of JSON -o build/sbom.json
+
+audit: $(VENV)/$(STAMP)  ## known vulnerabilities of the locked packages, by PyPI's records; fails where one cannot be looked up
+	$(AUDITED) -r requirements/box-cpu.txt
+	$(AUDITED) -r requirements/build.txt
 
 clean:  ## remove the environments and what was made; a training in work/ stays
 	rm -rf $(VENV) $(DEMO_VENV) $(PEER_VENV) $(DOCS_VENV) clipspect-demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -16,6 +16,7 @@ ELSEWHERE = {  # pages of the site that lie outside of docs/, where readers of t
     "models/README.md": "models.md",
     "runtime/cpp/README.md": "cpp.md",
     "runtime/jetson/README.md": "jetson.md",
+    "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
 }
 COMMANDS = "command-line.md"

@@ -11,8 +11,9 @@ usage: install.sh [--bundle BUNDLE] [--venv DIR] [--results FILE] [--source SPEC
 
 Installs, on a Jetson with JetPack 6 or 7 or on a PC with an NVIDIA GPU:
   1. from NVIDIA's and Ubuntu's packages what is missing: JetPack's CUDA, cuDNN and TensorRT, python3-libnvinfer, venv
-  2. a virtual environment with clipspect, onnxruntime-gpu and cuda-bindings for this CUDA; on a Jetson TensorRT's
-     Python module is JetPack's own, on a PC it comes from PyPI
+  2. a virtual environment with clipspect, the packages of requirements/box.txt by their hashes, and without hashes, for
+     each CUDA has its own, onnxruntime-gpu and cuda-bindings; on a Jetson TensorRT's Python module is JetPack's own, on
+     a PC it comes from PyPI
   3. unless --no-checks: doctor, compile, verify and bench on a bundle, with one results file
 
   --bundle BUNDLE  bundle folder, or the word "demo" (default: demo)
@@ -39,6 +40,7 @@ misused() {
 }
 
 bundle=demo venv=$HOME/clipspect-venv results=clipspect-results.json source=$(cd "$here/../.." && pwd)
+locked=$(cd "$here/../.." && pwd)/requirements/box.txt # `make lock` writes it
 checks=yes dry='' root=''
 while [ $# -gt 0 ]; do
     case $1 in
@@ -174,6 +176,8 @@ install_clipspect() {
         run "$python" -m venv "${venv_options[@]}" "$venv" || fail "no environment could be made in $venv: see above"
     fi
     # packages of the user's own must not count as installed
+    run env PYTHONNOUSERSITE=1 "$venv/bin/python" -m pip install --require-hashes -r "$locked" ||
+        fail "pip could not install the packages of $locked: see its lines above"
     run env PYTHONNOUSERSITE=1 "$venv/bin/python" -m pip install "${pip_options[@]}" "$source" "${wheels[@]}" ||
         fail "pip could not install clipspect and its engines: see its lines above"
     made=''

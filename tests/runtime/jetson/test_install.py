@@ -36,6 +36,10 @@ def commands(done: Done) -> list[list[str]]:
     return [line[1:] if line[0] == "sudo" else line for line in lines]
 
 
+def pip_of(venv: object) -> list[str]:
+    return ["env", "PYTHONNOUSERSITE=1", f"{venv}/bin/python", "-m", "pip", "install"]
+
+
 def reason(done: Done, status: int = 1) -> str:
     """Of a refusal: one line."""
     assert (done.returncode, done.stdout) == (status, "")
@@ -92,7 +96,8 @@ def test_a_dry_run_prints_every_command_that_fits_the_machine(
         ["apt-get", "update"],
         ["apt-get", "install", "-y", "--no-install-recommends", *packages],
         [python, "-m", "venv", *venv_options, venv],
-        ["env", "PYTHONNOUSERSITE=1", f"{venv}/bin/python", "-m", "pip", "install", *pip],
+        [*pip_of(venv), "--require-hashes", "-r", f"{CLONE}/requirements/box.txt"],
+        [*pip_of(venv), *pip],
         [f"{venv}/bin/python", str(FOLDER / "check.py"), "--bundle", "demo", "--results", "r.json"],
     ]
     assert not Path(venv).exists()
@@ -115,8 +120,8 @@ def test_what_is_there_is_not_installed_again(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", venv], check=True)
     if not (venv / "bin/python3.12").exists():
         (venv / "bin/python3.12").symlink_to("python")
-    pip, checks = commands(install("--dry-run", "--root", tmp_path, "--venv", venv))
-    assert pip[2:6] == [f"{venv}/bin/python", "-m", "pip", "install"]
+    locked, pip, checks = commands(install("--dry-run", "--root", tmp_path, "--venv", venv))
+    assert locked[:6] == pip[:6] == pip_of(venv)
     assert checks[1].endswith("check.py")
 
 
