@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from clipspect.base.document import MismatchError, from_json
-from clipspect.base.errors import AnswerError, ImageError, RecipeError
+from clipspect.base.errors import AnswerError, ImageError, RecipeError, SignatureError
 from clipspect.base.files import atomic_file
 from clipspect.bundle.bundle import Bundle
 from clipspect.frame.decode import FrameLike
@@ -57,10 +57,10 @@ def chosen_recipes(bundle: Bundle, source: SourcePlan, place: Path) -> dict[str,
     names = {_ALL: default, **{str(Path(folder)): name for folder, name in source.recipes.items()}}
     try:
         return {folder: Chosen(recipe_path(bundle, name), recipe_for(bundle, name)) for folder, name in names.items()}
-    except RecipeError as error:
+    except (RecipeError, SignatureError) as error:
         if default == source.recipe:
             raise
-        raise RecipeError(
+        raise type(error)(
             f"{error} (a message switched to {default!r}: remove {place / _SWITCHED} to go back to the line's own)"
         ) from error
 

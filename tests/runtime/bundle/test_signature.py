@@ -84,7 +84,7 @@ def test_without_a_required_signature_nobody_looks_at_one(signed: Path) -> None:
     assert Bundle.open(signed).key is None
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte_of_any_file_is_refused_though_all_digests_are_made_to_fit(
     signed: Path, keys: tuple[Path, Path], data: st.DataObject

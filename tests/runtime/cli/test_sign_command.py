@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 
 from clipspect.bundle.manifest import MANIFEST, RECIPES
+from clipspect.bundle.signature import make_keys, read_private_key, write_signature
 from clipspect.cli import all_commands, build_parser
+from clipspect.line.plan import OWN
+from clipspect.recipes.recipe import write_recipe
 from support import handmade
 from support.command_line import error_of, run
 from support.lined import quick, write_plan
@@ -144,8 +147,9 @@ def test_every_command_that_opens_a_bundle_takes_a_key() -> None:
 def test_a_command_refuses_what_another_key_signed(
     command: tuple[str, ...], public: Path, tiny_bundle: Path, photo: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    assert run("sign", tiny_bundle, "--new-key", tmp_path / "other.pem") == 0
-    capsys.readouterr()
+    make_keys(tmp_path / "other.pem", tmp_path / "other.public.pem")
+    manifest = tiny_bundle / MANIFEST
+    write_signature(manifest, manifest.read_bytes(), read_private_key(tmp_path / "other.pem"))
     (tmp_path / "folder").mkdir()
     shutil.copy(photo, tmp_path / "folder")
     places = {"BUNDLE": tiny_bundle, "PHOTO": photo, "FOLDER": tmp_path / "folder", "OUT": tmp_path / "out"}
@@ -184,3 +188,19 @@ def test_without_cryptography_the_extra_is_named(
     assert run("info", tiny_bundle, "--require-signature", public) == 1
     assert "[sign]" in error_of(capsys)
     assert run("info", tiny_bundle) == 0
+
+
+def test_a_recipe_that_a_message_switched_to_and_is_not_signed_is_refused_with_the_way_back(
+    public: Path, tiny_bundle: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    write_recipe(tiny_bundle / RECIPES / "other.safetensors", handmade.make_recipe("other"))
+    (tmp_path / "camera").mkdir()
+    kept = tmp_path / "out" / "camera" / OWN / "recipe.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(json.dumps({"recipe": "other", "instead_of": "object"}))
+    settings = {"bundle": tiny_bundle, "out": tmp_path / "out", "require_signature": public}
+    plan = write_plan(tmp_path / "line.toml", {"camera": quick(tmp_path / "camera", recipe="object")}, **settings)
+    assert run("line", plan) == 1
+    said = error_of(capsys)
+    assert "other.safetensors: is not signed" in said
+    assert "to go back to the line's own" in said

@@ -61,6 +61,7 @@ def test_a_line_reaches_a_broker_with_its_plants_authority_and_its_own_certifica
         silent.stop()
 
 
+@pytest.mark.slow
 def test_watch_sends_nothing_to_a_broker_that_the_plants_authority_does_not_vouch_for_and_reads_its_renewed_file(
     tiny_bundle: Path, folder: Path, out: Path, place: Path, authority: Authority, silent: Mosquitto
 ) -> None:
