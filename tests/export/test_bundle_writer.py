@@ -55,10 +55,9 @@ def test_a_killed_export_leaves_no_bundle_and_the_next_one_clears_up(files: File
     process = start_export(files, tmp_path / "nuts.bundle")
     process.kill()
     process.communicate()
-    (stale,) = tmp_path.iterdir()
-    assert stale.name.startswith(".nuts.bundle.")
+    assert all(left.name.startswith(".clipspect-") for left in tmp_path.iterdir())
     with new_bundle(tmp_path / "nuts.bundle") as folder:
-        assert list(tmp_path.iterdir()) == [folder]
+        assert sorted(tmp_path.iterdir()) == sorted([folder, tmp_path / ".clipspect-nuts.bundle.lock"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -6,10 +6,10 @@ makes that bundle itself.
 
 from __future__ import annotations
 
+import atexit
 import functools
-import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.errors import ExportError
+from clipspect.base.temporary import temporary_folder
 from clipspect.engines import Backend
 from clipspect.engines.graph import ANOMALY_MAP, IMAGE, SCORE, TEXT_FEATURES, WORDS
 from clipspect.frame.prepare import prepare
@@ -59,9 +60,8 @@ class MaskedPicture:
 
 @dataclass(frozen=True, eq=False)
 class DemoModel:
-    """The demo's WinCLIP as an fp32 graph on disk, which goes with this object."""
+    """The demo's WinCLIP as an fp32 graph on disk, which goes with the process."""
 
-    folder: tempfile.TemporaryDirectory[str]
     graph: Path
     text_features: Features
     image: ImageSpec
@@ -77,10 +77,12 @@ def demo_model() -> DemoModel:
     model = plan(method, config, read_options(method, {}))(build_clip(config, loaded.tensors))
     if model.words is None:
         raise AssertionError("WinCLIP reads words")
-    folder = tempfile.TemporaryDirectory(prefix="clipspect-demo-")
-    graph = write_graphs({WORDS: model.forms[WORDS]}, config, Path(folder.name))[WORDS]
+    stack = ExitStack()
+    atexit.register(stack.close)
+    folder = stack.enter_context(temporary_folder())
+    graph = write_graphs({WORDS: model.forms[WORDS]}, config, folder)[WORDS]
     size = config.image
-    return DemoModel(folder, Path(folder.name) / graph.file, model.words(DEFAULT_OBJECT).features, size)
+    return DemoModel(folder / graph.file, model.words(DEFAULT_OBJECT).features, size)
 
 
 def demo_pictures(spec: ImageSpec) -> list[MaskedPicture]:

@@ -6,14 +6,14 @@ import errno
 import hashlib
 import io
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from clipspect.base.errors import ClipspectError
+from clipspect.base.temporary import temporary_file
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # of OSError: it may pass
 _HASH_BLOCK = 1 << 20
@@ -58,32 +58,25 @@ class _Output(io.FileIO):
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes its name only when the block ends well. Raises ClipspectError."""
-    output, temporary = _temporary(path)
-    inside = False
-    try:
-        with io.BufferedWriter(output) as file:
-            inside = True
-            yield file
-            inside = False
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if inside and error is not output.error:  # of something else that the block does
-            raise
-        raise _unwritable(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> tuple[_Output, Path]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    return _Output(handle, "wb"), Path(name)
+    with ExitStack() as stack:
+        try:
+            handle, temporary = stack.enter_context(temporary_file(path.parent))
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        output, inside = _Output(handle, "wb", closefd=False), False
+        try:
+            with io.BufferedWriter(output) as file:
+                inside = True
+                yield file
+                inside = False
+                file.flush()
+                os.fsync(handle)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)  # while it is held, or another process takes it for left behind
+        except OSError as error:
+            if inside and error is not output.error:  # of something else that the block does
+                raise
+            raise _unwritable(path, error) from error
 
 
 def _unwritable(path: Path, error: OSError) -> ClipspectError:

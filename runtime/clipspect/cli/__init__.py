@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from importlib import metadata
 from typing import Any
 
@@ -80,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     try:
-        status = command(args)
+        with ExitStack() as args.held:  # what is to be let go when the command ends, such as locks
+            status = command(args)
         sys.stdout.flush()
     except ClipspectError as error:
         print(f"clipspect: error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
 
     bundle = open_bundle(args)
     by_hand = _asked_by_hand(args)
-    path = changed_place(bundle, recipe_path(bundle, args.recipe), args.out)
+    path = changed_place(args, bundle, recipe_path(bundle, args.recipe), args.out)
     old = dataclasses.replace(open_recipe(bundle, args.recipe), name=name_at(path))
     if by_hand:
         limits = Limits(args.review, args.reject, args.map)

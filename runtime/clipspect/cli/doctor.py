@@ -7,7 +7,6 @@ import dataclasses
 import importlib
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -93,12 +92,13 @@ def examine(root: Path = Path("/"), wheels: Sequence[str] | None = None) -> Repo
 
 
 def _examine_engine(engine: Engine) -> EngineReport:
+    from clipspect.base.temporary import temporary_folder
     from clipspect.engines.tiny import TINY_GRAPH, TINY_INPUTS
 
     version = scores_on = problem = None
     devices: tuple[Probe, ...] = ()
-    with tempfile.TemporaryDirectory() as folder:
-        graph = Path(folder) / "tiny.onnx"
+    with temporary_folder() as folder:
+        graph = folder / "tiny.onnx"
         graph.write_bytes(TINY_GRAPH)
         try:
             module = engine.module()

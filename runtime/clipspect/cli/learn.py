@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if args.defective and not args.good:
         raise RecipeError("--defective goes with --good PATH: give both, or leave it out")
     bundle = open_bundle(args)
+    path = changed_place(args, bundle, recipe_path(bundle, args.recipe), args.out) if args.apply else None
     recipe = open_recipe(bundle, args.recipe)
-    path = changed_place(bundle, recipe_path(bundle, args.recipe), args.out) if args.apply else None
     answers, others = _answers(args.results, bundle.digest, recipe)
     with ProgressBar("image") as bar:
         learned = learn(

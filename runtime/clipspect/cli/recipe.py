@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.sources.files import find_images
 
     bundle = open_bundle(args)
-    path = new_place(bundle, args.name, args.out)
+    path = new_place(args, bundle, args.name, args.out)
     args.name = name_at(path)
     replaced = replaces(path, force=args.force)
     old = old_recipe(bundle, path) if replaced else None

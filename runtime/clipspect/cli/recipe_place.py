@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipspect.base.errors import RecipeError
+from clipspect.base.lock import only_writer_of
 from clipspect.recipes.recipe import RECIPE_SUFFIX, Recipe, check_recipe_name, read_recipe
 from clipspect.recipes.shelf import is_recipe_path
 
@@ -26,8 +27,10 @@ def add_out(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def new_place(bundle: Bundle, recipe: str, out: Path | None) -> Path:
-    """The file of a recipe that is made, a name or a path; `out` goes before it. Raises RecipeError."""
+def new_place(args: argparse.Namespace, bundle: Bundle, recipe: str, out: Path | None) -> Path:
+    """The file of a recipe that is made, a name or a path; `out` goes before it. No other command writes there until
+    this one has ended. Raises RecipeError.
+    """
     if out is not None or is_recipe_path(recipe):
         path = Path(recipe) if out is None else out
         if not is_recipe_path(path):
@@ -37,21 +40,24 @@ def new_place(bundle: Bundle, recipe: str, out: Path | None) -> Path:
         path = bundle.path / "recipes" / f"{check_recipe_name(recipe)}{RECIPE_SUFFIX}"
     copied = f"copy the folder {bundle.path} and make the recipe in the copy"
     _refuse_in_demo(bundle, path, f"give --out NAME{RECIPE_SUFFIX}, or {copied}")
+    args.held.enter_context(only_writer_of(path, RecipeError))
     return path
 
 
-def own_place(bundle: Bundle, recipe: Path) -> Path:
-    """The file of a recipe that is changed where it is, by a command without --out. Raises RecipeError."""
+def own_place(args: argparse.Namespace, bundle: Bundle, recipe: Path) -> Path:
+    """The file of a recipe that is changed where it is, by a command without --out. No other command writes there
+    until this one has ended. Raises RecipeError.
+    """
     _refuse_in_demo(bundle, recipe, f"copy {recipe} to a folder of your own, and give the copy's path")
+    args.held.enter_context(only_writer_of(recipe, RecipeError))
     return recipe
 
 
-def changed_place(bundle: Bundle, recipe: Path, out: Path | None) -> Path:
-    """Where a recipe that is there goes, changed: over its own file, or to an `out` that is not there yet.
-
-    Raises RecipeError.
+def changed_place(args: argparse.Namespace, bundle: Bundle, recipe: Path, out: Path | None) -> Path:
+    """Where a recipe that is there goes, changed: over its own file, or to an `out` that is not there yet. No other
+    command writes there until this one has ended. Raises RecipeError.
     """
-    path = new_place(bundle, str(recipe), out)
+    path = new_place(args, bundle, str(recipe), out)
     if out is not None and os.path.lexists(path):
         raise RecipeError(f"{path} exists: give that path in the place of the recipe's name, or choose another --out")
     return path

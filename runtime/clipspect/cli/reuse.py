@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.recipes.shelf import open_recipe, recipe_path
 
     bundle = open_bundle(args)
-    path = own_place(bundle, recipe_path(bundle, args.recipe))
+    path = own_place(args, bundle, recipe_path(bundle, args.recipe))
     old = open_recipe(bundle, args.recipe)
     if args.off and args.refresh is not None:
         raise RecipeError("--refresh belongs to what is reused: leave --off or --refresh out")

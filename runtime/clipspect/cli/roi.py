@@ -76,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
     from clipspect.recipes.shelf import open_recipe, recipe_path
 
     bundle = open_bundle(args)
-    old = open_recipe(bundle, args.recipe)
     changes = _asked_to_change(args)
+    if changes:
+        path = own_place(args, bundle, recipe_path(bundle, args.recipe))
+    old = open_recipe(bundle, args.recipe)
     recipe, notes = old, []
     if changes:
-        path = own_place(bundle, recipe_path(bundle, args.recipe))
         judged, ignored = read_areas(args.areas), read_areas(args.ignore)
         region = None if args.clear else _region(args, bundle, old, judged, ignored)
         recipe = _changed(args, bundle, old, region)

@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from clipspect.base.errors import ClipspectError
+from clipspect.base.lock import only_writer_in
 from clipspect.cli.arguments import (
     RECIPE_HELP,
     add_bundle,
@@ -107,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
     over_time = OverTime.of(args)
     sources = open_sources(args.sources, skip=args.out, policy=args.policy)
     others = [open_sink(text) for text in args.sinks]
+    if args.out is not None:
+        args.held.enter_context(only_writer_in(args.out))
     with contextlib.ExitStack() as stack:
         inspector = stack.enter_context(
             load(

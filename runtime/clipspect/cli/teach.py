@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     bundle = open_bundle(args)
     here = Path(f"{args.name}{RECIPE_SUFFIX}") if bundle.is_embedded and args.out is None else args.out
-    path = new_place(bundle, args.name, here)
+    path = new_place(args, bundle, args.name, here)
     old = old_recipe(bundle, path) if replaces(path, force=args.force) else None
     good, defective = files(*args.good), files(*args.defective)
     pictures = {judge: (WorstPictures(), WorstPictures(lowest=True)) for judge in JUDGES}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipspect.base.errors import BackendError, BundleError, ClipspectError
+from clipspect.base.temporary import temporary_folder
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines.cache import files_of
 from clipspect.engines.engine import CPU, require_count
@@ -58,11 +58,10 @@ def write_triton_repository(
         )
     target = Path(out)
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".clipspect-", dir=target) as folder:
-            writer = _Writer(opened, Path(folder), device, batch, instances)
+        with temporary_folder(target) as folder:
+            writer = _Writer(opened, folder, device, batch, instances)
             written = writer.compiled() if device == TENSORRT else writer.graphs()
-            _move(written, Path(folder), target, force)
+            _move(written, folder, target, force)
     except OSError as error:
         raise ClipspectError(
             f"{target}: cannot be written ({error.strerror or error}): choose another --out"

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import BundleError, RecipeError
 from clipspect.base.files import FileEntry
 from clipspect.base.folders import exchange_folders, sync, sync_folder
+from clipspect.base.lock import only_writer_of
+from clipspect.base.temporary import temporary_folder
 from clipspect.bundle.bundle import Bundle, verify_file
 from clipspect.bundle.manifest import MANIFEST, RECIPES, read_bounded, write_document
 from clipspect.bundle.signature import drop_signature
@@ -43,9 +44,8 @@ def upgrade(bundle: Path, out: Path | None = None) -> bool:
     if out is not None and os.path.lexists(target):
         raise BundleError(f"{out} exists: choose another --out")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.upgrade-", dir=target.parent) as hidden:
-            folder = Path(hidden) / "bundle"
+        with only_writer_of(target, BundleError), temporary_folder(target.parent) as hidden:
+            folder = hidden / "bundle"
             shutil.copytree(root, folder, symlinks=True, copy_function=_link if out is None else shutil.copy2)
             _convert(folder, document)
             sync_folder(folder)

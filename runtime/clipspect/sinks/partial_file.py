@@ -1,4 +1,4 @@
-"""A text file that has its name only when it is whole: until then it is NAME.partial."""
+"""A text file that has its name only when it is whole: until then it is NAME.partial, which one process writes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from clipspect.base.errors import ClipspectError
+from clipspect.base.temporary import lock_at_once
 
 
 class PartialFile:
@@ -18,10 +19,15 @@ class PartialFile:
         self._file: TextIO | None = None
 
     def open(self) -> None:
-        """Begin anew; a file that has the name already stays until this one is whole."""
+        """Begin anew, over what a killed process left; a file that has the name stays until this one is whole."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            handle = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="")
+            if lock_at_once(handle) is False:
+                self._file.close()
+                raise ClipspectError(f"{self._path}: another clipspect writes there: wait, or choose another place")
+            os.ftruncate(handle, 0)
         except OSError as error:
             raise ClipspectError(f"{self._path}: cannot be written ({error.strerror}): choose another place") from error
 
@@ -31,7 +37,8 @@ class PartialFile:
 
     def close(self, *, whole: bool) -> None:
         if self._file is not None:
+            self._file.flush()
+            if whole:  # while it is held
+                os.replace(self._partial, self._path)
             self._file.close()
             self._file = None
-            if whole:
-                os.replace(self._partial, self._path)

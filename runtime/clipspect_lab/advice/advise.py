@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from clipspect.base.errors import BackendError, ClipspectError, ImageError, RecipeError
 from clipspect.base.progress import Progress, quiet
+from clipspect.base.temporary import temporary_folder
 from clipspect.frame.item import Item
 from clipspect.recipes.promise import FALSE_REJECT_RATE
 from clipspect_lab.advice.candidates import Candidate, candidates_of, in_other_precisions, open_bundles
@@ -65,8 +65,8 @@ def advise(
         found, unable = candidates_of(named, bundle, drawn.shots, object)
         candidates += found
         left_out = {**left_out, **unable}
-    with tempfile.TemporaryDirectory() as folder:
-        run = _Run(drawn, Path(folder), backend, options, false_reject_rate, progress, left_out)
+    with temporary_folder() as folder:
+        run = _Run(drawn, folder, backend, options, false_reject_rate, progress, left_out)
         run.try_all(candidates)
         if not run.trials:
             raise ClipspectError("; ".join(dict.fromkeys(left_out.values())) or "nothing can be tried")

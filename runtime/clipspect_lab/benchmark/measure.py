@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from PIL import Image
 
 from clipspect.base.errors import BackendError, ClipspectError
 from clipspect.base.progress import Progress, quiet
+from clipspect.base.temporary import temporary_folder
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines import CPU, registry
 from clipspect.engines.graph import BF16, FP32, INT8
@@ -63,7 +63,7 @@ def measure(
     chosen = open_recipe(opened, recipe)
     flops = serving(opened, chosen).flops
     with contextlib.ExitStack() as stack:
-        frame = _draw_frame(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "frame.jpg", size)
+        frame = _draw_frame(stack.enter_context(temporary_folder()) / "frame.jpg", size)
 
         def load(name: str, precision: str | None) -> TimedEngine:
             progress(f"loading into {name}" + (f" in {precision}" if precision else ""), 0.0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from clipspect.base.lock import only_writer_in
 from clipspect.cli.progress import ProgressBar
 
 _DESCRIPTION = """Inspect the shipped images with the embedded demo model: no network, no weights, no torch. A
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from clipspect_lab.demo.pictures import read_demo_pictures, read_photographs
     from clipspect_lab.demo.table import demo_table, photographs_row, table_text
 
+    args.held.enter_context(only_writer_in(args.out))
     photographs = read_photographs()
     with load("demo") as inspector, ProgressBar("image") as bar:
         items = inspect_pictures(inspector, *read_demo_pictures(), bar)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipspect.base.lock import only_writer_in
 from clipspect.cli.arguments import add_bundle, add_engine, engine_options, open_bundle
 from clipspect.cli.progress import ProgressBar
 
@@ -42,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     from clipspect_lab.lot.judge import judge_lot
 
     images = Files(args.folder, tuple(images_of(args.folder, args.out)))
+    if args.out is not None:
+        args.held.enter_context(only_writer_in(args.out))
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(ProgressBar())
         lot = judge_lot(open_bundle(args), tuple(images), args.backend, progress=bar, **engine_options(args))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clipspect.base.files import atomic_file
+from clipspect.base.lock import only_writer_in
 from clipspect.base.progress import Progress, quiet
+from clipspect.base.temporary import temporary_folder
 from clipspect.inspection.maps import Map
 from clipspect_lab.evaluation.compared import ComparedEvaluation, ComparedInput, require_comparable, require_same_images
 from clipspect_lab.evaluation.comparison import Document, class_document, most_different
@@ -27,7 +28,6 @@ from clipspect_lab.evaluation.image_progress import ImageProgress
 from clipspect_lab.evaluation.request import Request
 from clipspect_lab.evaluation.resampling import SEED, differences, intervals
 from clipspect_lab.evaluation.rows import ImageRow
-from clipspect_lab.evaluation.store import only_writer
 from clipspect_lab.evaluation.worst import draw_worst
 
 _ROWS, _RESAMPLES, _WORST = "comparison.jsonl", "resamples", "worst"
@@ -59,14 +59,14 @@ def compare(
     Raises as `evaluate`, and ClipspectError for two that have not seen the same data.
     """
     with contextlib.ExitStack() as stack:
-        folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clipspect-compare-")))
+        folder = out or stack.enter_context(temporary_folder())
         one, other = (
             stack.enter_context(ComparedEvaluation(each, folder / name, request.classes, lasting=out is not None))
             for each, name in zip(compared, ("one", "other"))
         )
         require_comparable(one, other, request)
         if out is not None:
-            stack.enter_context(only_writer(out))
+            stack.enter_context(only_writer_in(out))
         work = _Work(folder, (one, other), resamples, pictures=out is not None)
         counted = ImageProgress(progress, *work.images())
         found = [work.compared(name, counted) for name in one.names]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clipspect.base.errors import BundleError
+from clipspect.base.lock import only_writer_in
 from clipspect.base.progress import Progress, quiet
+from clipspect.base.temporary import temporary_folder
 from clipspect.base.version import __version__
 from clipspect.bundle.bundle import Bundle
 from clipspect_lab.evaluation.class_run import ClassRun
@@ -19,7 +20,7 @@ from clipspect_lab.evaluation.image_progress import ImageProgress
 from clipspect_lab.evaluation.recipes import RecipeChoice, choose_class_recipe, role_of
 from clipspect_lab.evaluation.request import Request
 from clipspect_lab.evaluation.rows import ClassRow
-from clipspect_lab.evaluation.store import Store, only_writer
+from clipspect_lab.evaluation.store import Store
 from clipspect_lab.evaluation.truth import check_files, check_references
 
 
@@ -58,7 +59,7 @@ class EvaluationRun:
         recipes = {name: choice.identity for name, choice in choices.items()}
         with contextlib.ExitStack() as stack:
             if lasting:
-                stack.enter_context(only_writer(folder))
+                stack.enter_context(only_writer_in(folder))
             self.store = Store(folder, _settings(request, self.bundle), recipes, lasting=lasting)
             stack.callback(self.store.close)
             self.engine = EvaluationEngine(request, self.bundle, self.store)
@@ -91,7 +92,7 @@ def evaluate(request: Request, out: Path | None = None, progress: Progress = qui
     `out` holds another evaluation or is being written; what was done so far stays.
     """
     with contextlib.ExitStack() as stack:
-        folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clipspect-eval-")))
+        folder = out or stack.enter_context(temporary_folder())
         run = stack.enter_context(EvaluationRun(request, folder, lasting=out is not None))
         classes = run.classes.values()
         total, done = sum(len(item.item.test) for item in classes), sum(item.done for item in classes)

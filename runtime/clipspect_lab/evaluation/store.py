@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy.typing as npt
 
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
-from clipspect.base.lock import locked
 from clipspect_lab.evaluation.histograms import Histograms
 from clipspect_lab.evaluation.map_cache import MapCache
 from clipspect_lab.evaluation.resampling import Answers
@@ -27,20 +25,6 @@ from clipspect_lab.evaluation.stored import (
     file_name,
     read_settings,
 )
-
-_LOCK = ".lock"
-
-
-def only_writer(folder: Path) -> AbstractContextManager[None]:
-    """Nobody else writes an evaluation or a comparison into the folder meanwhile. Raises ClipspectError."""
-    return locked(
-        folder / _LOCK,
-        lambda process: (
-            f"{folder}: another clipspect eval writes there (process {process}): wait for its end, or "
-            "choose another --out"
-        ),
-        "choose another --out",
-    )
 
 
 class Store(StoredEvaluation):

@@ -16,8 +16,8 @@ from support.eval_command import Capture, evaluated, run
 HOLD = """
 import sys
 from pathlib import Path
-from clipspect_lab.evaluation.store import only_writer
-with only_writer(Path(sys.argv[1])):
+from clipspect.base.lock import only_writer_in
+with only_writer_in(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -45,7 +45,7 @@ def test_while_another_process_writes_into_out_an_evaluation_is_refused_in_one_l
     with another_process_writes(out / held) as process:
         assert run(*arguments) == 1
     text = error_of(capsys)
-    assert f"{out / held}: another clipspect eval writes there (process {process}): wait for its end" in text
+    assert f"{out / held}: another clipspect (process {process}) writes there: wait for its end" in text
     assert not (out / held / "images.jsonl").exists()
     if not more:
         assert len(evaluated(capsys, *arguments)["classes"]) == 2
@@ -60,7 +60,7 @@ def test_a_finished_evaluation_is_only_read_when_it_is_compared(
     evaluated(capsys, *arguments, "--out", done)
     files = {path: path.stat().st_mtime_ns for path in done.rglob("*")}
     with another_process_writes(done):
-        lock = done / ".lock"
+        lock = done / ".clipspect-folder.lock"
         found = evaluated(capsys, *arguments, "--threads", "1", "--compare", done, tiny_bundle, "--resamples", "10")
     assert found["mean"]["difference"]["image_auroc"] == 0
     assert {path: path.stat().st_mtime_ns for path in done.rglob("*") if path != lock}.items() >= {

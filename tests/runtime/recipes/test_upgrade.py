@@ -159,7 +159,7 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, old: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_one_line_and_changes_nothing(old: Path) -> None:
-    with pytest.raises(BundleError, match=r"cannot be written .*nothing was changed"):
+    with pytest.raises(BundleError, match=r"cannot be written"):
         upgrade(old, old / "model.onnx/new.bundle")
     assert contents(old) == contents(OLD)
 

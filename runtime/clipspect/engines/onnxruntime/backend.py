@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import onnxruntime
 
 from clipspect.base.errors import BackendError
 from clipspect.base.installation import pip_install
+from clipspect.base.temporary import temporary_folder
 from clipspect.engines.backend import Arrays, Backend, Tensors, one_line
 from clipspect.engines.cache import files_of
 from clipspect.engines.engine import CPU, Probe
@@ -111,9 +111,9 @@ def probe(path: Path, inputs: Tensors) -> list[Probe]:
 
 
 def _probe(path: Path, inputs: Tensors, device: str) -> Probe:
-    with tempfile.TemporaryDirectory() as cache:
+    with temporary_folder() as cache:
         try:
-            with open_session(path, FP32, OnnxRuntimeOptions(device, cache=cache), inputs) as backend:
+            with open_session(path, FP32, OnnxRuntimeOptions(device, cache=str(cache)), inputs) as backend:
                 start = time.perf_counter()
                 backend.run(inputs)
                 return Probe(device, True, f"ran in {(time.perf_counter() - start) * 1e3:.2f} ms")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from clipspect.base.errors import BackendError
+from clipspect.base.temporary import temporary_folder
 from clipspect.engines.backend import Arrays, Backend, Tensors
 from clipspect.engines.engine import Probe
 from clipspect.engines.graph import FP32, IMAGE, TEXT_FEATURES, Graph, Signature, TensorSpec
@@ -116,9 +116,9 @@ def probe(path: Path, inputs: Tensors) -> list[Probe]:
     absence = _device()[1]
     if absence is not None:
         return [Probe(CUDA, False, str(absence))]
-    with tempfile.TemporaryDirectory() as cache:
+    with temporary_folder() as cache:
         try:
-            with open_built(path, FP32, inputs, TensorRtOptions(cache=cache)) as backend:
+            with open_built(path, FP32, inputs, TensorRtOptions(cache=str(cache))) as backend:
                 start = time.perf_counter()
                 backend.run(inputs)
                 return [Probe(CUDA, True, f"ran in {(time.perf_counter() - start) * 1e3:.2f} ms")]
