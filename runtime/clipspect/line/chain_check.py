@@ -81,14 +81,20 @@ class ChainCheck:
         self._after = after
         self._segments: list[_Run | _Damaged] = []
         self._inserted: list[_Run | _Damaged] = []
+        self._zeros: list[tuple[int, Break]] = []
         self._order = 0
 
     def add(self, line: Line) -> Link | None:
         """The line's place in the chain, where it proves itself."""
         place = _Place(line.path, line.number, self._order)
         self._order += 1
-        link = link_of(line.content) if line.whole else None
-        if link is None or digest_of(line.content) != link.digest:
+        content = line.content.lstrip(b"\0")
+        link = link_of(content) if line.whole else None
+        if link is not None and content != line.content:
+            count = len(line.content) - len(content)
+            text = f"{count} zeros stand before it, as where the file was cut while it was written"
+            self._zeros.append((self._order - 1, _break("inserted", place, text)))
+        if link is None or digest_of(content) != link.digest:
             self._add_damaged(line, link, place)
             return None
         for back, run in enumerate(reversed(self._segments[-_RUNS_BACK:]), 1):
@@ -118,7 +124,7 @@ class ChainCheck:
             for segments in (self._segments, self._inserted)
         )
         self._in_place, self._everywhere = NumberRanges(runs), NumberRanges([*runs, *inserted])
-        found = sorted([*self._moved_or_inserted(), *self._between()], key=lambda pair: pair[0])
+        found = sorted([*self._zeros, *self._moved_or_inserted(), *self._between()], key=lambda pair: pair[0])
         where = next((run.place for run in self._segments[1:] if isinstance(run, _Run)), None)
         unnamed = where is not None and (not found or found[0][0] > where.order)
         if where is not None and unnamed and isinstance(run := self._segments[0], _Run):

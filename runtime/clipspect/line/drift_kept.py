@@ -41,7 +41,6 @@ class KeptDrift:
     """
 
     def __init__(self, path: Path, log: Log, recipe: Recipe, health: Health) -> None:
-        """Raises ClipspectError for a line of the log that is no record."""
         self._path, self._log, self._health, self._lock = path, log, health, threading.Lock()
         self._drift, self._reached = self._restored(recipe)
         self._since_kept = 0
@@ -50,7 +49,8 @@ class KeptDrift:
             try:
                 record = parse_record(line, f"{log.path}: line {reached.line} of the log")
             except MismatchError as error:
-                raise ClipspectError(f"{error}: see what is wrong with: clipspect audit {log.path}") from error
+                health.say(f"{error}: drift is looked for without it; see: clipspect audit {log.path}")
+                continue
             self._take(record, reached)
 
     def take(self, record: Record, recipe: Recipe) -> None:

@@ -22,9 +22,9 @@ class Index:
 
     An entry costs about 30 bytes on disk; in memory there is only SQLite's cache of 2 MB. A transaction is not waited
     for until it is on the disk: after a power cut the table is an older state of itself, and the log brings it up to
-    date. Files of the log that have been taken elsewhere stay known; `unknown` says of which lines the index is not
-    sure, because it was lost and their files are not here. Raises ClipspectError when a line of the log cannot be read,
-    or the table no longer can.
+    date. Files of the log that have been taken elsewhere, even all of them, stay known; `unknown` says of which lines
+    the index is not sure, because it was lost and their files are not here, or they cannot be read. Raises
+    ClipspectError when the table can no longer be read.
     """
 
     def __init__(self, path: Path, log: Log) -> None:
@@ -90,10 +90,15 @@ def _catch_up(table: sqlite3.Connection, log: Log) -> str | None:
     name, *numbers = table.execute("SELECT log, line, first, offset FROM reach").fetchone()
     reached = Position(*numbers)
     place, known = log.resume(name, reached)
-    if known < reached.line:
+    unknown = None
+    if name != log.name and log.link is None:  # all of the log is gone: what was inspected is known for all that
+        with table:
+            table.execute("UPDATE done SET line = 0")
+        if reached.line:
+            unknown = f"{log.path}: the log that was here, {reached.line} lines, is gone: bring it back"
+    elif known < reached.line:
         with table:
             table.execute("DELETE FROM done WHERE line > ?", (known,))
-    unknown = None
     if place.line > known:
         unknown = (
             f"{log.path}: lines {known + 1} to {place.line} are in files that are not here: their images are inspected "
@@ -101,7 +106,14 @@ def _catch_up(table: sqlite3.Connection, log: Log) -> str | None:
         )
     rows: list[tuple[bytes, int]] = []
     for line, place in log.lines(place):  # noqa: B020, the place that was reached
-        rows.append((_id(line, place, log.path), place.line))
+        id = _id(line)
+        if id is None:
+            unknown = unknown or (
+                f"{log.path}: line {place.line} of the log is not readable, see clipspect audit: its image is "
+                "inspected again if it is still in the folder"
+            )
+            continue
+        rows.append((id, place.line))
         if len(rows) == _ROWS_A_TRANSACTION:
             _add(table, rows, log.name, place)
             rows = []
@@ -118,11 +130,9 @@ def _add(table: sqlite3.Connection, rows: list[tuple[bytes, int]], log: str, rea
         )
 
 
-def _id(line: bytes, end: Position, path: Path) -> bytes:
+def _id(line: bytes) -> bytes | None:
+    """Of its record; None where it is none."""
     try:
         return bytes.fromhex((json_object(line) or {})["id"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ClipspectError(
-            f"{path}: line {end.line} of the log is not readable: see clipspect audit; restore the file, or choose "
-            "another --out"
-        ) from error
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from clipspect.sinks.kept_link import CHAIN
 from clipspect.sinks.records import json_object
 
 _BLOCK = 1 << 16
+_BEGINNING = b'{"schema": 1, '
+_LONGEST_BEGINNING = len(_BEGINNING)
 _OLD_KEYS = {"id", "file", "sorted", "error"}  # of the lines that clipspect watch wrote before records
 
 
@@ -36,37 +42,66 @@ class LogFile:
     path: Path
     first: int
     size: int
+    inode: int
 
     @property
     def start(self) -> Position:
         return Position.before(self.first)
 
+    def open(self) -> int:
+        """For reading, also where another program has renamed it in its folder. Raises OSError."""
+        folder, stem = self.path.parent, self.path.stem
+        others = (path for path in folder.iterdir() if path.name.startswith(stem))
+        for path in chain((self.path,), others):
+            with suppress(FileNotFoundError):
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                if os.fstat(handle).st_ino == self.inode:
+                    return handle
+                os.close(handle)
+        raise FileNotFoundError(errno.ENOENT, "it is another file now")
+
+    def lines_backwards(self, handle: int) -> Iterator[bytes]:
+        """Without their line feeds, the last one first."""
+        end = self.size
+        while end > 0:
+            start = line_start(handle, end - 1)
+            yield os.pread(handle, end - 1 - start, start)
+            end = start
+
 
 def whole_size(handle: int, size: int, path: Path) -> int:
     """The end of the last whole line. After a power cut a line can have its end, but zeros in its middle.
 
-    Raises ClipspectError where the last line is none of clipspect watch or line.
+    Raises ClipspectError for a file that is none of clipspect watch or line. Of one that is, a last line that is not is
+    left as it is.
     """
     end = line_start(handle, size)
     if end == 0:
+        if not _may_begin_a_line(os.pread(handle, _LONGEST_BEGINNING, 0)) and not _is_known(path):
+            raise ClipspectError(f"{path}: was not written by clipspect watch or line: choose another --out")
         return 0
     start = line_start(handle, end - 1)
     line = os.pread(handle, end - start, start)
     document = json_object(line) or {}
-    is_ours = is_of_a_watched_file(document) or (path.parent / CHAIN).exists()
-    if is_ours and isinstance(document.get("chain"), dict):
+    if is_of_a_watched_file(document) and isinstance(document.get("chain"), dict):
         return end
-    if line.startswith(b"{") and b"\0" in line and not is_of_a_watched_file(document):
+    if b"\0" in line and line.startswith((b"{", b"\0")) and not is_of_a_watched_file(document):
         return start
+    if _is_known(path):
+        return end
     if is_of_a_watched_file(document) or document.keys() >= _OLD_KEYS:
         raise ClipspectError(f"{path}: was written by an older clipspect watch: keep it, choose another --out")
     raise ClipspectError(f"{path}: was not written by clipspect watch or line: choose another --out")
 
 
-def last_line(handle: int, size: int) -> bytes:
-    """Without its line feed; size is that of the file's whole lines."""
-    start = line_start(handle, size - 1)
-    return os.pread(handle, size - 1 - start, start)
+def _is_known(path: Path) -> bool:
+    """Whether it is the log that chain.json is kept of."""
+    return (path.parent / CHAIN).exists()
+
+
+def _may_begin_a_line(content: bytes) -> bool:
+    """Of a record, or of what a power cut left of one."""
+    return content.startswith((b"\0", _BEGINNING)) or _BEGINNING.startswith(content)
 
 
 def line_start(handle: int, before: int) -> int:

@@ -17,6 +17,7 @@ from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file
 from clipspect.sinks.broker import Broker
+from clipspect.sinks.chain import link_of
 from clipspect.sinks.log import Log
 from clipspect.sinks.log_file import Position
 from clipspect.sinks.records import json_object
@@ -151,7 +152,7 @@ class Outbox:
     def _send_lines(self, connection: Connection) -> bool:
         """Some of each log; whether there were any."""
         batches = [(queue, lines) for queue in self._queues if (lines := queue.next_lines())]
-        sent = [connection.publish(queue.topic, line) for queue, lines in batches for line, _ in lines]
+        sent = [connection.publish(queue.topic, line) for queue, lines in batches for line, _ in lines if link_of(line)]
         if sent:
             self._wait_for_answers(connection, sent)
         for queue, lines in batches:

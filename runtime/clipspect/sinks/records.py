@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from clipspect.base.document import MismatchError, build
 from clipspect.base.errors import ClipspectError
-from clipspect.inspection.record import Record
+from clipspect.inspection.record import Link, Record
 from clipspect.sinks.chain import link_of
 
 _ROTATED = re.compile(r"(.+)-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z(|\.[^.]+)", re.DOTALL)  # the log's stem and suffix
+_ROTATED_BY_OTHERS = re.compile(  # results.jsonl.1, results.1.jsonl, results.jsonl-20261128
+    r"(.+?)(?:\.[1-9]\d{0,2}|-\d{4}-?\d\d-?\d\d(?:[-T]?\d+)?)(|\.[^.\d][^.]*)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,27 @@ class Line:
 def read_records(path: Path) -> Iterator[Record]:
     """The records of RESULTS.jsonl, the oldest first: of a log, those of its rotated files beside it come before.
 
-    A last line that is not whole is left out: it is being written, or was cut short and is no record yet. Raises
-    ClipspectError for a file that cannot be read, and for a line that is no record.
+    A last line that is not whole is left out: it is being written, or was cut short and is no record yet. So are lines
+    that are no records, and a warning tells of them at the end. Raises ClipspectError for a file that cannot be read,
+    and for one that has lines and no record.
     """
+    read = damaged = 0
+    first: MismatchError | None = None  # of what is wrong
     for line in lines_of(path):
         if line.whole or line.path != path:
             try:
-                yield parse_record(line.content, line.where)
+                record = parse_record(line.content, line.where)
             except MismatchError as error:
-                raise ClipspectError(f"{error}: see what is wrong with: clipspect audit {path}") from error
+                first, damaged = first or error, damaged + 1
+                continue
+            read += 1
+            yield record
+    if first is not None:
+        look = f"see what is wrong with: clipspect audit {path}"
+        if not read:
+            raise ClipspectError(f"{first}: {look}") from first
+        others = f"; and {damaged - 1} more lines" if damaged > 1 else ""
+        logging.getLogger("clipspect").warning(f"{first}{others}: left out; {look}")
 
 
 def lines_of(path: Path) -> Iterator[Line]:
@@ -83,28 +99,45 @@ def _lines(path: Path, file: BinaryIO) -> Iterator[Line]:
 def rotated_files(path: Path) -> list[Path]:
     """The files that a log was rotated to, the oldest first by the chain, since a clock can be set back.
 
-    Those that have no link come last. Raises OSError.
+    By the log itself, which name the time in their names; or by another program, such as logrotate, when their first
+    lines are before the log's. Files of the log's own naming that have no link come last. Raises OSError.
     """
     if not path.parent.is_dir():
         return []
     found = [entry for entry in path.parent.iterdir() if log_of(entry) == path and entry.is_file()]
-    numbered = [(first_line(entry), entry) for entry in found]
-    ordered = sorted(numbered, key=lambda pair: (pair[0] is None, pair[0] or 0, pair[1].name))
-    return [entry for _, entry in ordered]
+    own = first_link(path) if path.is_file() else None
+    numbered = [(first_link(entry), entry) for entry in found]
+    ordered = sorted(
+        (link is None, 0 if link is None else link.line, entry.name, entry)
+        for link, entry in numbered
+        if _ROTATED.fullmatch(entry.name) or _is_before(link, own)
+    )
+    return [entry for *_, entry in ordered]
+
+
+def _is_before(link: Link | None, own: Link | None) -> bool:
+    """Whether a file goes before the log's own; a copy that another program made of that does not."""
+    return link is not None and (own is None or (link.log == own.log and link.line < own.line))
 
 
 def log_of(path: Path) -> Path | None:
-    """The log that was rotated to a file of that name; None for any other name."""
-    found = _ROTATED.fullmatch(path.name)
+    """The log that was rotated to a file of that name, by itself or by another program; None for any other name."""
+    found = _ROTATED.fullmatch(path.name) or _ROTATED_BY_OTHERS.fullmatch(path.name)
     return None if found is None else path.with_name("".join(found.groups()))
 
 
 def first_line(path: Path) -> int | None:
-    """The number in the chain of a file's first line, said by the first of its lines that has a link."""
+    """The number in the chain of a file's first line, see `first_link`."""
+    link = first_link(path)
+    return None if link is None else link.line
+
+
+def first_link(path: Path) -> Link | None:
+    """The first link of a file, with the number that its first line has by that."""
     with path.open("rb") as file:
         for before, line in enumerate(file):
             if (link := link_of(line.rstrip(b"\n"))) is not None:
-                return link.line - before
+                return replace(link, line=max(1, link.line - before))
     return None
 
 
@@ -119,9 +152,11 @@ def parse_record(line: bytes, where: str) -> Record:
 
 
 def json_object(line: bytes) -> dict[str, Any] | None:
-    """A line as a JSON object. Unlike msgspec, json reads halves of surrogate pairs: a file's name can be any bytes."""
+    """A line as a JSON object, without zeros before it. Unlike msgspec, json reads halves of surrogate pairs: a file's
+    name can be any bytes.
+    """
     try:
-        document = json.loads(line)
+        document = json.loads(line.lstrip(b"\0"))
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
