@@ -18,7 +18,7 @@ AUDITED := $(BIN)/uv tool run --quiet pip-audit==2.10.1 --strict --disable-pip -
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all lint types tests compat arm docs
-.PHONY: bench bench-methods bench-gpu bench-line bench-archive bench-export cost demo-model cpp fuzz-cpp lock sbom audit clean
+.PHONY: bench bench-methods bench-gpu bench-line bench-archive bench-export cost demo-model cpp fuzz-cpp kills lock sbom audit clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -97,6 +97,9 @@ fuzz-cpp: $(VENV)/$(STAMP)  ## fuzz what the C++ side reads, five minutes a targ
 	$(BIN)/python runtime/cpp/fuzz/seeds.py build/fuzz-cpp/corpus
 	cd build/fuzz-cpp && for target in manifest recipe onnx_file exif; do \
 		fuzz/fuzz_$$target corpus/$$target -max_total_time=300 -max_len=16384 -timeout=10 -artifact_prefix=$$target- || exit 1; done
+
+kills: $(VENV)/$(STAMP)  ## kill every command that writes, 300 times in all, and start it again (ARGS="--seed 1 --only watch")
+	PYTHONPATH=tests $(BIN)/python tests/support/kills.py $(ARGS)
 
 lock: $(VENV)/$(STAMP)  ## requirements/*.txt: what boxes install, each with its hashes (ARGS=--upgrade for newer versions)
 	$(LOCK) pyproject.toml $(BOX) --output-file requirements/box.txt
