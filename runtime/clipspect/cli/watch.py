@@ -59,9 +59,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--sort",
         choices=MODES,
-        default="link",
-        help="how an image comes into its verdict's folder (default: link, a hard link, which takes no space; with "
-        "move FOLDER stays small, and what cannot be read stays there)",
+        default="copy",
+        help="how an image comes into its verdict's folder (default: copy, which takes no space where files can share "
+        "their blocks, as with Btrfs and XFS; with move FOLDER stays small, and what cannot be read stays there)",
     )
     add_engine(parser)
     parser.add_argument("--map-limit", metavar="X", type=number, help="regions are where the anomaly map is over this")

@@ -33,6 +33,7 @@ class FileRecord:
     name: str  # relative to the source's folder
     size: int  # bytes
     mtime_ns: int  # time of the last change
+    ctime_ns: int | None = None  # the same, or of what is said of the file, which nobody can set; None: not known
 
 
 @dataclass(frozen=True)

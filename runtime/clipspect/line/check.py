@@ -24,7 +24,7 @@ from clipspect.recipes.guard import guard_words
 from clipspect.sinks.broker import Broker
 from clipspect.sinks.mqtt import Connection
 from clipspect.sinks.registry import open_sink
-from clipspect.sinks.sorting import check_devices
+from clipspect.sinks.sorting import check_device
 from clipspect.sources.files import find_images
 from clipspect.sources.registry import open_source
 
@@ -109,7 +109,7 @@ def _source(source: SourcePlan, plan: Plan) -> str:
         return f"{source.shown}: {_first_frame(source)}"
     for place in map(plan.place, plan.sources):
         check_folder(folder, place)
-    check_devices(source.sort or "link", folder, _nearest_folder(plan.place(source)))
+    check_device(source.sort or "copy", folder, _nearest_folder(plan.place(source)))
     if not os.access(folder, os.W_OK | os.X_OK) and source.sort == "move":
         raise ClipspectError(f"{folder}: images cannot be moved out of it: check its rights, or sort = copy")
     for subfolder in source.recipes:

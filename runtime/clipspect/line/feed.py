@@ -158,7 +158,8 @@ class FolderFeed(Feed):
     def told(self, outcome: Outcome) -> Told | None:
         candidate = self._folder.under_way(outcome.item)
         part = candidate.part
-        if Part.at(self._root, part.name) != part:  # it has gone, or what was read may be a mixture
+        now = Part.at(self._root, part.name)
+        if now is None or not now.is_untouched(part):  # it has gone, or what was read may be a mixture
             self._folder.release(candidate)
             return None
         if isinstance(outcome.error, ImageReadError):  # nothing is known of the image: it is told, and waited for
@@ -168,7 +169,8 @@ class FolderFeed(Feed):
             self._folder.release(candidate, again=True)
             return None
         self._candidates[part.id] = candidate
-        return Told(outcome.item, candidate.since, part.id, FileRecord(part.name, part.size, part.mtime_ns))
+        file = FileRecord(part.name, part.size, part.mtime_ns, part.ctime_ns)
+        return Told(outcome.item, candidate.since, part.id, file)
 
     def enter(self, told: Told) -> None:
         try:

@@ -21,7 +21,7 @@ class Health:
         self._lock = threading.Lock()
         self._start = monotonic()
         self._verdicts: Counter[str] = Counter()
-        self._dropped = 0
+        self._dropped = self._unsorted = 0
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._problems: dict[str, str] = {}
 
@@ -46,6 +46,12 @@ class Health:
             self._verdicts[verdict] += 1
             self._dropped += dropped
             self._latencies.append(latency_ms)
+
+    def unsorted(self, text: str) -> None:
+        """Why an inspected image is not in its verdict's folder."""
+        with self._lock:
+            self._unsorted += 1
+        self.say(text)
 
     def problem(self, what: str, text: str | None) -> None:
         """What keeps `what` from working, told once; None when it works again."""
@@ -84,5 +90,6 @@ class Health:
                 "inspected": sum(self._verdicts.values()),
                 "verdicts": dict(self._verdicts),
                 "dropped": self._dropped,
+                "unsorted": self._unsorted,
                 "latency_p50_ms": round(statistics.median(self._latencies), 1) if self._latencies else None,
             }

@@ -14,6 +14,7 @@ from typing import Any
 from clipspect.base import clock
 from clipspect.base.errors import ClipspectError, UnreachableError
 from clipspect.base.files import is_disk_full
+from clipspect.base.lock import only_writer_in
 from clipspect.base.plug_ins import described
 from clipspect.bundle.bundle import Bundle
 from clipspect.inspection.inspector import Inspector
@@ -26,7 +27,7 @@ from clipspect.line.heartbeat import Heartbeat
 from clipspect.line.notify import Notifier
 from clipspect.line.plan import HEALTH, OWN, Plan, nearest
 from clipspect.line.recipes_in_use import Chosen, RecipesInUse, chosen_recipes
-from clipspect.line.source_run import SourceRun, check_folder, holding
+from clipspect.line.source_run import SourceRun, check_folder
 from clipspect.line.stop import Stop
 from clipspect.line.watchdog import Watchdog, end_process
 from clipspect.recipes.recipe import Recipe
@@ -172,7 +173,7 @@ class Line:
         with ExitStack() as stack:
             stack.enter_context(watchdog)  # the last to go: what hangs at the end is noticed, too
             if all(run.place != Path(plan.out) for run in runs):
-                stack.enter_context(holding(Path(plan.out)))
+                stack.enter_context(only_writer_in(Path(plan.out)))
             self._runs = {run.source.name: stack.enter_context(run) for run in runs}
             if broker is not None and plan.mqtt is not None:
                 queues = [Queue(broker.result(run.source.name), run.log, run.place / OWN / "mqtt.json") for run in runs]

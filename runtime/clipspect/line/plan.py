@@ -38,7 +38,7 @@ class SourcePlan:
     name: str = ""  # of its folder below the line's `out`; the only source of a line needs none
     recipe: str | None = None  # a name or a path; None: the bundle's only one
     recipes: dict[str, str] = field(default_factory=dict)  # of a folder: the recipes of its subfolders
-    sort: Literal["link", "move", "copy", "none"] | None = None  # of a folder; None: link
+    sort: Literal["copy", "move", "none"] | None = None  # of a folder; None: copy
     settle: float = 1.0  # without a change until a file is read
     give_up: float = 30.0  # without a change until a file that cannot be decoded is an error
     gate: str | None = None  # of a video or camera: X,Y,WIDTH,HEIGHT that parts pass, one record a part

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
 from clipspect.base.errors import ClipspectError
-from clipspect.base.lock import locked
+from clipspect.base.lock import only_writer_in
 from clipspect.frame.item import Item
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record, record_of
@@ -69,7 +69,7 @@ class SourceRun:
 
     def __enter__(self) -> SourceRun:
         with ExitStack() as stack:
-            stack.enter_context(holding(self.place))
+            stack.enter_context(only_writer_in(self.place))
             self.log = stack.enter_context(closing(Log(self.place / RESULTS, self._plan.rotation)))
             if self.log.repaired:
                 self.health.say(
@@ -88,7 +88,7 @@ class SourceRun:
         self._open.__exit__(kind, error, trace)
 
     def use(self, recipes: RecipesInUse) -> None:
-        """What judges. Raises ClipspectError where the log cannot be read for what drift has seen."""
+        """What judges. Raises ClipspectError where the log cannot be read."""
         self.recipes = recipes
         self.drift = KeptDrift(self.place / OWN / "drift.json", self.log, recipes.first.recipe, self.health)
         if self._overlays is not None:
@@ -169,7 +169,7 @@ class SourceRun:
         folder = self.source.folder
         if folder is None:
             return StreamFeed(self.source, Path(self._plan.out), self.health)
-        self._sorter = Sorter(self.source.sort or "link", folder, self.place)
+        self._sorter = Sorter(self.source.sort or "copy", folder, self.place, self.health.unsorted)
         return FolderFeed(self.source, folder, self.place, Path(self._plan.out), self.log, self.health)
 
     def _counted(self, items: Iterator[Item]) -> Generator[Item, None, None]:
@@ -196,6 +196,7 @@ class SourceRun:
             and self._give(self.log, "log", record, outcome)
         ):
             return
+        self.health.problem("chain", self.log.broken)
         self.drift.take(record, inspector.recipe if outcome.result is None else outcome.result.recipe)
         if not self._retry("index", lambda: self._feed.enter(told)):
             return
@@ -241,16 +242,3 @@ def check_folder(folder: Path, place: Path) -> None:
     inside, results = folder.resolve(), place.resolve()
     if inside == results or any(inside.is_relative_to(results / name) for name in VERDICT_FOLDERS):
         raise ClipspectError(f"{folder}: is where results go: choose an --out that does not hold it")
-
-
-def holding(place: Path) -> AbstractContextManager[None]:
-    """The lock on a folder of results, which is made. Raises ClipspectError."""
-
-    def busy(holder: str) -> str:
-        return f"{place}: another clipspect (process {holder}) writes there: stop it, or choose another --out"
-
-    try:
-        (place / OWN).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ClipspectError(f"{place}: cannot be written ({error.strerror}): choose another --out") from error
-    return locked(place / OWN / "lock", busy, "choose another --out")

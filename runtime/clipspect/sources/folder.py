@@ -24,7 +24,7 @@ from time import monotonic
 from clipspect.base import clock
 from clipspect.frame.item import Item
 from clipspect.sources.candidate import Candidate, oldest_first, unread_words
-from clipspect.sources.folder_listing import LeftAlone, Listing, is_image
+from clipspect.sources.folder_listing import UNDER_WAY_S, LeftAlone, Listing, is_image
 from clipspect.sources.inotify import RESCAN, Event, Notifier, is_share, notifier_of
 from clipspect.sources.inspected_files import InspectedFiles
 from clipspect.sources.part import Part
@@ -167,6 +167,8 @@ class Folder:
     def _happened(self, event: Event) -> None:
         """The kernel says that a file is complete, or has appeared, or was touched."""
         if not is_image(event.name):
+            if self._left_alone.is_new(event.name):  # it is counted when it stays so
+                self._next_scan = min(self._next_scan, monotonic() + UNDER_WAY_S + _SCAN_S)
             return
         if event.name in self._under_way:
             if event.complete:

@@ -12,7 +12,7 @@ from pathlib import Path
 from clipspect.frame.image_files import IMAGE_SUFFIXES
 from clipspect.sources.part import Part
 
-_UNDER_WAY_S = 10.0  # since its last change, for which a file of another suffix may be about to be renamed
+UNDER_WAY_S = 3.0  # since its last change, for which a file of another suffix may be about to be renamed
 
 
 def is_image(name: str) -> bool:
@@ -60,7 +60,7 @@ class Listing:
         try:
             if suffix in IMAGE_SUFFIXES:
                 return Part.of(name, entry.stat(follow_symlinks=False))
-            if time.time() - entry.stat(follow_symlinks=False).st_mtime > _UNDER_WAY_S:
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime > UNDER_WAY_S:
                 self.left_alone[suffix or "none"] += 1
         except FileNotFoundError:  # renamed or removed since it was listed
             pass
@@ -73,8 +73,16 @@ class LeftAlone:
     """Tells the log how many files are left alone, when there are some of a suffix that it has not told of."""
 
     def __init__(self, root: Path) -> None:
-        self._root, self._told = root, set[str]()
+        self._root, self._told, self._seen = root, set[str](), set[str]()
         self.count = 0  # when it was last looked
+
+    def is_new(self, name: str) -> bool:
+        """Whether it is the first that is seen to come of its suffix, and no hidden one."""
+        suffix = _suffix(name)
+        new = suffix not in self._seen and not os.path.basename(name).startswith(".")
+        if new:
+            self._seen.add(suffix)
+        return new
 
     def tell(self, found: Counter[str]) -> None:
         self.count = sum(found.values())

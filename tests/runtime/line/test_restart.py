@@ -24,7 +24,7 @@ from clipspect.recipes.recipe import write_recipe
 from clipspect.sinks.log import Log
 from clipspect.sources.part import Part
 from support import handmade
-from support.watched import Watching, grey_png, rows_of
+from support.watched import WITHOUT_OVERRIDE, Watching, grey_png, rows_of
 
 FILES, KILLS = 2000, 10
 BAD = b"\x89PNG\r\n\x1a\n and nothing more"
@@ -73,7 +73,7 @@ class Camera(threading.Thread):
 
 
 @pytest.mark.parametrize(
-    ("sort", "files", "kills", "rotate"), [("link", FILES, KILLS, "20kB"), ("move", FILES // 10, KILLS // 3, "day")]
+    ("sort", "files", "kills", "rotate"), [("copy", FILES, KILLS, "20kB"), ("move", FILES // 10, KILLS // 3, "day")]
 )
 def test_each_complete_file_has_exactly_one_result_however_often_the_watcher_is_killed(
     tiny_bundle: Path, folder: Path, out: Path, sort: str, files: int, kills: int, rotate: str
@@ -107,7 +107,7 @@ def test_each_complete_file_has_exactly_one_result_however_often_the_watcher_is_
         assert (out / row["files"]["sorted"]).parent.name == (row["verdict"] or "error")
         if told(row, bad):
             assert (out / row["files"]["sorted"]).exists()
-            assert (folder / row["item"]["file"]["name"]).exists() == (sort == "link" or row["error"] is not None)
+            assert (folder / row["item"]["file"]["name"]).exists() == (sort == "copy" or row["error"] is not None)
 
 
 def told(row: dict[str, Any], bad: set[str]) -> bool:
@@ -162,14 +162,18 @@ def test_lines_that_were_cut_off_are_told_their_images_inspected_again_and_the_g
 def test_a_restart_moves_the_image_whose_line_was_the_last_thing_done(
     tiny_bundle: Path, folder: Path, out: Path
 ) -> None:
-    finished(folder, tiny_bundle, out, "--sort", "move")
-    last = rows_of(out)[-1]
-    os.rename(out / last["files"]["sorted"], folder / last["item"]["file"]["name"])
+    (folder / "1.png").write_bytes(grey_png(1))
+    folder.chmod(0o555)  # nothing can be moved out of it
+    with Watching(folder, tiny_bundle, out, "--sort", "move", prefix=WITHOUT_OVERRIDE) as watching:
+        watching.wait_until(lambda: "sorting: " in watching.said())
+        watching.process.kill()
+    folder.chmod(0o755)
+    (row,) = rows_of(out)
     with Watching(folder, tiny_bundle, out, "--sort", "move") as watching:
         watching.wait_until(lambda: not any(folder.iterdir()))
         assert watching.stop() == 0
-    assert len(rows_of(out)) == 2
-    assert (out / last["files"]["sorted"]).exists()
+    assert len(rows_of(out)) == 1
+    assert (out / row["files"]["sorted"]).exists()
 
 
 def test_a_restart_does_not_sort_an_image_that_was_replaced_meanwhile(
@@ -228,19 +232,46 @@ def test_an_index_that_breaks_under_the_watcher_is_one_error(out: Path) -> None:
             _ = Part("1.png", 1, 1) in index
 
 
-def test_without_its_log_nothing_is_known(tiny_bundle: Path, folder: Path, out: Path) -> None:
+def test_without_its_log_what_was_inspected_is_known_and_the_gap_is_told(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
     finished(folder, tiny_bundle, out)
     (out / "results.jsonl").unlink()
+    (folder / "3.png").write_bytes(grey_png(3))
     with Watching(folder, tiny_bundle, out) as watching:
-        assert len(watching.wait_for_rows(2)) == 2
+        (row,) = watching.wait_for_rows(1)
         assert watching.stop() == 0
+    assert (row["item"]["file"]["name"], row["chain"]["line"]) == ("3.png", 3)
+    said = f"{out / 'results.jsonl'}: lines 1 to 2 were written and cut off since"
+    assert said in json.loads((out / "health.json").read_text())["problems"][0]
 
 
-def test_a_line_that_is_damaged_in_the_middle_of_the_log_is_refused(tiny_bundle: Path, folder: Path, out: Path) -> None:
+def test_a_log_that_is_cut_while_the_watcher_runs_goes_on_and_health_says_so(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
+    log = out / "results.jsonl"
+    with Watching(folder, tiny_bundle, out) as watching:
+        (folder / "1.png").write_bytes(grey_png(1))
+        watching.wait_for_rows(1)
+        os.truncate(log, 0)  # copytruncate, the copy elsewhere
+        (folder / "2.png").write_bytes(grey_png(2))
+        (row,) = watching.wait_for_rows(1)
+        assert watching.stop() == 0
+    assert (row["item"]["file"]["name"], row["chain"]["line"]) == ("2.png", 2)
+    assert json.loads((out / "health.json").read_text())["problems"] == [
+        f"{log}: line 1 was written and cut off since; the chain goes on behind, so that an audit finds it"
+    ]
+
+
+def test_of_a_line_that_is_damaged_the_image_is_inspected_again_and_it_is_told(
+    tiny_bundle: Path, folder: Path, out: Path
+) -> None:
     finished(folder, tiny_bundle, out)
     log = out / "results.jsonl"
     log.write_bytes(log.read_bytes().replace(b'"id"', b'"idle"', 1))
     (out / ".watch/index.sqlite").unlink()
     with Watching(folder, tiny_bundle, out) as watching:
-        assert watching.process.wait(60) == 1
-    assert "line 1 of the log is not readable: see clipspect audit" in watching.err
+        rows = watching.wait_for_rows(3)
+        assert watching.stop() == 0
+    assert [row["item"]["file"]["name"] for row in rows] == ["1.png", "2.png", "1.png"]
+    assert "line 1 of the log is not readable, see clipspect audit: its image is inspected again" in watching.err
