@@ -8,6 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from clipspect.base.lock import only_writer_in
 from clipspect.cli.arguments import add_bundle, add_engine, engine_options, open_bundle
 from clipspect.cli.progress import ProgressBar
 
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from clipspect_lab.studies.study import study
 
     bundle = open_bundle(args)
+    if args.out is not None:
+        args.held.enter_context(only_writer_in(args.out))
     with load(bundle, args.recipe, args.backend, **engine_options(args)) as inspector, ProgressBar("image") as bar:
         found = study(inspector, args.folder, args.labels, skip=args.out, progress=bar)
     command = f"clipspect calibrate {shlex.quote(args.bundle)} {shlex.quote(args.recipe)} --good FOLDER"
