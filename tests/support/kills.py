@@ -27,6 +27,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from clipspect.base import temporary
 from clipspect.bundle.bundle import Bundle
 from clipspect.bundle.manifest import MANIFEST
 from clipspect.cli import main
@@ -72,6 +73,7 @@ class Command:
         if child:
             return child
         status = 70
+        temporary._cleared.clear()  # as in a process that has just begun
         with contextlib.suppress(BaseException):
             os.chdir(place)
             output = os.open(place.with_name("output"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -313,10 +315,10 @@ def attack(kills: int, seed: int, only: tuple[str, ...], *, export: bool) -> int
     counts: Counter[str] = Counter()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kills-") as root:
-        place, temporary = Path(root) / "place", Path(root) / "tmp"
-        for folder in (place, temporary):
+        place, others = Path(root) / "place", Path(root) / "tmp"
+        for folder in (place, others):
             folder.mkdir()
-        tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
+        tempfile.tempdir = os.environ["TMPDIR"] = str(others)
         if export:
             write_clip(place)
         chosen = []

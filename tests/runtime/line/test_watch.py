@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,8 @@ def test_what_is_hidden_unfinished_by_its_name_a_link_or_no_image_is_left_alone(
     (folder / "link.png").symlink_to("elsewhere.png")
     (folder / "z.png").write_bytes(grey_png(2))
     os.utime(folder / "notes.txt", (5, 5))  # so old that nobody renames it any more
+    for name in ("part.png.tmp", "part.png.part"):  # written just now, however slow this machine is
+        os.utime(folder / name, (time.time() + 3600,) * 2)
     with Watching(folder, tiny_bundle, out) as watching:
         watching.wait_for_rows(1)
         os.rename(folder / "part.png.tmp", folder / "part.png")
