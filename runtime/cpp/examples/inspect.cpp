@@ -28,13 +28,13 @@ namespace {
 
 constexpr const char* usage =
     "usage: inspect IMAGE... --bundle BUNDLE [--recipe NAME] [--json] [--maps DIR]\n"
-    "               [--device NAME] [--precision NAME] [--threads N]\n"
+    "               [--device NAME] [--precision NAME] [--threads N] [--require-signature PUBLIC.pem]\n"
     "Scores JPEG and PNG files. --json prints a record a line; --maps writes each image's anomaly map, float32\n"
     "in the image's size, as DIR/NAME.npy. Exit status: 0 done, 1 refused or an image could not be read, 2 usage.\n";
 
 struct Arguments {
     std::vector<std::string> images;
-    std::string bundle, recipe, maps;
+    std::string bundle, recipe, maps, key;
     clipspect::EngineOptions engine;
     bool json = false;
 };
@@ -58,6 +58,8 @@ bool parse(int count, char** words, Arguments& arguments) {
             arguments.recipe = value;
         else if (word == "--maps")
             arguments.maps = value;
+        else if (word == "--require-signature")
+            arguments.key = value;
         else if (word == "--device")
             arguments.engine.device = value;
         else if (word == "--precision")
@@ -123,7 +125,10 @@ void inspect(clipspect::Inspector<Engine>& inspector, const clipspect::Item& ite
 }
 
 int run(const Arguments& arguments) {
-    clipspect::Inspector<Engine> inspector(arguments.bundle, arguments.recipe, arguments.engine);
+    std::optional<clipspect::PublicKey> key;
+    if (!arguments.key.empty()) key.emplace(arguments.key);
+    clipspect::Inspector<Engine> inspector(clipspect::Bundle(arguments.bundle, key), arguments.recipe,
+                                           arguments.engine);
     if (const std::string said = clipspect::guard_words(inspector.recipe(), inspector.limits()); !said.empty())
         std::fprintf(stderr, "inspect: %s\n", said.c_str());
     int status = 0;

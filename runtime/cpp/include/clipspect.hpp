@@ -14,4 +14,5 @@
 #include "clipspect/record.hpp"
 #include "clipspect/region_of_interest.hpp"
 #include "clipspect/regions.hpp"
+#include "clipspect/signature.hpp"
 #include "clipspect/tiles.hpp"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,13 +18,16 @@
 #include "manifest.hpp"
 #include "onnx_file.hpp"
 #include "recipe.hpp"
+#include "signature.hpp"
 
 namespace clipspect {
 
 class Bundle {
   public:
-    // Everything is verified here, once: no engine sees a file that the exporter did not write. Raises BundleError.
-    explicit Bundle(const std::filesystem::path& root) : path(root), manifest(read(root)) {
+    // Everything is verified here, once: no engine sees a file that the exporter did not write. With a key, it must have
+    // signed the manifest, and each recipe that is read later. Raises BundleError, SignatureError.
+    explicit Bundle(const std::filesystem::path& root, const std::optional<PublicKey>& key = std::nullopt)
+        : path(root), manifest(read(root, key)), key_(key) {
         std::vector<std::string> named = manifest.graph_files;
         named.insert(named.end(), manifest.other_files.begin(), manifest.other_files.end());
         for (const std::string& file : named)
@@ -49,7 +53,7 @@ class Bundle {
     // The recipe of that name or, where it ends in .safetensors, in that file, proven to be made for this bundle;
     // without a name, the bundle's only one. Raises RecipeError.
     Recipe recipe(const std::string& name = {}) const {
-        if (std::filesystem::path(name).extension() == ".safetensors") return own(read_recipe(name));
+        if (std::filesystem::path(name).extension() == ".safetensors") return own(read_recipe(name, key_));
         const std::vector<std::string> names = recipe_names();
         std::string listing;
         for (const std::string& known : names) listing += (listing.empty() ? "'" : ", '") + known + "'";
@@ -60,7 +64,7 @@ class Bundle {
         const std::string& chosen = name.empty() ? names.front() : name;
         if (std::find(names.begin(), names.end(), chosen) == names.end())
             throw RecipeError(path.string() + ": no recipe '" + chosen + "'; there are: " + listing);
-        return own(read_recipe(path / "recipes" / (chosen + ".safetensors")));
+        return own(read_recipe(path / "recipes" / (chosen + ".safetensors"), key_));
     }
 
     // The recipe itself, if it was made for this bundle. Raises RecipeError.
@@ -108,7 +112,7 @@ class Bundle {
                           ": make the recipe again for this bundle");
     }
 
-    static Manifest read(const std::filesystem::path& root) {
+    static Manifest read(const std::filesystem::path& root, const std::optional<PublicKey>& key) {
         constexpr std::uintmax_t most = std::uintmax_t{1} << 24;  // bytes
         const std::filesystem::path file = root / "bundle.json", digest = root / "bundle.json.sha256";
         for (const auto& own : {file, digest})
@@ -119,13 +123,16 @@ class Bundle {
             throw BundleError(root.string() + ": not a bundle, it has no bundle.json; clipspect export makes one");
         std::string line;  // of a bundle of schema 1 there is none
         if (detail::is_plain_file(digest)) line = detail::read_file<BundleError>(digest, most);
-        return parse_manifest(detail::read_file<BundleError>(file, most), line, file.string());
+        const std::string content = detail::read_file<BundleError>(file, most);
+        if (key.has_value()) key->require(file, content);
+        return parse_manifest(content, line, file.string());
     }
 
     [[noreturn]] void refuse(const std::string& what) const { throw BundleError(path.string() + ": " + what); }
 
     void verify(const std::string& name, const FileEntry& entry) const {
-        if (!detail::is_inner_path(name) || name == "bundle.json" || name == "bundle.json.sha256")
+        if (!detail::is_inner_path(name) || name == "bundle.json" || name == "bundle.json.sha256" ||
+            name == "bundle.json.sig")
             refuse("bundle.json names '" + name.substr(0, 200) +
                    "', which is no path inside the bundle: do not use it");
         const std::filesystem::path file = path / name;
@@ -174,6 +181,8 @@ class Bundle {
         };
         return covered(a, b) && covered(b, a);
     }
+
+    std::optional<PublicKey> key_;
 };
 
 }  // namespace clipspect

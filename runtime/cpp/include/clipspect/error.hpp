@@ -30,6 +30,10 @@ struct RecipeError : Error {  // a recipe is missing, damaged, or belongs to oth
     using Error::Error;
 };
 
+struct SignatureError : Error {  // a signature is required, and is missing, or of other bytes, or by another key
+    using Error::Error;
+};
+
 struct ImageError : Error {  // an image cannot be read, or has a shape that cannot be inspected
     using Error::Error;
 };

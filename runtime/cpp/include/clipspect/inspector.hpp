@@ -89,7 +89,12 @@ class Inspector {
     // else the middle of the method's range. Raises BundleError, RecipeError or BackendError.
     explicit Inspector(const std::filesystem::path& bundle, const std::string& recipe = {},
                        const EngineOptions& options = {}, std::optional<double> map_limit = std::nullopt)
-        : bundle_(std::make_shared<const Bundle>(bundle)),
+        : Inspector(Bundle(bundle), recipe, options, map_limit) {}
+
+    // The same of a bundle that is open: where a signature is required, it was given the key.
+    explicit Inspector(Bundle bundle, const std::string& recipe = {}, const EngineOptions& options = {},
+                       std::optional<double> map_limit = std::nullopt)
+        : bundle_(std::make_shared<const Bundle>(std::move(bundle))),
           recipe_(bundle_->recipe(recipe)),
           graph_(&bundle_->serving(recipe_)),
           engine_((bundle_->path / graph_->file).string(), bundle_->manifest.precision, options),

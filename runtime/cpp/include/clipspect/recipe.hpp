@@ -19,6 +19,7 @@
 #include "limits.hpp"
 #include "manifest.hpp"
 #include "region_of_interest.hpp"
+#include "signature.hpp"
 #include "tiles.hpp"
 
 namespace clipspect {
@@ -251,12 +252,14 @@ inline Recipe parse_recipe(std::string_view bytes, const std::string& where) {
     }
 }
 
-// Raises RecipeError.
-inline Recipe read_recipe(const std::filesystem::path& path) {
+// With a key, only what it signed. Raises RecipeError, SignatureError.
+inline Recipe read_recipe(const std::filesystem::path& path, const std::optional<PublicKey>& key = std::nullopt) {
     if (detail::is_link(path))
         throw RecipeError(path.string() + ": is a link, and what it leads to can change meanwhile: copy it with cp -L");
     if (!detail::is_plain_file(path)) throw RecipeError(path.string() + ": no such recipe file: check the path");
-    Recipe recipe = parse_recipe(detail::read_file<RecipeError>(path, std::uintmax_t{1} << 30), path.string());
+    const std::string content = detail::read_file<RecipeError>(path, std::uintmax_t{1} << 30);
+    if (key.has_value()) key->require(path, content);
+    Recipe recipe = parse_recipe(content, path.string());
     if (recipe.name + ".safetensors" != path.filename().string())
         throw RecipeError(path.string() + ": holds the recipe '" + recipe.name + "': give the file that name again");
     return recipe;
