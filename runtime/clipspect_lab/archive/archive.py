@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from clipspect.base.errors import ClipspectError
+from clipspect.base.plug_ins import described
 from clipspect.base.progress import Progress, quiet
 from clipspect_lab.archive import store as folder
-from clipspect_lab.archive.cluster import Size, cluster, size_of
+from clipspect_lab.archive.cluster import Size, cluster, size_of, standard_error_left_out
 from clipspect_lab.archive.decided import Decided
 from clipspect_lab.archive.extra import require_ray
 from clipspect_lab.archive.listed import chunks, not_done
@@ -128,7 +130,7 @@ def _answers(
     )
     missing = np.zeros(_end(images), bool)
     missing[images["number"].to_numpy()] = True
-    for table in records.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+    for table in _given(records.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)):
         if (reason := table[STOP][0].as_py()) is not None:
             raise ClipspectError(reason)
         new = missing[table["number"].to_numpy()]
@@ -136,6 +138,19 @@ def _answers(
         yield table.drop_columns([STOP]).filter(pa.array(new))
     if missing.any():
         raise ClipspectError(f"{missing.sum()} images came back without a record: start the command again")
+
+
+def _given(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """What Ray gives; whatever it raises on the way becomes one clear error."""
+    try:
+        with contextlib.ExitStack() as starting:
+            starting.enter_context(standard_error_left_out())
+            for table in tables:
+                starting.close()
+                yield table
+    except Exception as error:
+        reason = " ".join(described(error).split())
+        raise ClipspectError(f"Ray failed ({reason:.300}), what is finished is kept: start again") from error
 
 
 def _end(images: pa.Table) -> int:

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from clipspect.base.errors import ClipspectError
-from clipspect.cli.plain_stream import PlainStream
 from clipspect.host.system import usable_cores
 from clipspect_lab.archive.extra import be_quiet_at_exit, require_ray
 
@@ -48,9 +47,11 @@ def cluster(address: str, workers: int | None, threads: int | None) -> Iterator[
     ray = require_ray()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
     with contextlib.ExitStack() as stack:
+        # what Ray prints of workers that end is in its logs; we print nothing on standard output meanwhile
+        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
         if address == LOCAL:
             logs = stack.enter_context(_own_logs())
-            stack.enter_context(_words_of_ray_in(logs.folder))
             cores = max(usable_cores(), (workers or 1) * (threads or 1))
             own = {
                 "num_cpus": cores,
@@ -62,7 +63,6 @@ def cluster(address: str, workers: int | None, threads: int | None) -> Iterator[
         else:
             _require_answer(address)
             logs = Logs(None)
-            stack.enter_context(_words_of_ray_in(None))
             _begin(lambda: ray.init(address=address, **quiet), f"{address}: no Ray cluster answers there")
         stack.callback(be_quiet_at_exit)
         stack.callback(ray.shutdown)
@@ -106,32 +106,21 @@ def _own_logs() -> Iterator[Logs]:
 
 
 @contextlib.contextmanager
-def _words_of_ray_in(folder: Path | None) -> Iterator[None]:
-    """What Ray prints, and its C++ writes to standard error, goes to a file, or nowhere: its logs have it, too.
+def standard_error_left_out() -> Iterator[None]:
+    """What this process writes there in the block goes nowhere: for a warning of Ray's C++ about how Ray Data works.
 
-    We print nothing on standard output meanwhile.
+    Not for long: Ray's C++ ends the process, with its reason there, where the cluster is lost.
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    with contextlib.ExitStack() as stack:
-        words = stack.enter_context(open(os.devnull if folder is None else folder / "printed.txt", "w", buffering=1))
-        stack.enter_context(contextlib.redirect_stdout(words))
-        if _writes_to(sys.stderr, 2):  # the file stays open as long as a progress bar has it
-            ours = open(os.dup(kept), "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
-            stack.enter_context(contextlib.redirect_stderr(PlainStream(ours)))
-        os.dup2(words.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _writes_to(stream: Any, number: int) -> bool:
     try:
-        return bool(stream.fileno() == number)
-    except (OSError, ValueError):  # a stream in memory
-        return False
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _begin(begin: Any, failed: str) -> None:
@@ -146,13 +135,16 @@ def _require_answer(address: str) -> None:
     """Ray itself asks for minutes, and can end the process then."""
     if address == AUTO:
         return
-    where = urlsplit(address if "://" in address else f"//{address}")
+    where = urlsplit(f"//{address}")
     try:
         host, port = where.hostname, where.port
     except ValueError:
         host = port = None
-    if not host or not port:
-        raise ClipspectError(f"--ray {address}: expected {LOCAL}, {AUTO}, HOST:PORT or ray://HOST:PORT")
+    if "://" in address or not host or not port:
+        raise ClipspectError(
+            f"--ray {address}: expected {LOCAL}, or, on a machine of the cluster, {AUTO} or HOST:PORT (Ray Data does "
+            "not work through ray://)"
+        )
     try:
         socket.create_connection((host, port), _ANSWER_S).close()
     except OSError as error:

@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--ray",
         metavar="ADDRESS",
         required=True,
-        help="local: processes of this machine; or a cluster: auto, HOST:PORT, ray://HOST:PORT",
+        help="local: processes of this machine; or, on a machine of a cluster, auto or HOST:PORT",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the records are written")
     parser.add_argument(
