@@ -109,7 +109,7 @@ def _own_logs() -> Iterator[Logs]:
 def standard_error_left_out() -> Iterator[None]:
     """What this process writes there in the block goes nowhere: for a warning of Ray's C++ about how Ray Data works.
 
-    Not for long: Ray's C++ ends the process, with its reason there, where the cluster is lost.
+    Not for long: what else it says there is to be read.
     """
     sys.stderr.flush()
     kept = os.dup(2)
