@@ -75,7 +75,7 @@ def _document(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph
 
 def _page(bundle: Bundle, recipes: list[Recipe], engines: list[CompiledGraph]) -> str:
     manifest = bundle.manifest
-    signed = "" if bundle.key is None else f"; all signed, {bundle.key.path} says"
+    signed = "" if bundle.key is None else f"; signed by the key in {bundle.key.path}"
     weights, image, graph = manifest.backbone.weights, manifest.image, manifest.first_graph
     rows = [
         ("bundle", f"{bundle.path} (the files match their hashes, the recipes their own digests{signed})"),
