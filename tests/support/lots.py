@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 
 from clipspect_lab.commands import lot
 
@@ -11,4 +12,6 @@ def run_lot(*arguments: object) -> int:
     """The exit status. Raises the ClipspectError that the command line would print."""
     parser = argparse.ArgumentParser()
     lot.add_parser(parser.add_subparsers())
-    return lot.run(parser.parse_args(["lot", *map(str, arguments)]))
+    args = parser.parse_args(["lot", *map(str, arguments)])
+    with ExitStack() as args.held:
+        return lot.run(args)
