@@ -8,6 +8,7 @@ Each command is a fork of this process, which has imported everything already, s
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import json
 import os
@@ -74,6 +75,7 @@ class Command:
             return child
         status = 70
         temporary._cleared.clear()  # as in a process that has just begun
+        atexit._clear()
         with contextlib.suppress(BaseException):
             os.chdir(place)
             output = os.open(place.with_name("output"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -83,6 +85,7 @@ class Command:
                 status = main(list(self.argv))
             except SystemExit as end:
                 status = int(end.code or 0)
+        atexit._run_exitfuncs()  # which a fork leaves out
         os._exit(status)
 
     def run(self, place: Path) -> None:
