@@ -193,12 +193,15 @@ def _audit_parts(place: Place, words: list[str]) -> None:
 
 
 def _feedback(place: Place, words: list[str]) -> None:
-    """A log of a run with the page's recipe, and an id of it."""
+    """A log of a run with the page's recipe, whose limits good parts gave, and an id of it."""
     log = place.folder / "out" / "results.jsonl"
     if not log.exists():
+        place.run("clipspect", "calibrate", "parts.bundle", "nut", "--good", "good/", "--anyway")
         place.run("clipspect", "run", "parts.bundle", "photos/", "--recipe", "nut", "--out", "out/")
-    name = json.loads(log.read_text().splitlines()[0])["id"]
-    place.run(*(name if word.endswith("...") else word for word in words))
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    calibrated = {picture.name for picture in (place.folder / "good").iterdir()}  # answers to these do not count
+    answered = next(record["id"] for record in records if Path(record["item"]["name"]).name not in calibrated)
+    place.run(*(answered if word.endswith("...") else word for word in words))
 
 
 def _roi(place: Place, words: list[str]) -> None:
