@@ -35,21 +35,25 @@ def upgrade(bundle: Path, out: Path | None = None) -> bool:
     Everything is verified by its old digests first, and by its new ones before it takes its place; until then nothing
     is changed. Graphs and weights stay as they are, byte for byte. Raises BundleError, RecipeError.
     """
-    root = bundle.absolute()
+    target = (bundle if out is None else out).absolute()
+    with only_writer_of(target, BundleError):  # also where nothing is to be done: it removes what a killed one left
+        return _upgraded(bundle.absolute(), target, in_place=out is None)
+
+
+def _upgraded(root: Path, target: Path, *, in_place: bool) -> bool:
     document = _read_document(root)
     if document.get("schema_version") == _TO:
         return False
     _require_proved(root, document)
-    target = root if out is None else out.absolute()
-    if out is not None and os.path.lexists(target):
-        raise BundleError(f"{out} exists: choose another --out")
+    if not in_place and os.path.lexists(target):
+        raise BundleError(f"{target} exists: choose another --out")
     try:
-        with only_writer_of(target, BundleError), temporary_folder(target.parent) as hidden:
+        with temporary_folder(target.parent) as hidden:
             folder = hidden / "bundle"
-            shutil.copytree(root, folder, symlinks=True, copy_function=_link if out is None else shutil.copy2)
+            shutil.copytree(root, folder, symlinks=True, copy_function=_link if in_place else shutil.copy2)
             _convert(folder, document)
             sync_folder(folder)
-            if out is None:
+            if in_place:
                 exchange_folders(folder, root)  # the old one goes with the hidden folder
             else:
                 os.rename(folder, target)
