@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -70,7 +70,9 @@ def lines_of(path: Path) -> Iterator[Line]:
     """
     try:
         with ExitStack() as stack:
-            current = stack.enter_context(path.open("rb")) if path.is_file() else None
+            current: BinaryIO | None = None
+            with suppress(FileNotFoundError, IsADirectoryError):  # while it is rotated there is none for a moment
+                current = stack.enter_context(path.open("rb"))
             rotated = rotated_files(path)  # after it was opened: if it is rotated now, it is among them
             if current is None and not rotated:
                 raise ClipspectError(f"{path}: no such file: expected the results.jsonl of clipspect watch or run")
@@ -105,7 +107,9 @@ def rotated_files(path: Path) -> list[Path]:
     if not path.parent.is_dir():
         return []
     found = [entry for entry in path.parent.iterdir() if log_of(entry) == path and entry.is_file()]
-    own = first_link(path) if path.is_file() else None
+    own = None
+    with suppress(FileNotFoundError):
+        own = first_link(path)
     numbered = [(first_link(entry), entry) for entry in found]
     ordered = sorted(
         (link is None, 0 if link is None else link.line, entry.name, entry)
