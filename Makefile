@@ -18,7 +18,7 @@ AUDITED := $(BIN)/uv tool run --quiet pip-audit==2.10.1 --strict --disable-pip -
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all lint types tests compat arm docs
-.PHONY: bench bench-methods bench-gpu bench-line bench-archive bench-export cost demo-model cpp fuzz-cpp kills lock sbom audit clean
+.PHONY: bench bench-methods bench-gpu bench-line soak bench-archive bench-export cost demo-model cpp fuzz-cpp kills lock sbom audit clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench-line: $(VENV)/$(STAMP)  ## a line of two cameras at the engine's rate for 
 
 bench-archive: $(VENV)/$(STAMP)  ## 5,000 images over Ray, workers and driver killed; memory, and two workers beside one
 	$(BIN)/python benchmarks/bench_archive.py
+
+soak: $(VENV)/$(STAMP)  ## mixed work for SECONDS (600) in one process: memory, handles and threads must not grow
+	$(BIN)/python benchmarks/soak.py $(SECONDS)
 
 bench-export: $(VENV)/$(STAMP)  ## how long full-size exports take (10 minutes, 7 GB)
 	$(BIN)/pytest benchmarks/bench_export.py --benchmark-only
