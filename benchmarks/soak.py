@@ -211,6 +211,8 @@ def _median(samples: list[Sample], value: Callable[[Sample], float]) -> float:
 
 
 def main() -> int:
+    if "MALLOC_ARENA_MAX" not in os.environ:  # else threads share the C library's arenas by chance: steps of a tenth
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "MALLOC_ARENA_MAX": "1"})
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
     start, samples = time.monotonic(), list[Sample]()
     with tempfile.TemporaryDirectory(prefix="clipspect-soak-") as place:
