@@ -9,6 +9,7 @@ from .base.errors import ImageError as ImageError
 from .base.errors import ImageReadError as ImageReadError
 from .base.errors import RecipeError as RecipeError
 from .base.errors import SignatureError as SignatureError
+from .base.errors import UnreachableError as UnreachableError
 from .base.version import __version__ as __version__
 from .bundle.bundle import Bundle as Bundle
 from .frame.item import Item as Item

@@ -15,6 +15,7 @@ from clipspect.base.errors import ExportError
 from clipspect.bundle.bundle import Bundle
 from clipspect.cli import main
 from clipspect.engines import open_backend
+from clipspect.engines.onnx_split import split
 from clipspect.recipes.shelf import open_recipe, recipe_names
 from clipspect_export import export_bundle
 from clipspect_export.graph.graph_check import check_graph
@@ -87,6 +88,14 @@ def test_the_runtime_answers_like_the_reference(case: Case) -> None:
         assert result.score == pytest.approx(golden(method)["score"][index], abs=1e-5)
         assert result.anomaly_map.shape == (518, 518)
         np.testing.assert_allclose(result.anomaly_map[::4, ::4], golden(method)[key][index], atol=TOLERANCE[method])
+
+
+def test_the_graph_can_be_cut_in_two_for_a_server(case: Case) -> None:
+    _, _, bundle = case
+    parts = split(bundle.graph_path, bundle.manifest.first_graph)
+    assert parts is not None
+    assert list(parts.encoder.inputs) == ["image"]
+    assert "text_features" in parts.head.inputs
 
 
 def test_the_manifest_records_what_was_made(case: Case) -> None:

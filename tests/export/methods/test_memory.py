@@ -35,6 +35,7 @@ from seeded.weights import write_weights
 from support.golden_clip import GOLDEN
 from support.rtx import require_built
 from support.shared import made_once
+from support.two_parts import require_two_parts
 
 SUBSPACE: dict[str, Any] = {"scorer": "subspace", "blocks": (8, 9)}
 SEEDS = {"anomalydino": (17, 0), "subspacead": (19, 4)}  # and registers
@@ -132,6 +133,12 @@ def test_the_bundle_says_that_it_reads_no_words(exported: Exported) -> None:
     assert (manifest.method, list(manifest.graphs), manifest.text) == ("memory", ["photos"], None)
     assert manifest.first_graph.parity.tolerance == 1e-5
     assert next(iter(manifest.first_graph.inputs)) == "image"
+
+
+@pytest.mark.parametrize("name", ["anomalydino", "subspacead"])
+def test_the_parts_for_a_server_answer_as_the_whole(exported: Exported, name: str, tmp_path: Path) -> None:
+    bundle = exported(name)
+    require_two_parts(bundle, bundle.manifest.graphs["photos"], tmp_path, tolerance=1e-5)
 
 
 @pytest.mark.parametrize("name", ["anomalydino", "subspacead"])

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import onnxruntime
 import pytest
 
 from clipspect.base.errors import BackendError, BundleError, ClipspectError
 from clipspect.bundle.bundle import Bundle
-from clipspect.engines.graph import IMAGE, Graph
+from clipspect.engines.graph import IMAGE
 from clipspect.engines.onnx_split import split
 from clipspect.recipes.triton_repository import write_triton_repository
 from support import handmade
 from support.command_line import error_of, run
 from support.kserve import read_config
-
-Arrays = dict[str, npt.NDArray[Any]]
+from support.two_parts import require_two_parts
 
 
 def written(bundle: Path | str, out: Path, **options: Any) -> dict[str, Any]:
@@ -85,46 +80,10 @@ def test_every_model_of_a_bundle_shares_one_file_of_weights(tmp_path: Path) -> N
     assert len({path.stat().st_ino for path in weights}) == 1
 
 
-def inputs_of(graph: Graph, images: int) -> Arrays:
-    """Drawn, with features and rows of length 1."""
-    draw = np.random.default_rng(1)
-    drawn: Arrays = {}
-    for name, spec in graph.inputs.items():
-        shape = [side if isinstance(side, int) else 3 for side in spec.shape]
-        if name == IMAGE:
-            drawn[name] = draw.integers(0, 256, (images, *shape[1:]), np.uint8)
-        else:
-            values = draw.uniform(0.1, 1.0, shape).astype(np.float32)
-            drawn[name] = values / np.linalg.norm(values, axis=-1, keepdims=True)
-    return drawn
-
-
-def answers_of(model: bytes | Path, inputs: Arrays) -> Arrays:
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    taken = {item.name: inputs[item.name] for item in session.get_inputs()}
-    return dict(zip(names, session.run(names, taken)))
-
-
-def test_the_two_parts_answer_as_the_whole_and_images_are_apart(tmp_path: Path) -> None:
-    bundle = Bundle.open("demo")
-    graph = bundle.manifest.graphs["photos"]
-    parts = split(bundle.path / graph.file, graph)
-    assert parts is not None
-    inputs = inputs_of(graph, images=2)
-    whole = answers_of(bundle.path / graph.file, inputs)
-    encoder = tmp_path / "encoder.onnx"
-    encoder.write_bytes(parts.encoder.model)
-    shutil.copy(bundle.path / "model.onnx.data", tmp_path)
-    encoded = answers_of(encoder, inputs)
-    alone = answers_of(encoder, {IMAGE: inputs[IMAGE][1:]})
-    passed = {own: encoded[copy] for own, copy in parts.copied.items()}
-    found = encoded | answers_of(parts.head.model, inputs | encoded | passed)
-    assert whole.keys() <= found.keys()
-    for name, values in whole.items():
-        np.testing.assert_allclose(found[name], values, rtol=0, atol=2e-6, err_msg=name)
-    for name, values in alone.items():
-        np.testing.assert_allclose(values, encoded[name][1:], rtol=0, atol=2e-6, err_msg=name)
+@pytest.mark.parametrize("role", ["words", "both", "photos"])
+def test_the_two_parts_answer_as_the_whole_and_images_are_apart(role: str, tmp_path: Path) -> None:
+    bundle = Bundle.open(handmade.write_memory_bundle(tmp_path / "b"))
+    require_two_parts(bundle, bundle.manifest.graphs[role], tmp_path)
 
 
 def test_a_graph_whose_images_are_not_apart_is_not_split() -> None:
