@@ -24,8 +24,8 @@ def test_importing_clipspect_loads_no_torch_engine_or_command_line_library() -> 
     assert modules_after("import clipspect").isdisjoint(HEAVY)
 
 
-def test_importing_clipspect_takes_less_than_a_fifth_of_a_second() -> None:
-    code = "import time; t = time.perf_counter(); import clipspect; print(time.perf_counter() - t)"
+def test_importing_clipspect_takes_less_than_a_fifth_of_a_second_of_cpu_time() -> None:
+    code = "import time; t = time.process_time(); import clipspect; print(time.process_time() - t)"
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
     assert min(float(run.stdout) for run in runs) < 0.2
 
