@@ -2,8 +2,8 @@
 
     python benchmarks/bench_archive.py [--images 5000] [--timed 300]
 
-5,000 small images through a model of no weight, to see the machinery alone; then the demo's model with one worker and
-with two, of one thread each.
+5,000 small images by the demo's memory of one photograph, to see the machinery; then by words, which take ten times the
+work, with one worker and with two, of one thread each.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from support import handmade
+import clipspect
+from clipspect.recipes.recipe import write_recipe
 
 _EVERY_S = 0.5
 _MB = 1 << 10  # kB
@@ -38,8 +38,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-archive-") as place:
         os.chdir(place)
-        handmade.write_bundle(Path("tiny.bundle"))
         _write_images(Path("images"), arguments.images)
+        recipe = clipspect.make_recipe("demo", "part", references=["images/part0.jpg"], judge="photos")
+        write_recipe(Path("part.safetensors"), recipe)
         _killed(arguments.images)
         _write_images(Path("timed"), arguments.timed)
         _timed()
@@ -56,7 +57,7 @@ def _write_images(folder: Path, count: int) -> None:
 def _killed(count: int) -> None:
     """One worker is killed in the middle, then the driver, which is started again."""
     records = Path("out/records")
-    words = ["tiny.bundle", "images", "--out", "out", "--workers", "2", "--records", "500"]
+    words = ["demo", "images", "--recipe", "part.safetensors", "--out", "out", "--workers", "2", "--records", "500"]
     watched = _Watched()
     first = _started(words)
     watched.until(first, lambda: len(list(records.glob("*.parquet"))) >= 2)
