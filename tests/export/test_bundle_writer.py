@@ -72,8 +72,10 @@ def test_a_terminated_export_leaves_nothing(number: signal.Signals, files: Files
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_exports_to_one_target_do_not_disturb_each_other(tmp_path: Path) -> None:
-    with new_bundle(tmp_path / "x") as one, new_bundle(tmp_path / "x") as other:
+def test_of_two_exports_to_one_target_the_second_is_refused_and_those_to_two_targets_are_not(tmp_path: Path) -> None:
+    with new_bundle(tmp_path / "x") as one, new_bundle(tmp_path / "y") as other:
+        with pytest.raises(ExportError, match=r"x: another clipspect .* writes there"), new_bundle(tmp_path / "x"):
+            pass
         assert one.is_dir()
         assert other.is_dir()
 
@@ -100,7 +102,7 @@ def test_force_replaces_a_bundle(files: Files, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ExportError, match="cannot be written to"), new_bundle(tmp_path / "file" / "x"):
+    with pytest.raises(ExportError, match="x: cannot be written "), new_bundle(tmp_path / "file" / "x"):
         pass
 
 
