@@ -21,6 +21,7 @@ from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceServicer, add_GRPCInferenceServiceServicer_to_server
 
+import clipspect
 from clipspect.engines.serving import TYPES
 
 DTYPES = {name: np.dtype(dtype) for dtype, name in TYPES.items()}
@@ -138,3 +139,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def load(bundle: Path | str, server: Server, recipe: Any = None, **options: Any) -> clipspect.Inspector:
+    return clipspect.load(bundle, recipe, "triton", url=server.url, **options)

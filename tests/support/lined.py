@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.watched import Watching
+from clipspect.line.line import Line
+from clipspect.line.plan import read_plan
+from support.watched import PATIENCE_S, Watching, grey_png
 
 _FAULTY = Path(__file__).with_name("faulty.py")
 
@@ -24,6 +29,30 @@ def write_plan(path: Path, sources: dict[str, dict[str, Any]], **top: Any) -> Pa
 def quick(folder: Path, **changes: Any) -> dict[str, Any]:
     """A watched folder that is looked at without much waiting."""
     return {"source": f"folder:{folder}", "settle": 0.1, "give_up": 0.5, **changes}
+
+
+def engine(bundle: Path, out: Path, **changes: Any) -> dict[str, Any]:
+    return {"bundle": bundle, "out": out, "backend": "onnxruntime", "threads": 1, "health": 0.1, **changes}
+
+
+def drop(folder: Path, count: int, start: int = 0) -> None:
+    for number in range(start, start + count):
+        (folder / f"{number}.png").write_bytes(grey_png(50))
+
+
+@contextlib.contextmanager
+def running(plan: Path) -> Iterator[Line]:
+    """A line in a thread of this process."""
+    with Line(read_plan(plan)) as line:
+        line.load()
+        thread = threading.Thread(target=line.run)
+        thread.start()
+        try:
+            yield line
+        finally:
+            line.stop()
+            thread.join(PATIENCE_S)
+        assert not thread.is_alive()
 
 
 class Lining(Watching):

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from clipspect.bundle.manifest import RECIPES
+from clipspect.recipes.limits import Limits
+from clipspect.recipes.recipe import write_recipe
+from support import handmade
 from support.mosquitto import Mosquitto
 
 MEMORY = Path("/dev/shm")
+LIMITS = {"strict": Limits(review=10 / 255, reject=20 / 255), "lenient": Limits(review=200 / 255, reject=220 / 255)}
 
 
 @pytest.fixture
@@ -33,6 +38,22 @@ def folder(place: Path) -> Path:
 @pytest.fixture
 def out(place: Path) -> Path:
     return place / "results"
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path) -> Path:
+    """With two recipes beside its own."""
+    for name, limits in LIMITS.items():
+        write_recipe(tiny_bundle / RECIPES / f"{name}.safetensors", handmade.make_recipe(name, limits=limits))
+    return tiny_bundle
+
+
+@pytest.fixture
+def folders(place: Path) -> dict[str, Path]:
+    found = {name: place / name for name in ("top", "side")}
+    for folder in found.values():
+        folder.mkdir()
+    return found
 
 
 @pytest.fixture
