@@ -45,7 +45,7 @@ test-slow: $(VENV)/$(STAMP)  ## full-size exports, the installed wheel, README's
 test-all: test test-slow  ## both
 
 docs: $(DOCS_VENV)/$(STAMP)  ## the documentation as a site, links checked; writes build/site/index.html
-	$(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
 
 compat: $(VENV)/$(STAMP)  ## the built wheel with the lowest and the newest dependencies, Python 3.10 to 3.13 (ARGS=--strict)
 	PYTHONPATH=tests $(BIN)/python tests/install/compat.py $(ARGS)
