@@ -54,9 +54,9 @@ def load(
     """
     if map_limit is not None and not math.isfinite(map_limit):
         raise ClipspectError(f"map_limit: expected a finite number, found {map_limit}")
-    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle, require_signature=require_signature)
-    if require_signature is not None and opened.key is None:
+    if require_signature is not None and isinstance(bundle, Bundle):  # with whatever key, or with none
         raise ClipspectError("require_signature: the bundle is open already: give it to Bundle.open")
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle, require_signature=require_signature)
     chosen = recipe_for(opened, recipe)
     if explain:
         if windows or chosen.windows is not None:

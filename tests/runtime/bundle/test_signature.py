@@ -232,8 +232,11 @@ def test_load_takes_the_key_and_switches_only_to_signed_recipes(signed: Path, ke
             inspector.with_recipe("other")
         assert inspector.recipe.name == "object"
         inspector.use_recipe(handmade.make_recipe("made here"))  # in memory: the caller's own
-    with pytest.raises(ClipspectError, match="the bundle is open already"):
-        clipspect.load(Bundle.open(signed), "object", "onnxruntime", require_signature=keys[1])
+    another = signed.with_name("another-public.pem")
+    make_keys(signed.with_name("another.pem"), another)
+    for opened, key in ((Bundle.open(signed), keys[1]), (Bundle.open(signed, require_signature=keys[1]), another)):
+        with pytest.raises(ClipspectError, match="the bundle is open already"):
+            clipspect.load(opened, "object", "onnxruntime", require_signature=key)
 
 
 def test_the_demo_is_part_of_the_installation_and_is_refused_where_a_signature_is_required(
