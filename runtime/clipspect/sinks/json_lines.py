@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from clipspect.base.errors import ClipspectError
 from clipspect.inspection.outcome import Outcome
 from clipspect.inspection.record import Record
+from clipspect.sinks.kept_link import CHAIN, RESULTS
 from clipspect.sinks.partial_file import PartialFile
 from clipspect.sinks.sink import Sink
 
@@ -16,6 +18,9 @@ class JsonLines(Sink):
     """A file, a line a record."""
 
     def __init__(self, path: Path) -> None:
+        """Raises ClipspectError where the file is the log of a watched folder, which only grows."""
+        if path.name == RESULTS and (path.parent / CHAIN).exists():
+            raise ClipspectError(f"{path}: is the log of clipspect watch or line: choose another place")
         self._file = PartialFile(path)
 
     def take(self, record: Record, outcome: Outcome) -> None:

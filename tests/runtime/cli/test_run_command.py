@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from clipspect.cli import run as run_command
 from clipspect.inspection.result import Timings
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
+from clipspect.sinks.log import Log
 from support import handmade
 from support.command_line import error_of, run
 from support.records import make_record
@@ -193,3 +195,19 @@ def test_a_run_of_a_camera_that_lasts_for_months_says_its_rate_and_does_not_grow
     with clipspect.load(tiny_bundle, backend="onnxruntime") as inspector:
         said = summary.line(inspector, None, None)
     assert said.startswith("clipspect: 50 pass, median 48.0 ms an image, 10.0 images a second, ")
+
+
+@pytest.mark.parametrize("option", ["--out", "--sink"])
+def test_the_log_of_a_watched_folder_is_refused_and_stays_as_it_is(
+    tiny_bundle: Path, image_folder: Path, tmp_path: Path, capsys: Capture, option: str
+) -> None:
+    path = tmp_path / "out/results.jsonl"
+    path.parent.mkdir()
+    with closing(Log(path)) as log:
+        log.take(log.linked(make_record(0)))
+    before = path.read_bytes()
+    place = path.parent if option == "--out" else f"jsonl:{path}"
+    assert run("run", tiny_bundle, image_folder, option, place, "--backend", "onnxruntime") == 1
+    assert f"{path}: is the log of clipspect watch or line: choose another place" in error_of(capsys)
+    assert path.read_bytes() == before
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [".watch", "results.jsonl"]
