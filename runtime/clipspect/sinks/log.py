@@ -36,7 +36,7 @@ class Log(Sink):
         self.path = path
         self._rotation = rotation
         self.broken: str | None = None
-        self._kept_files = LogFiles([])
+        self._kept_files = LogFiles()
         self.lines = self._kept_files.lines
         self.bytes_after = self._kept_files.bytes_after
         try:

@@ -18,17 +18,14 @@ _BLOCK = 1 << 16
 class LogFiles:
     """In the order of the chain; the last one grows. Any thread may read, one changes them."""
 
-    def __init__(self, files: Sequence[LogFile]) -> None:
-        self._files, self._lock = list(files), threading.Lock()
+    def __init__(self) -> None:
+        """None yet: `replace` says which."""
+        self._files, self._lock = list[LogFile](), threading.Lock()
 
     @property
     def last(self) -> LogFile:
         with self._lock:
             return self._files[-1]
-
-    def add(self, file: LogFile) -> None:
-        with self._lock:
-            self._files.append(file)
 
     def replace(self, files: Sequence[LogFile]) -> None:
         """They are others now."""
