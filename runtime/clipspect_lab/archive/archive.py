@@ -68,8 +68,10 @@ def archive(request: Request, progress: Progress = quiet) -> Archived:
         with cluster(request.ray, request.workers, request.task.options.get("threads")) as logs:
             done = _inspected(request, store, source, waiting, progress)
             if done.lost:
-                logs.keep = True
-                where = "of the cluster" if logs.folder is None else f"in {logs.folder}"
+                where = "of the cluster"
+                if logs.folder is not None:
+                    logs.kept = logs.folder.with_name(logs.folder.name.removeprefix("."))
+                    where = f"in {logs.kept}"
                 _say(f"{done.lost} times a worker's process ended, and another went on: see the logs {where}")
             return done
 

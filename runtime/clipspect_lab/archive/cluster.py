@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from clipspect.base.errors import ClipspectError
+from clipspect.base.temporary import temporary_folder
 from clipspect.host.system import usable_cores
 from clipspect_lab.archive.extra import be_quiet_at_exit, require_ray
 
@@ -38,7 +37,7 @@ class Logs:
     """Where Ray writes what it has to say, on this machine."""
 
     folder: Path | None  # None: a cluster's own
-    keep: bool = False  # after the run
+    kept: Path | None = None  # the folder's name after the run, where it is kept
 
 
 @contextlib.contextmanager
@@ -97,12 +96,13 @@ def size_of(workers: int | None, threads: int | None, device: str | None) -> Siz
 @contextlib.contextmanager
 def _own_logs() -> Iterator[Logs]:
     """A folder for Ray's logs and sockets, which goes with the run."""
-    logs = Logs(Path(tempfile.mkdtemp(prefix="clipspect-ray-")))
-    try:
-        yield logs
-    finally:
-        if not logs.keep:
-            shutil.rmtree(str(logs.folder), ignore_errors=True)
+    with temporary_folder() as folder:
+        logs = Logs(folder)
+        try:
+            yield logs
+        finally:
+            if logs.kept is not None:
+                folder.rename(logs.kept)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file, sha256_of
-from clipspect.base.lock import locked
+from clipspect.base.lock import only_writer_in
 from clipspect_lab.archive.decided import Decided
 
 ABOUT, SUMS, RECORDS = "archive.json", "SHA256SUMS", "records"
@@ -166,11 +166,7 @@ def opened(root: Path, size: int) -> Iterator[Store]:
 
     Raises ClipspectError, also where another process writes there.
     """
-
-    def busy(holder: str) -> str:
-        return f"{root}: the process {holder} writes to this archive: wait for it, or choose another folder"
-
-    with locked(root / ".lock", busy, "choose another folder"):
+    with only_writer_in(root):
         store = Store(root, size)
         try:
             yield store

@@ -73,7 +73,7 @@ def test_a_killed_driver_leaves_whole_files_and_ends_its_workers_and_a_second_ru
     with archive.started() as driver:
         wait_until(lambda: any((archive.out / "records").glob("*.parquet")), driver)
         assert run("archive", "tiny.bundle", "images", "--ray", "local", "--out", "out") == 1
-        assert f"the process {driver.pid} writes to this archive" in capfd.readouterr().err
+        assert f"another clipspect (process {driver.pid}) writes there" in capfd.readouterr().err
         workers = [pid for pid in processes() if command(pid).startswith("ray::") and descends(pid, driver.pid)]
         assert workers
         driver.send_signal(signal.SIGKILL)

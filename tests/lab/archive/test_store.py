@@ -165,5 +165,5 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     second = [sys.executable, "-c", code, str(tmp_path)]
     with opened(tmp_path, 2):
         refused = subprocess.run(second, capture_output=True, text=True, check=False)
-    assert "writes to this archive: wait for it" in refused.stderr
+    assert "writes there: wait for its end, or choose another --out" in refused.stderr
     subprocess.run(second, check=True)
