@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipspect.base.files import sha256_of
-from support.installed import ROOT
+from support.installed import ROOT, call
 
 pytestmark = pytest.mark.slow
 
@@ -26,12 +26,8 @@ def build(folder: Path, *, umask: int, changed: int, epoch: str | None) -> Path:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, copy)
                 os.utime(copy, (changed, changed))
-        environment = {} if epoch is None else {"SOURCE_DATE_EPOCH": epoch}
-        subprocess.run(
-            ["uv", "build", "--quiet", "--wheel", "--out-dir", folder, folder / "clone"],
-            env={**os.environ, **environment},
-            check=True,
-        )
+        given = ("env", "--unset=SOURCE_DATE_EPOCH") if epoch is None else ("env", f"SOURCE_DATE_EPOCH={epoch}")
+        call(*given, "uv", "build", "--quiet", "--wheel", "--out-dir", folder, folder / "clone")
     finally:
         os.umask(before)
     (wheel,) = folder.glob("*.whl")
