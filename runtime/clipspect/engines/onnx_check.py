@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipspect.engines.graph import Graph, TensorSpec
-from clipspect.engines.onnx_model import BOOL, BYTES, FLOAT, FLOAT16, INT8, INT32, INT64, UINT8, Node, read_model
+from clipspect.engines.onnx_file import Message
+from clipspect.engines.onnx_model import (
+    BOOL,
+    BYTES,
+    FLOAT,
+    FLOAT16,
+    INT8,
+    INT32,
+    INT64,
+    UINT8,
+    Described,
+    Model,
+    Node,
+    read_model,
+)
 from clipspect.engines.onnx_operators import answers
 from clipspect.engines.onnx_shapes import Known
 
 # Of one image, one prompt a state, one row a gallery. The dearest published setting, SubspaceAD's L/14 at 672, is
-# 2e12 and 0.6 GB; a graph that is over these would hold up the box, or end for want of memory.
-MOST_WORK = 10**14  # two an element of each product's sum
-MOST_BYTES = 8 << 30  # of the tensors that are alive at once
+# 2e12 and 2 GB; a graph that is over these would hold up the box, or end for want of memory.
+MOST_WORK = 10**14  # two an element of each product's sum, one an element of any other answer
+MOST_BYTES = 16 << 30  # of the constants, and the tensors that are alive at once
+OPSET = 18  # of which the rules are; operators change their inputs between two
 MOST_ROWS = 1 << 40  # elements of one tensor, so that no product of sides is beyond 64 bits
 DTYPES = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL}
 DTYPES["float16"] = FLOAT16
@@ -25,22 +40,38 @@ DTYPES["float16"] = FLOAT16
 class Cost:
     """What a graph takes for one image, one prompt a state and one row a gallery."""
 
-    work: int  # two an element of each product's sum, convolutions among them
-    bytes: int  # of the tensors that are alive at once, without constants
+    work: int  # two an element of each product's sum, convolutions among them; one an element of any other answer
+    bytes: int  # of the constants, and the tensors that are alive at once
 
 
-def check_onnx(path: Path, graph: Graph) -> Cost:
-    """Refuse a graph that the exporter does not write so. Raises ValueError with what is wrong, OSError."""
-    model = read_model(path)
-    if model.opset != graph.opset:
-        raise ValueError(f"it is of opset {model.opset}, the manifest says {graph.opset}")
+def check_onnx(file: Message, folder: Path, graph: Graph) -> Cost:
+    """Refuse a graph that the exporter does not write so, of a file that was read. Raises ValueError, OSError."""
+    model = read_model(file, folder)
+    if not model.opset == graph.opset == OPSET:
+        raise ValueError(f"it is of opset {model.opset}, the manifest says {graph.opset}, expected {OPSET}")
+    for what, specs, described in (
+        ("input", graph.inputs, model.inputs),
+        ("output", graph.outputs, model.outputs),
+    ):
+        _require_described(what, specs, described)
     known = {name: Known(item.dtype, item.shape, item.integers) for name, item in model.constants.items()}
     for name, spec in graph.inputs.items():
         if name in known:
             raise ValueError(f"its input {name!r} is a constant as well")
         known[name] = _input(spec)
+    cost = _walk(model, graph, known)
+    for name, spec in graph.outputs.items():
+        _require_output(name, spec, known)
+    return cost
+
+
+def _walk(model: Model, graph: Graph, known: dict[str, Known]) -> Cost:
+    """Through the operators in their order; `known` gets what each answers."""
     last_use = {name: at for at, node in enumerate(model.nodes) for name in node.inputs}
-    work = alive = most = 0
+    fixed = set(model.constants)  # what follows from constants alone: engines compute it once, and keep it
+    kept = fixed | graph.inputs.keys() | graph.outputs.keys()
+    alive = most = sum(_bytes(known[name]) for name in model.constants)
+    work = 0
     for at, node in enumerate(model.nodes):
         inputs = [None if not name else _of(known, name, node) for name in node.inputs]
         outputs = answers(node, inputs)
@@ -50,15 +81,32 @@ def check_onnx(path: Path, graph: Graph) -> Cost:
                 raise ValueError(f"two tensors have the name {name!r:.80}")
             known[name] = item
             alive += _bytes(item)
+        if all(name in fixed for name in node.inputs if name):
+            fixed.update(node.outputs)
+            kept.update(node.outputs)
         most = max(most, alive)
         if work > MOST_WORK or most > MOST_BYTES:
             raise ValueError(f"it takes more than {MOST_WORK:.0e} operations or {MOST_BYTES >> 30} GB for one image")
-        for name in {name for name in node.inputs if name and last_use[name] == at} - graph.outputs.keys():
-            if name not in model.constants and name not in graph.inputs:
-                alive -= _bytes(known[name])
-    for name, spec in graph.outputs.items():
-        _require_output(name, spec, known)
+        for name in {name for name in node.inputs if name and last_use[name] == at} - kept:
+            alive -= _bytes(known[name])
     return Cost(work, most)
+
+
+def _require_described(what: str, specs: Mapping[str, TensorSpec], described: Mapping[str, Described]) -> None:
+    """Refuse a file whose inputs, or outputs, are others than the manifest's."""
+    if specs.keys() != described.keys():
+        raise ValueError(f"its {what}s are {_listed(described)}, the manifest says {_listed(specs)}")
+    for name, spec in specs.items():
+        found = described[name]
+        sides = tuple(side if isinstance(side, int) else None for side in spec.shape)
+        if found.dtype != _dtype(spec):
+            raise ValueError(f"its {what} {name!r} has the type {found.dtype}, the manifest says {spec.dtype}")
+        if found.shape != sides:
+            raise ValueError(f"its {what} {name!r} has the shape {found.shape}, the manifest says {spec.shape}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return f"{', '.join(sorted(names))!a:.200}"
 
 
 def _of(known: Mapping[str, Known], name: str, node: Node) -> Known:
@@ -69,10 +117,14 @@ def _of(known: Mapping[str, Known], name: str, node: Node) -> Known:
     return known[name]
 
 
-def _input(spec: TensorSpec) -> Known:
+def _dtype(spec: TensorSpec) -> int:
     if spec.dtype not in DTYPES:
         raise ValueError(f"a tensor of the type {spec.dtype!r:.40} is not in use")
-    return Known(DTYPES[spec.dtype], tuple(side if isinstance(side, int) else 1 for side in spec.shape))
+    return DTYPES[spec.dtype]
+
+
+def _input(spec: TensorSpec) -> Known:
+    return Known(_dtype(spec), tuple(side if isinstance(side, int) else 1 for side in spec.shape))
 
 
 def _bytes(item: Known) -> int:
@@ -89,7 +141,7 @@ def _work(node: Node, inputs: list[Known | None], outputs: list[Known]) -> int:
         return 2 * outputs[0].size * first.shape[-1]
     if node.operator == "Conv" and second is not None:
         return 2 * outputs[0].size * math.prod(second.shape[1:])
-    return 0
+    return sum(item.size for item in outputs)
 
 
 def _require_output(name: str, spec: TensorSpec, known: Mapping[str, Known]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipspect.engines.onnx_model import BOOL, INT32, INT64, INTEGERS, Integers, Node
+from clipspect.engines.onnx_model import BOOL, INT32, INT64, INTEGERS, MOST_FOLLOWED, Integers, Node
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _integers(inputs: Inputs, at: int) -> list[int]:
     """Of an input that says a shape, axes or places: it must be known before the graph runs."""
     item = _needed(inputs, at)
     if item.integers is None:
-        raise ValueError(f"its input {at} depends on the image")
+        raise ValueError(f"its input {at} depends on the image, or has more than {MOST_FOLLOWED} values")
     return [int(value) for value in item.integers.ravel()]
 
 
@@ -72,8 +72,15 @@ def same(node: Node, inputs: Inputs) -> list[Known]:
     return [Known(first.dtype, first.shape)]
 
 
-def together(node: Node, inputs: Inputs) -> list[Known]:
+def _of_one_type(inputs: Inputs) -> list[Known]:
     items = [_needed(inputs, at) for at in range(len(inputs))]
+    if len({item.dtype for item in items}) != 1:
+        raise ValueError(f"inputs of the types {', '.join(str(item.dtype) for item in items)}")
+    return items
+
+
+def together(node: Node, inputs: Inputs) -> list[Known]:
+    items = _of_one_type(inputs)
     return [Known(items[0].dtype, _broadcast(*(item.shape for item in items)))]
 
 
@@ -150,7 +157,7 @@ def squeeze(node: Node, inputs: Inputs) -> list[Known]:
 
 
 def concat(node: Node, inputs: Inputs) -> list[Known]:
-    items = [_needed(inputs, at) for at in range(len(inputs))]
+    items = _of_one_type(inputs)
     first = items[0].shape
     axis = _axis(node.attributes["axis"], len(first))
     if len({(item.shape[:axis], item.shape[axis + 1 :]) for item in items}) > 1:
@@ -232,8 +239,11 @@ def conv(node: Node, inputs: Inputs) -> list[Known]:
     space = len(image.shape) - 2
     strides = node.attributes.get("strides", (1,) * space)
     pads = node.attributes.get("pads", (0,) * 2 * space)
-    if space < 1 or min(strides) < 1 or min(pads) < 0 or len(kernel.shape) != len(image.shape):
+    fits = len(strides) == space and len(pads) == 2 * space and len(kernel.shape) == len(image.shape)
+    if space < 1 or not fits or min(strides) < 1 or min(pads) < 0:
         raise ValueError(f"shapes {image.shape}, {kernel.shape}, strides {strides}, pads {pads}")
+    if node.attributes.get("kernel_shape", kernel.shape[2:]) != kernel.shape[2:]:
+        raise ValueError(f"a kernel of {node.attributes['kernel_shape']}, its weights are {kernel.shape}")
     if node.attributes.get("group", 1) != 1 or image.shape[1] != kernel.shape[1]:
         raise ValueError(f"{image.shape[1]} channels, expected {kernel.shape[1]}, in one group")
     if set(node.attributes.get("dilations", (1,))) != {1} or node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
@@ -245,9 +255,42 @@ def conv(node: Node, inputs: Inputs) -> list[Known]:
     return [Known(image.dtype, (image.shape[0], kernel.shape[0], *sides))]
 
 
-def as_the_last(node: Node, inputs: Inputs) -> list[Known]:
-    return [Known(_needed(inputs, len(inputs) - 1).dtype, _needed(inputs, 0).shape)]
+def quantized(node: Node, inputs: Inputs) -> list[Known]:
+    """To the zero point's type."""
+    return [Known(_scaled(node, inputs)[2].dtype, _needed(inputs, 0).shape)]
 
 
-def as_the_second(node: Node, inputs: Inputs) -> list[Known]:
-    return [Known(_needed(inputs, 1).dtype, _needed(inputs, 0).shape)]
+def dequantized(node: Node, inputs: Inputs) -> list[Known]:
+    """To the scale's type."""
+    return [Known(_scaled(node, inputs)[1].dtype, _needed(inputs, 0).shape)]
+
+
+def _scaled(node: Node, inputs: Inputs) -> tuple[Known, Known, Known]:
+    """The tensor, its scale and its zero point: one for all, or one for each place of an axis."""
+    first, scale, zero = (_needed(inputs, at) for at in range(3))
+    lengths = [()] if not first.shape else [(), (first.shape[_axis(node.attributes.get("axis", 1), len(first.shape))],)]
+    if scale.shape not in lengths or zero.shape != scale.shape:
+        raise ValueError(f"{first.shape} with the scale {scale.shape} and the zero point {zero.shape}")
+    return first, scale, zero
+
+
+def normalized(node: Node, inputs: Inputs) -> list[Known]:
+    first = _needed(inputs, 0)
+    axis = _axis(node.attributes.get("axis", -1), len(first.shape))
+    for at in range(1, len(inputs)):
+        if _needed(inputs, at).shape != first.shape[axis:]:
+            raise ValueError(f"{first.shape} from axis {axis} with {_needed(inputs, at).shape}")
+    return [Known(first.dtype, first.shape)]
+
+
+def softmax(node: Node, inputs: Inputs) -> list[Known]:
+    first = _needed(inputs, 0)
+    _axis(node.attributes.get("axis", -1), len(first.shape))
+    return [Known(first.dtype, first.shape)]
+
+
+def clipped(node: Node, inputs: Inputs) -> list[Known]:
+    first = _needed(inputs, 0)
+    if any(limit is not None and limit.shape for limit in inputs[1:]):
+        raise ValueError("limits that are no single numbers")
+    return [Known(first.dtype, first.shape)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clipspect.engines.graph import IMAGE, Graph, TensorSpec
 from clipspect.engines.onnx_check import DTYPES
-from clipspect.engines.onnx_file import Message, external_data, read_message
+from clipspect.engines.onnx_file import external_data, read_file, read_message
 from clipspect.engines.onnx_model import BYTES, Model, read_model
 from clipspect.engines.onnx_operators import answers
 from clipspect.engines.onnx_shapes import Known
@@ -55,7 +55,7 @@ def split(path: Path, graph: Graph) -> Split | None:
     What the encoder answers has one row an image, so that rows of several runs can be joined. Raises ValueError and
     OSError.
     """
-    model = read_model(path)
+    model = read_model(read_file(path.read_bytes()), path.parent)
     image = {IMAGE: graph.inputs[IMAGE]}
     others = {name: spec for name, spec in graph.inputs.items() if name != IMAGE}
     of_image, late = _reached(model, {IMAGE}), _reached(model, others.keys())
@@ -169,7 +169,7 @@ def _described(name: str, spec: TensorSpec) -> bytes:
     return _message([(1, name.encode()), (2, _message([(1, tensor)]))])
 
 
-def _all(fields: Message, number: int) -> Iterator[bytes]:
+def _all(fields: Iterable[tuple[int, int | bytes]], number: int) -> Iterator[bytes]:
     return (value for found, value in fields if found == number and isinstance(value, bytes))
 
 

@@ -25,7 +25,7 @@ from clipspect_export.towers.clip import Clip, build_clip
 from clipspect_export.towers.config import ClipConfig
 from clipspect_export.towers.prompts import embed_prompts, method_prompts, tokenize
 from clipspect_export.towers.text_encoder import measure_text_parity, write_text_encoder
-from support import handmade
+from support import handmade, handmade_graphs
 from support.golden_clip import golden
 from support.golden_dense import PROMPTS, golden_clip
 from support.golden_dense import golden as golden_dense
@@ -71,6 +71,7 @@ def test_words_on_the_box_give_winclips_reference_and_the_exporters_features(bun
 def test_words_on_the_box_give_aprilgans_reference(tmp_path: Path) -> None:
     clip = golden_clip("aprilgan")
     root = handmade.write_bundle(tmp_path / "april.bundle")
+    (root / "model.onnx").write_bytes(handmade_graphs.brightness(handmade.SIDE, clip.config.embed_dim))
     made = handmade.make_manifest()
     words = made.graphs["words"]
     features = dataclasses.replace(words.inputs["text_features"], shape=(2, "P", clip.config.embed_dim))

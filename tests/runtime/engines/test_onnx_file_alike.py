@@ -39,10 +39,17 @@ MESSAGES: dict[str, type[Message]] = {
     "attribute": onnx.AttributeProto,
     "sparse": onnx.SparseTensorProto,
     "tensor": TensorProto,
+    "opset": onnx.OperatorSetIdProto,
+    "value": onnx.ValueInfoProto,
+    "type": onnx.TypeProto,
+    "shaped": onnx.TypeProto.Tensor,
+    "shape": onnx.TensorShapeProto,
+    "side": onnx.TensorShapeProto.Dimension,
     "entry": StringStringEntryProto,
     "external": StringStringEntryProto,
 }
 LEFT_OUT = {("model", 20), ("model", 25), ("model", 26), ("node", 10), ("tensor", 3)}
+LEFT_OUT |= {("type", number) for number in (4, 5, 7, 8, 9)}  # lists, maps, sparse tensors ...
 LETTER = {1: "D", 2: "F", 3: "V", 4: "V", 5: "V", 9: "B", 11: "B", 12: "B", 14: "V"}  # by protobuf's type
 
 

@@ -24,7 +24,8 @@ class OnnxFile {
     }
 
   private:
-    enum class Kind { plain, model, graph, node, attribute, sparse, tensor, external, entry };
+    enum class Kind { plain, model, graph, node, attribute, sparse, tensor, external, entry, opset, value, type, shaped,
+                      shape, side };
 
     struct Field {
         Kind message;
@@ -38,8 +39,8 @@ class OnnxFile {
     std::set<std::string> locations_;
 
     static const char* name(Kind kind) {
-        constexpr std::array names{"",       "model",  "graph",         "node", "attribute",
-                                   "sparse", "tensor", "external data", "entry"};
+        constexpr std::array names{"",      "model", "graph", "node",   "attribute", "sparse", "tensor", "external data",
+                                   "entry", "opset", "value", "type",   "shaped",    "shape",  "side"};
         return names.at(static_cast<std::size_t>(kind));
     }
 
@@ -52,9 +53,9 @@ class OnnxFile {
         // clang-format off
         static constexpr Field table[] = {  // of onnx.proto
             {K::model, 1, V}, {K::model, 2, B}, {K::model, 3, B}, {K::model, 4, B}, {K::model, 5, V},
-            {K::model, 6, B}, {K::model, 7, B, K::graph}, {K::model, 8, Bs}, {K::model, 14, Bs, K::entry},
+            {K::model, 6, B}, {K::model, 7, B, K::graph}, {K::model, 8, Bs, K::opset}, {K::model, 14, Bs, K::entry},
             {K::graph, 1, Bs, K::node}, {K::graph, 2, B}, {K::graph, 5, Bs, K::tensor}, {K::graph, 10, B},
-            {K::graph, 11, Bs}, {K::graph, 12, Bs}, {K::graph, 13, Bs}, {K::graph, 14, Bs},
+            {K::graph, 11, Bs, K::value}, {K::graph, 12, Bs, K::value}, {K::graph, 13, Bs}, {K::graph, 14, Bs},
             {K::graph, 15, Bs, K::sparse}, {K::graph, 16, Bs, K::entry},
             {K::node, 1, Bs}, {K::node, 2, Bs}, {K::node, 3, B}, {K::node, 4, B}, {K::node, 5, Bs, K::attribute},
             {K::node, 6, B}, {K::node, 7, B}, {K::node, 8, B}, {K::node, 9, Bs, K::entry},
@@ -68,6 +69,10 @@ class OnnxFile {
             {K::tensor, 1, Vs}, {K::tensor, 2, V}, {K::tensor, 4, Fs}, {K::tensor, 5, Vs}, {K::tensor, 6, Bs},
             {K::tensor, 7, Vs}, {K::tensor, 8, B}, {K::tensor, 9, B}, {K::tensor, 10, Ds}, {K::tensor, 11, Vs},
             {K::tensor, 12, B}, {K::tensor, 13, Bs, K::external}, {K::tensor, 14, V}, {K::tensor, 16, Bs, K::entry},
+            {K::opset, 1, B}, {K::opset, 2, V},
+            {K::value, 1, B}, {K::value, 2, B, K::type}, {K::value, 3, B}, {K::value, 4, Bs, K::entry},
+            {K::type, 1, B, K::shaped}, {K::type, 6, B}, {K::shaped, 1, V}, {K::shaped, 2, B, K::shape},
+            {K::shape, 1, Bs, K::side}, {K::side, 1, V}, {K::side, 2, B}, {K::side, 3, B},
             {K::external, 1, B}, {K::external, 2, B}, {K::entry, 1, B}, {K::entry, 2, B}};
         // clang-format on
         const Field* found = std::find_if(std::begin(table), std::end(table), [&](const Field& field) {
