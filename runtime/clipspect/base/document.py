@@ -1,7 +1,7 @@
 """JSON and TOML into frozen dataclasses, checked against their annotations by msgspec: what a file claims, typed.
 
 Unknown keys are ignored, and of a repeated key the last one counts. A bool is no number and 2.0 no integer; NaN,
-infinity and integers beyond 64 bits are refused anywhere in a document.
+infinity and integers beyond 64 bits are refused anywhere in a document, and so are more than a million values.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _AT = re.compile(r"(?P<fault>.*?)(?: - at `(?:key in )?\$\.?(?P<place>.*)`)?", r
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _LARGEST = 1 << 63
 _DEEPEST = 64  # objects and arrays inside each other
+MOST_VALUES = 1 << 20  # each takes up to 300 bytes when it is read, and a microsecond
 
 
 class MismatchError(Exception):
@@ -26,6 +27,9 @@ class MismatchError(Exception):
 
 def parse_json(data: bytes | str, where: str) -> Any:
     """A JSON document, untyped. Raises MismatchError."""
+    signs: tuple[Any, ...] = (",", "[", "{") if isinstance(data, str) else (b",", b"[", b"{")
+    if sum(map(data.count, signs)) > MOST_VALUES:  # those in texts among them
+        raise MismatchError(f"{where}: more than {MOST_VALUES:,} values")
     try:
         document = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -58,10 +62,12 @@ def _require_finite(value: Any, where: str, depth: int = 1) -> None:
         raise MismatchError(f"{where:.80}: nested more than {_DEEPEST} deep")
     if isinstance(value, dict):
         for key, item in value.items():
-            _require_finite(item, f"{where}: {key!r:.80}", depth + 1)
+            if not isinstance(item, str):
+                _require_finite(item, f"{where}: {key!r:.80}", depth + 1)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _require_finite(item, f"{where}[{index}]", depth + 1)
+            if not isinstance(item, str):
+                _require_finite(item, f"{where}[{index}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise MismatchError(f"{where}: expected a finite number, found {value}")
     elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:

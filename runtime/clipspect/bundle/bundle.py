@@ -16,7 +16,8 @@ from clipspect.base.files import FileEntry, sha256_of
 from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE, Manifest, read_manifest
 from clipspect.bundle.signature import PublicKey, read_public_key
 from clipspect.engines.onnx_check import check_onnx
-from clipspect.engines.onnx_file import external_locations
+from clipspect.engines.onnx_file import Message, locations_of, read_file
+from clipspect.frame.input_limits import MAX_BUNDLE_BYTES
 
 DEMO = "demo"  # the word that stands for the embedded bundle
 _OWN = {MANIFEST, MANIFEST_DIGEST, MANIFEST_SIGNATURE}  # of the manifest's own, which it cannot list
@@ -48,7 +49,6 @@ class Bundle:
             _check_accounts(root, manifest)
             for name, entry in manifest.files.items():
                 verify_file(root, name, entry)
-            require_known_weights(root, manifest)
             require_plain_graphs(root, manifest)
         except OSError as error:
             raise BundleError(
@@ -91,36 +91,47 @@ def _check_accounts(root: Path, manifest: Manifest) -> None:
             raise BundleError(
                 f"{root}: {MANIFEST} names the {what} {file!r:.200} but not its hash: export the bundle again"
             )
+    if (total := sum(entry.size for entry in manifest.files.values())) > MAX_BUNDLE_BYTES:
+        raise BundleError(
+            f"{root}: its files have {total / 1e9:.1f} GB, at most {MAX_BUNDLE_BYTES / 1e9:.1f} are read: set "
+            "CLIPSPECT_MAX_BUNDLE_BYTES if you trust it"
+        )
 
 
 def require_known_weights(root: Path, manifest: Manifest) -> None:
     """Refuse a graph that reads a file for which the manifest has no hash, or could. Raises BundleError."""
     for file in manifest.graph_files:
-        _check_locations(root, PurePosixPath(file), manifest)
+        _graph_file(root, file, manifest)
 
 
 def require_plain_graphs(root: Path, manifest: Manifest) -> None:
-    """Refuse a graph that the exporter does not write so, before an engine opens it. Raises BundleError."""
-    for file, graph in manifest.known_graphs.items():
+    """The same, and refuse a graph that the exporter does not write so, before an engine opens it."""
+    known = manifest.known_graphs
+    for file in manifest.graph_files:
+        contents = _graph_file(root, file, manifest)
         try:
-            check_onnx(root / file, graph)
+            if file in known:  # else of a role that this version does not know, and gives to no engine
+                check_onnx(contents, (root / file).parent, known[file])
         except ValueError as error:
             raise BundleError(f"{root / file}: no graph for an engine ({error}): export the bundle again") from error
 
 
-def _check_locations(root: Path, graph: PurePosixPath, manifest: Manifest) -> None:
+def _graph_file(root: Path, file: str, manifest: Manifest) -> Message:
+    """An ONNX file, read once, whose weights the manifest knows."""
     try:
-        locations = external_locations((root / graph).read_bytes())
+        contents = read_file((root / file).read_bytes())
+        locations = locations_of(contents)
     except ValueError as error:
         raise BundleError(
-            f"{root / graph}: not an ONNX model that is read here ({error}): export the bundle again"
+            f"{root / file}: not an ONNX model that is read here ({error}): export the bundle again"
         ) from error
     for location in sorted(locations):
-        if str(graph.parent / location) not in manifest.files:
+        if str(PurePosixPath(file).parent / location) not in manifest.files:
             raise BundleError(
-                f"{root / graph}: reads its weights from {location!r:.200}, for which {MANIFEST} has no hash: "
+                f"{root / file}: reads its weights from {location!r:.200}, for which {MANIFEST} has no hash: "
                 "export the bundle again"
             )
+    return contents
 
 
 def verify_file(root: Path, name: str, entry: FileEntry) -> None:

@@ -87,6 +87,9 @@ def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace)
     except ClipspectError as error:
         print(f"clipspect: error: {' '.join(str(error).split())}", file=sys.stderr)
         return REFUSED
+    except MemoryError:
+        print("clipspect: error: not enough memory for this: see docs/limits-of-input.md", file=sys.stderr)
+        return REFUSED
     except KeyboardInterrupt:
         print("clipspect: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""How large an image may be, in one place. docs/limits-of-input.md says what each limit costs, and how to set it.
+"""How large an image, or a bundle, may be, in one place. docs/limits-of-input.md says what each limit costs.
 
 An environment variable sets each for a process and must be there before clipspect is imported.
 """
@@ -27,3 +27,5 @@ MAX_PIXELS = _limit("CLIPSPECT_MAX_PIXELS", 80_000_000, _PILLOW_REFUSES)
 MAX_SIDE = _limit("CLIPSPECT_MAX_SIDE", 1_000_000, _PILLOW_REFUSES)
 # The file is held while it is decoded: 80 million pixels of 16-bit grey are 160 MB, of RGBA 320 MB, uncompressed.
 MAX_FILE_BYTES = _limit("CLIPSPECT_MAX_IMAGE_BYTES", 400_000_000, 1 << 32)
+# All files of a bundle are hashed before anything else, at about 1.5 GB/s.
+MAX_BUNDLE_BYTES = _limit("CLIPSPECT_MAX_BUNDLE_BYTES", 8 << 30, 1 << 40)

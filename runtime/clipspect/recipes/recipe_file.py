@@ -27,6 +27,7 @@ SCHEMA_VERSION = 2
 NEWER_VERSION = 3  # of a recipe with a key of NEWER, which a reader of 2 must not score without
 NEWER = ("region_of_interest", "tiling", "windows")  # keys that are there only where they say something
 MAX_BYTES = 1 << 30
+_MAX_HEADER = 1 << 26  # bytes of it; 10,000 calibrated parts take 3 MB
 AGAIN = "make the recipe again, or copy it again"
 _METADATA, _KEY, _TABLE, _VERSION = "__metadata__", "clipspect", "tensors", "schema_version"
 _LENGTH = 8  # bytes of the header's length; headers are padded to a multiple of it
@@ -92,7 +93,7 @@ def unpack(path: Path, key: PublicKey | None = None) -> Contents:
     if path.stat().st_size > MAX_BYTES:
         raise RecipeError(f"{path}: {path.stat().st_size} bytes is too large for a recipe: {AGAIN}")
     try:
-        data = path.read_bytes()
+        data = _content(path)
         if key is not None:
             key.require(path, data)
         header, buffer = _split(data)
@@ -109,15 +110,35 @@ def unpack(path: Path, key: PublicKey | None = None) -> Contents:
         raise RecipeError(f"{path}: cannot be read ({error.strerror or error}): {AGAIN}") from error
 
 
+def _content(path: Path) -> bytes:
+    """The file, if its header is bounded, and the header's tensors take what a large one has: no gigabyte of holes."""
+    with path.open("rb") as file:
+        length, size = int.from_bytes(file.read(_LENGTH), "little"), path.stat().st_size
+        if _MAX_HEADER < length <= size - _LENGTH:
+            raise MismatchError(f"the header has {length} bytes, at most {_MAX_HEADER} are read")
+        if size > 2 * _MAX_HEADER:
+            header = _parsed(file.read(min(length, _MAX_HEADER)))
+            header.pop(_METADATA, None)
+            table = build(dict[str, TensorEntry], header, "header")
+            end = max((entry.data_offsets[1] for entry in table.values()), default=0)
+            if (rest := size - _LENGTH - length) > end:
+                raise MismatchError(f"the tensors take {end} bytes, the file has {rest}")
+        file.seek(0)
+        return file.read()
+
+
 def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
     """The header, parsed, and the bytes behind it."""
     length = int.from_bytes(data[:_LENGTH], "little")
     if length > len(data) - _LENGTH:
         raise MismatchError("the header is longer than the file")
-    header, buffer = data[_LENGTH : _LENGTH + length], memoryview(data)[_LENGTH + length :]
+    return _parsed(data[_LENGTH : _LENGTH + length]), memoryview(data)[_LENGTH + length :]
+
+
+def _parsed(header: bytes) -> dict[str, Any]:
     if header and min(header) < ord(" "):  # a changed byte of white space would change nothing else
         raise MismatchError("the header holds other white space than spaces")
-    return build(dict[str, Any], parse_json(header, "header"), "header"), buffer
+    return build(dict[str, Any], parse_json(header, "header"), "header")
 
 
 def _prove(path: Path, header: dict[str, Any], buffer: memoryview) -> tuple[str, bytes]:
