@@ -21,6 +21,11 @@ GELU, QUICK_GELU = "gelu", "quick_gelu"
 _VISION_KEYS = {"image_size", "patch_size", "width", "layers", "head_width", "mlp_ratio", "patch_dropout"}
 _TEXT_KEYS = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"}
 _IGNORED_KEYS = {"custom_text", "init_logit_scale", "init_logit_bias", "nonscalar_logit_scale"}  # not in the towers
+_MOST_BYTES = 1 << 20  # of a configuration
+# The largest that is published, EVA-02's E/14 and open_clip's bigG-14, have 64 layers and a width of 1792.
+MOST_LAYERS, MOST_WIDTH, MOST_SIDE = 256, 1 << 13, 1 << 14
+_MOST_PARAMETERS = 10**10  # of one tower's blocks
+_MOST_RATIO, _MOST_TOKENS, _MOST_WORDS = 64, 1 << 12, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def config_from_document(name: str, document: dict[str, Any]) -> ClipConfig:
     model = document.get("model_cfg", document)
     try:
         return _config(name, dict(model), dict(preprocess))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError, AttributeError) as error:
         raise ExportError(
             f"{name}: not a CLIP configuration in open_clip's form ({type(error).__name__}: {error}): "
             "expected embed_dim, vision_cfg and text_cfg"
@@ -128,28 +133,48 @@ def _config(name: str, model: dict[str, Any], preprocess: dict[str, Any]) -> Cli
     image_size, patch_size = _side(name, vision, "image_size", 224), _side(name, vision, "patch_size", 16)
     if image_size % patch_size:
         raise ExportError(f"{name}: an image of {image_size} pixels does not divide into patches of {patch_size}")
-    width, text_width = vision.get("width", 768), text.get("width", 512)
+    width, text_width = (
+        whole_number(name, section, "width", default, MOST_WIDTH) for section, default in ((vision, 768), (text, 512))
+    )
+    head_width = whole_number(name, vision, "head_width", 64, MOST_WIDTH)
     return ClipConfig(
         name=name,
-        embed_dim=int(embed_dim),
+        embed_dim=whole_number(name, {"embed_dim": embed_dim}, "embed_dim", 512, MOST_WIDTH),
         image_size=(image_size, image_size),
         patch_size=patch_size,
-        vision=_transformer(
-            name, width, vision.get("layers", 12), width // vision.get("head_width", 64), vision.get("mlp_ratio", 4.0)
-        ),
-        text=_transformer(name, text_width, text.get("layers", 12), text.get("heads", 8), text.get("mlp_ratio", 4.0)),
-        context_length=int(text.get("context_length", 77)),
-        vocab_size=int(text.get("vocab_size", 49408)),
+        vision=_transformer(name, vision, width, width // head_width),
+        text=_transformer(name, text, text_width, whole_number(name, text, "heads", 8, MOST_WIDTH)),
+        context_length=whole_number(name, text, "context_length", 77, _MOST_TOKENS),
+        vocab_size=whole_number(name, text, "vocab_size", 49408, _MOST_WORDS),
         activation=QUICK_GELU if quick_gelu else GELU,
         mean=_triple(preprocess.get("mean", CLIP_MEAN)),
         std=_triple(preprocess.get("std", CLIP_STD)),
     )
 
 
-def _transformer(name: str, width: int, layers: int, heads: int, mlp_ratio: float) -> TransformerConfig:
-    if layers < 1 or heads < 1 or width % heads:
+def _transformer(name: str, section: dict[str, Any], width: int, heads: int) -> TransformerConfig:
+    layers, ratio = whole_number(name, section, "layers", 12, MOST_LAYERS), section.get("mlp_ratio", 4.0)
+    if heads < 1 or width % heads:
         raise ExportError(f"{name}: a transformer of {layers} layers and width {width} cannot have {heads} heads")
-    return TransformerConfig(int(width), int(layers), int(heads), int(width * mlp_ratio))
+    if not 0 < ratio <= _MOST_RATIO:
+        raise ExportError(f"{name}: mlp_ratio is {ratio!r:.40}, expected a number up to {_MOST_RATIO}")
+    require_buildable(name, layers, width, int(width * ratio))
+    return TransformerConfig(width, layers, heads, int(width * ratio))
+
+
+def require_buildable(name: str, layers: int, width: int, mlp_width: int) -> None:
+    """Refuse a tower that takes all memory before its weights are read. Raises ExportError."""
+    parameters = layers * width * (4 * width + 2 * mlp_width)
+    if parameters > _MOST_PARAMETERS:
+        raise ExportError(f"{name}: {parameters:.0e} parameters, at most {_MOST_PARAMETERS:.0e} are built")
+
+
+def whole_number(name: str, section: dict[str, Any], key: str, default: int, most: int, least: int = 1) -> int:
+    """A number of a configuration. Raises ExportError for one that is none, or that no architecture has."""
+    value = section.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ExportError(f"{name}: {key} is {value!a:.80}, expected a whole number from {least} to {most}")
+    return value
 
 
 def _require_plain(name: str, vision: dict[str, Any], text: dict[str, Any]) -> None:
@@ -185,10 +210,7 @@ def _side(name: str, section: dict[str, Any], key: str, default: int) -> int:
     sides = {value} if isinstance(value, int) else set(value)
     if len(sides) != 1:
         raise ExportError(f"{name}: {key} is {list(value)}; expected a square, since windows slide over a square grid")
-    side = int(sides.pop())
-    if side < 1:
-        raise ExportError(f"{name}: {key} is {side}; expected at least 1 pixel")
-    return side
+    return whole_number(name, {key: sides.pop()}, key, default, MOST_SIDE)
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
@@ -212,6 +234,8 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ExportError(f"{path}: no such configuration file: give one, or the backbone's name")
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes, at most {_MOST_BYTES} are read")
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ExportError(f"{path}: not readable as a JSON configuration ({error})") from error

@@ -10,11 +10,21 @@ from typing import Any
 
 from clipspect.base.errors import ExportError
 from clipspect.frame.spec import ImageSpec
-from clipspect_export.towers.config import GELU, read_json, require_patches
+from clipspect_export.towers.config import (
+    GELU,
+    MOST_LAYERS,
+    MOST_SIDE,
+    MOST_WIDTH,
+    read_json,
+    require_buildable,
+    require_patches,
+    whole_number,
+)
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pixels in [0, 1]
 HEAD_WIDTH = 64
 IMAGE_SIZE = 448  # pixels: what both published methods read; the tower was trained at 518
+_MOST_REGISTERS = 64
 _ABOUT = {"architecture", "global_pool", "license", "model_args", "num_classes", "num_features", "pretrained_cfg"}
 _KEYS = {"patch_size", "embed_dim", "depth", "num_heads", "reg_tokens", "img_size", "init_values", "no_embed_class"}
 
@@ -88,12 +98,13 @@ def _from_document(name: str, document: dict[str, Any]) -> DinoConfig:
     config = dataclasses.replace(
         base,
         name=name,
-        width=_number(name, changes, "embed_dim", base.width),
-        layers=_number(name, changes, "depth", base.layers),
-        registers=_number(name, changes, "reg_tokens", base.registers, least=0),
-        patch_size=_number(name, changes, "patch_size", base.patch_size),
+        width=whole_number(name, changes, "embed_dim", base.width, MOST_WIDTH),
+        layers=whole_number(name, changes, "depth", base.layers, MOST_LAYERS),
+        registers=whole_number(name, changes, "reg_tokens", base.registers, _MOST_REGISTERS, least=0),
+        patch_size=whole_number(name, changes, "patch_size", base.patch_size, MOST_SIDE),
     )
-    heads = _number(name, changes, "num_heads", config.heads)
+    require_buildable(name, config.layers, config.width, 4 * config.width)
+    heads = whole_number(name, changes, "num_heads", config.heads, MOST_WIDTH)
     if config.width % HEAD_WIDTH or heads != config.heads:
         raise ExportError(f"{name}: {heads} heads in a width of {config.width}; DINOv2's heads are {HEAD_WIDTH} wide")
     if changes.get("no_embed_class", config.registers > 0) is not (config.registers > 0):
@@ -104,13 +115,6 @@ def _from_document(name: str, document: dict[str, Any]) -> DinoConfig:
 def _require_known(where: str, given: dict[str, Any], known: set[str]) -> None:
     if unknown := ", ".join(sorted(given.keys() - known)):
         raise ExportError(f"{where}{unknown:.80} is not known; known are {', '.join(sorted(known))}")
-
-
-def _number(name: str, document: dict[str, Any], key: str, default: int, least: int = 1) -> int:
-    value = document.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ExportError(f"{name}: {key} is {value!r:.80}, expected a whole number from {least}")
-    return value
 
 
 def parse_image_size(text: str) -> tuple[int, int]:
