@@ -48,6 +48,8 @@ def opened(
         stream = container.streams.best("video")
         if stream is None:
             raise ImageError(f"{name}: there is no video in it: expected at least one video stream")
+        if stream.codec_context is None:
+            raise ImageError(f"{name}: its video is of a codec that FFmpeg has no decoder for: convert it")
         # A thread a frame for files. FFmpeg's threads a slice, PyAV's default, decode slices of live streams into wrong
         # pictures, and threads a frame hold each frame back: a live stream has one thread.
         stream.thread_type = "NONE" if live else "FRAME"

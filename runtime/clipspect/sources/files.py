@@ -71,7 +71,7 @@ def kind_of(source: str) -> str:
     path = Path(source)
     if os.path.isdir(source):  # of a name that no file can have, too, it is False
         return FILES
-    if "://" in source or source.startswith("/dev/") or (source.isdigit() and not path.exists()):
+    if "://" in source or source.startswith("/dev/") or (source.isdigit() and not os.path.exists(source)):
         return CAMERA
     return VIDEO if path.suffix.lower() in VIDEO_SUFFIXES else FILES
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from clipspect.base.errors import ImageError
 from clipspect.frame.image_files import natural_key
 from clipspect.sources.files import find_images
+from clipspect.sources.registry import files
 from support.watched import WITHOUT_OVERRIDE, grey_png
 
 
@@ -83,8 +84,22 @@ def test_any_names_have_an_order(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["\ud800/*", "\ud800", "b\udcff/*", "a\0", "a\0*", "x" * 5000, "x" * 5000 + "*", "a/" * 3000 + "*"]
+    "name",
+    [
+        "\ud800/*",
+        "\ud800",
+        "b\udcff/*",
+        "a\0",
+        "a\0*",
+        "x" * 5000,
+        "x" * 5000 + "*",
+        "a/" * 3000 + "*",
+        "ä" * 300,
+        "files:" + "x" * 300,
+    ],
 )
 def test_a_name_that_no_file_can_have_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(ImageError, match=r"^[^\n]*$"):
         find_images([name])
+    with pytest.raises(ImageError, match=r"^[^\n]*$"):
+        files(name)

@@ -195,6 +195,13 @@ def test_a_file_without_pictures_is_one_clear_error(tmp_path: Path) -> None:
         VideoFile(str(tmp_path / "sound.mkv"))
 
 
+def test_a_codec_that_nobody_knows_is_one_clear_error(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avi", 3, codec="mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"Q?Q?"))
+    with pytest.raises(ImageError, match=r"a\.avi: its video is of a codec that FFmpeg has no decoder for"):
+        VideoFile(str(path))
+
+
 @pytest.mark.parametrize("name", ["line: 1%20.mp4", "-a.mp4", "caf\udce9.mp4"])
 def test_a_file_of_any_name_is_read(name: str, drawn: Path, tmp_path: Path) -> None:
     path = tmp_path / name
