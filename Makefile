@@ -5,6 +5,7 @@ PEER_VENV := .venv-peer
 DOCS_VENV := .venv-docs
 VENV := .venv
 STAMP := .installed
+MINUTES := 10
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 BIN := $(VENV)/bin
 # Threads wait without spinning: where other work shared the cores, a step took 1.6 s of CPU time instead of 7.
@@ -18,7 +19,7 @@ AUDITED := $(BIN)/uv tool run --quiet pip-audit==2.10.1 --strict --disable-pip -
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all lint types tests compat arm docs
-.PHONY: bench bench-methods bench-gpu bench-line soak bench-archive bench-export cost demo-model cpp fuzz-cpp kills lock sbom audit clean
+.PHONY: bench bench-methods bench-gpu bench-line soak bench-archive bench-export cost demo-model cpp fuzz fuzz-cpp kills lock sbom audit clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -93,6 +94,11 @@ cpp: $(VENV)/$(STAMP)  ## build the C++ example, build/cpp/inspect, and compare 
 	cmake -S runtime/cpp -B build/cpp -DOpenVINO_DIR="$$($(BIN)/python -c 'import openvino.utils as u; print(u.get_cmake_path())')"
 	cmake --build build/cpp
 	$(BIN)/pytest tests/runtime/cpp --durations 5
+
+fuzz: $(VENV)/$(STAMP)  ## fuzz what Python reads from outside, MINUTES=10 a target (Atheris, Python 3.11 or later); findings lie in build/fuzz
+	mkdir -p build/fuzz
+	for target in recipe bundle graph image tokenizer source records; do \
+		$(BIN)/python tests/fuzz/run.py $$target build/fuzz -max_total_time=$$((60 * $(MINUTES))) || exit 1; done
 
 fuzz-cpp: $(VENV)/$(STAMP)  ## fuzz what the C++ side reads, five minutes a target (clang, libclang-rt-14-dev)
 	CC=clang CXX=clang++ cmake -S runtime/cpp -B build/fuzz-cpp -DCLIPSPECT_FUZZ=ON
