@@ -53,6 +53,12 @@ def bmp(
     return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(data), 0, 0, 14 + len(header)) + header + data
 
 
+def jpeg2000(width: int, height: int) -> bytes:
+    """The header of a codestream of grey."""
+    sides = struct.pack(">8I", width, height, 0, 0, width, height, 0, 0)
+    return b"\xff\x4f\xff\x51" + struct.pack(">HH", 41, 0) + sides + b"\0\1\7\1\1"
+
+
 def shown() -> dict[str, tuple[bytes, list[int]]]:
     """Files that are read, and the grey, or the red, of their first row."""
     ramp, turned = [0, 64, 128, 255], [255, 191, 127, 0]
@@ -109,6 +115,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
     """Files that are refused, and the reason."""
     rgb = bytes(range(12))
     colours = {262: (3, [2])}
+    dear = "more than 20,000,000 pixels of"
     damaged, other, large = "damaged or cut short", "not an image of a raster format", "more than 80,000,000 pixels"
     files = {
         "tiff-8-signed": (tiff({339: (3, [2])}), "signed pixels"),
@@ -155,6 +162,12 @@ def refused() -> dict[str, tuple[bytes, str]]:
         "gif-bomb": (b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\1\0\1\0\0\2\2L\1\0;", large),
         "webp-without-pixels": (b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0/" + bytes(12), damaged),
         "webp-of-no-kind": (b"RIFF\x1a\0\0\0WEBPABCD" + bytes(12), damaged),
+        "webp-large": (
+            bytes.fromhex("524946461e000000574542505650384c110000002f0fe7cf0707508426f4a0ff8188e87f0000"),
+            dear,
+        ),
+        "jpeg2000-large": (jpeg2000(5000, 4001), dear),
+        "jpeg2000-bomb": (jpeg2000((1 << 32) - 1, (1 << 32) - 1), large),
         "jpeg2000-cut": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), damaged),
         "jpeg2000-codestream-cut": (b"\xff\x4f\xff\x51" + bytes(40), damaged),
     }

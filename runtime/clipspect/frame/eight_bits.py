@@ -104,16 +104,16 @@ def _with_alpha(image: Image.Image, stored: Stored, name: str) -> Image.Image:
 
 
 def _over_white(image: Image.Image, name: str) -> Image.Image:
-    opaque = Image.new("RGB", image.size, _BACKGROUND)
-    seen = False
+    opaque: Image.Image | None = None  # white until something is seen: nothing is made for a picture of nothing
     for top, bottom in _strips(image.size):
         strip = image.crop((0, top, image.width, bottom))
         strip.info = image.info  # Pillow's crop keeps the transparent colour, older ones do not
         rgba = strip.convert("RGBA")
         alpha = rgba.getchannel("A")
-        seen = seen or alpha.getextrema() != (0, 0)
-        opaque.paste(rgba, (0, top), mask=alpha)
-    if not seen:
+        if alpha.getextrema() != (0, 0):
+            opaque = opaque or Image.new("RGB", image.size, _BACKGROUND)
+            opaque.paste(rgba, (0, top), mask=alpha)
+    if opaque is None:
         raise ImageError(f"{name}: every pixel is wholly transparent: save it without transparency")
     return opaque
 

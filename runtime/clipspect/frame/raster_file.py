@@ -40,6 +40,8 @@ _SIGNATURES = {  # how a file begins, and Pillow's name of the format
 }
 FORMATS = (*sorted(set(_SIGNATURES.values())), "WEBP")  # for who asks Pillow itself
 _STRUCTURES = {"PNG": require_png, "JPEG": require_jpeg, "TIFF": require_tiff}
+_DEAR = {"JPEG2000": 4, "WEBP": 4}  # times the memory of others a pixel, in their libraries
+_BITS = 258  # TIFF's tag
 _LONGEST_SIGNATURE = 16
 _PLAIN = tuple(b"P%d" % number for number in (1, 2, 3))
 _MOST_PLAIN_BYTES = 16_000_000  # numbers as text are read one by one
@@ -100,7 +102,22 @@ def _opened(content: bytes, kind: str, name: str, require_size: RequireSize) -> 
     elif content[:2] in _PLAIN and len(content) > _MOST_PLAIN_BYTES:
         raise ImageError(f"{name}: more than {_MOST_PLAIN_BYTES // 10**6} MB of numbers as text: save it as binary")
     held = io.BytesIO(content)
-    return Image.open(held, formats=(kind,)), held
+    image = Image.open(held, formats=(kind,))
+    if kind in _DEAR and image.width * image.height > (most := MAX_PIXELS // _DEAR[kind]):
+        raise ImageError(
+            f"{name}: {image.width} x {image.height} is more than {most:,} pixels of {kind}: save it as PNG"
+        )
+    if kind == "TIFF" and _raw_bits(image) > 8 * len(content):
+        raise StructureError("the file ends before its pixels do")
+    return image, held
+
+
+def _raw_bits(image: Image.Image) -> int:
+    """How much a TIFF holds without compression, at least; 0 where it is compressed."""
+    if not image.tile or image.tile[0][0] != "raw":  # type: ignore[attr-defined]
+        return 0
+    bits = image.tag_v2.get(_BITS, 1)  # type: ignore[attr-defined]
+    return image.width * image.height * int(sum(bits) if isinstance(bits, tuple) else bits)
 
 
 def _format_of(start: bytes) -> str:
