@@ -17,6 +17,7 @@ from clipspect.engines.onnx_file import external_data, read_file, read_message
 from clipspect.engines.onnx_model import BYTES, Model, read_model
 from clipspect.engines.onnx_operators import answers
 from clipspect.engines.onnx_shapes import Known
+from clipspect.engines.serving import FOR_HEAD
 
 _BATCHES = (2, 3)  # numbers of images: two runs of the shapes show what depends on the number
 _GRAPH = 7  # field of onnx.ModelProto
@@ -69,7 +70,7 @@ def split(path: Path, graph: Graph) -> Split | None:
         return None
     read = {name for node in model.nodes if late.intersection(node.outputs) for name in node.inputs}
     between = {name: spec for name, spec in {**image, **rows}.items() if name in read}
-    copied = {name: f"{name}_for_head" for name in between if name in graph.outputs}
+    copied = {name: f"{name}{FOR_HEAD}" for name in between if name in graph.outputs}
     rows |= {copy: rows[name] for name, copy in copied.items()}
     between |= others
     return Split(

@@ -14,6 +14,7 @@ ONNXRUNTIME, TENSORRT, CUDA = "onnxruntime", "tensorrt", "cuda"  # engines and a
 # was given another engine meanwhile does not have it.
 VERSIONS = {CPU: 1, CUDA: 2, TENSORRT: 3}
 ENGINES = {CPU: ONNXRUNTIME, CUDA: ONNXRUNTIME, TENSORRT: TENSORRT}  # Triton's backend
+FILES = {ONNXRUNTIME: "model.onnx", TENSORRT: "model.plan"}  # that each reads
 KINDS = {CPU: "KIND_CPU", CUDA: "KIND_GPU", TENSORRT: "KIND_GPU"}  # of instances
 TYPES = {
     "uint8": "UINT8",
@@ -25,6 +26,7 @@ BUNDLE, ROLE, DEVICE, PRECISION, MOST_IMAGES = (
     f"clipspect_{name}" for name in ("bundle", "role", "device", "precision", "most_images")
 )
 ENCODER, HEAD = "encoder", "head"  # what the names of a graph's two parts end in
+FOR_HEAD = "_for_head"  # what the name of a tensor ends in that is one of the graph's outputs, too
 _SHORT = 12  # of a digest in a name
 
 

@@ -8,12 +8,10 @@ from typing import Any, TypeAlias
 
 from clipspect.engines.graph import IMAGE, TensorSpec
 from clipspect.engines.onnx_split import Split
-from clipspect.engines.serving import CUDA, ENCODER, ENGINES, HEAD, KINDS, TYPES, Served
+from clipspect.engines.serving import CUDA, ENCODER, ENGINES, FILES, HEAD, KINDS, TYPES, Served
 
 Specs: TypeAlias = Mapping[str, TensorSpec]
 Fields: TypeAlias = dict[str, Any]  # of a message: text, numbers, `Word`, messages, and lists of these
-
-_ONNX_FILE = {"onnxruntime": "model.onnx", "tensorrt": "model.plan"}
 
 
 class Word(str):
@@ -91,7 +89,7 @@ def joined(served: Served, inputs: Specs, outputs: Specs, parts: Split) -> str:
 
 def _head(served: Served, name: str) -> Fields:
     engine = ENGINES[served.device]
-    return {"name": name, "backend": engine, "default_model_filename": _ONNX_FILE[engine]}
+    return {"name": name, "backend": engine, "default_model_filename": FILES[engine]}
 
 
 def _tensors(inputs: Specs, outputs: Specs, *, batched: bool = False) -> Fields:

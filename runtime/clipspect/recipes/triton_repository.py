@@ -14,7 +14,7 @@ from clipspect.engines.cache import files_of
 from clipspect.engines.engine import CPU, require_count
 from clipspect.engines.graph import FP16, IMAGE, WINDOWS, Graph
 from clipspect.engines.onnx_split import split
-from clipspect.engines.serving import ENCODER, HEAD, TENSORRT, VERSIONS, Served
+from clipspect.engines.serving import ENCODER, FILES, HEAD, ONNXRUNTIME, TENSORRT, VERSIONS, Served
 from clipspect.recipes import triton_config as config
 from clipspect.recipes.compile import CompiledGraph, compiled_engines
 
@@ -121,10 +121,10 @@ class _Writer:
         first, second = (parts.encoder.inputs, parts.encoder.outputs), (parts.head.inputs, parts.head.outputs)
         names = [f"{served.name}-{ENCODER}", f"{served.name}-{HEAD}", served.name]
         version = self._model(names[0], served, config.encoder(served, *first, self._instances, self._batch))
-        (version / "model.onnx").write_bytes(parts.encoder.model)
+        (version / FILES[ONNXRUNTIME]).write_bytes(parts.encoder.model)
         self._place_weights(graph, version)
         version = self._model(names[1], served, config.head(served, *second, self._instances))
-        (version / "model.onnx").write_bytes(parts.head.model)
+        (version / FILES[ONNXRUNTIME]).write_bytes(parts.head.model)
         version = self._model(names[2], served, config.joined(served, graph.inputs, graph.outputs, parts))
         (version / "empty").touch()  # Triton wants the folder, and copies of a repository can lose an empty one
         return ServedGraph(served, self._batch, tuple(names))
@@ -132,7 +132,7 @@ class _Writer:
     def _alone(self, role: str, graph: Graph) -> ServedGraph:
         served = self._served(role, self._batch)
         version = self._model(served.name, served, config.whole(served, graph.inputs, graph.outputs, self._instances))
-        shutil.copyfile(self._bundle.path / graph.file, version / "model.onnx")
+        shutil.copyfile(self._bundle.path / graph.file, version / FILES[ONNXRUNTIME])
         self._place_weights(graph, version)
         return ServedGraph(served, 0, (served.name,))
 
@@ -143,7 +143,7 @@ class _Writer:
         served = self._served(role, one.engine.inputs[IMAGE].most[0])
         version = self._model(served.name, served, config.whole(served, graph.inputs, graph.outputs, self._instances))
         with contents(Path(one.path).parent, one.engine) as plan:
-            (version / "model.plan").write_bytes(plan)
+            (version / FILES[TENSORRT]).write_bytes(plan)
         return ServedGraph(served, 0, (served.name,))
 
     def _served(self, role: str, most: int) -> Served:

@@ -70,6 +70,18 @@ def as_another_version_of_its_parts(config: Any) -> None:
     config.ensemble_scheduling.step[0].model_version = -1
 
 
+def with_crossed_tensors(config: Any) -> None:
+    config.ensemble_scheduling.step[0].input_map["text_features"] = "image"
+
+
+def with_crossed_answers(config: Any) -> None:
+    config.ensemble_scheduling.step[0].output_map["score"] = "anomaly_map"
+
+
+def of_joined_requests(config: Any) -> None:
+    config.max_batch_size = 2
+
+
 def with_other_tensors(config: Any) -> None:
     config.input[0].dims[1] = 64
 
@@ -81,6 +93,9 @@ def with_other_tensors(config: Any) -> None:
         (without_parameters, "does not say what it is"),
         (of_another_encoder, "is made of"),
         (as_another_version_of_its_parts, "is made of"),
+        (with_crossed_tensors, "takes text_features for image, expected each tensor for itself"),
+        (with_crossed_answers, "takes score for anomaly_map, expected each tensor for itself"),
+        (of_joined_requests, "takes joined requests, expected each tensor for itself"),
         (with_other_tensors, "the manifest says"),
     ],
 )
@@ -92,11 +107,37 @@ def test_a_model_that_is_not_what_was_written_is_refused(
         load(tiny_bundle, server)
 
 
-@pytest.mark.parametrize("part", ["encoder", "head"])
-def test_a_part_that_may_compute_elsewhere_is_refused(tiny_bundle: Path, server: Server, part: str) -> None:
-    config = server.repository.configs[f"{model_name(Bundle.open(tiny_bundle).digest, 'words')}-{part}"]
+def elsewhere(config: Any) -> None:
     config.instance_group[0].kind = config.instance_group[0].KIND_AUTO
-    with pytest.raises(BackendError, match="computes with onnxruntime as KIND_AUTO , expected onnxruntime as KIND_CPU"):
+
+
+def from_another_file(config: Any) -> None:
+    config.default_model_filename = "other.onnx"
+
+
+def from_a_file_a_gpu(config: Any) -> None:
+    config.cc_model_filenames["8.6"] = "other.onnx"
+
+
+def joining_other_requests(config: Any) -> None:
+    config.max_batch_size += 1
+
+
+@pytest.mark.parametrize("part", ["encoder", "head"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (elsewhere, "computes model.onnx with onnxruntime as KIND_AUTO,"),
+        (from_another_file, "computes other.onnx with"),
+        (from_a_file_a_gpu, "other.onnx"),
+        (joining_other_requests, "images of joined requests"),
+    ],
+)
+def test_a_part_that_may_compute_otherwise_is_refused(
+    tiny_bundle: Path, server: Server, part: str, change: Callable[[Any], None], words: str
+) -> None:
+    change(server.repository.configs[f"{model_name(Bundle.open(tiny_bundle).digest, 'words')}-{part}"])
+    with pytest.raises(BackendError, match=re.escape(words)):
         load(tiny_bundle, server)
 
 
@@ -109,7 +150,7 @@ def test_a_gpu_that_rounds_to_tf32_is_refused(tiny_bundle: Path, server: Server,
     name = model_name(Bundle.open(tiny_bundle).digest, "words")
     config = server.repository.configs[f"{name}-encoder"]
     config.optimization.execution_accelerators.gpu_execution_accelerator[0].parameters["use_tf32"] = "1"
-    with pytest.raises(BackendError, match="expected onnxruntime as KIND_GPU"):
+    with pytest.raises(BackendError, match=r"expected model\.onnx with onnxruntime as KIND_GPU"):
         load(tiny_bundle, server)
 
 
@@ -127,7 +168,7 @@ def test_a_model_that_is_changed_while_the_server_runs_is_refused(
         inspector.inspect(handmade.grey(1))
         config = server.repository.configs[f"{model_name(Bundle.open(tiny_bundle).digest, 'words')}-encoder"]
         config.instance_group[0].kind = config.instance_group[0].KIND_GPU
-        with pytest.raises(BackendError, match="as KIND_GPU , expected onnxruntime as KIND_CPU"):
+        with pytest.raises(BackendError, match=r"as KIND_GPU, .*, expected model\.onnx with onnxruntime as KIND_CPU"):
             inspector.inspect(handmade.grey(1))
 
 

@@ -12,6 +12,8 @@ from clipspect.engines.serving import (
     DEVICE,
     ENCODER,
     ENGINES,
+    FILES,
+    FOR_HEAD,
     HEAD,
     KINDS,
     MOST_IMAGES,
@@ -70,36 +72,56 @@ def _read(config: Any, where: str) -> Served:
 
 def _parts(config: Any, served: Served, where: str) -> list[str]:
     """The models that compute: the two parts of an ensemble, or the model itself."""
-    steps = [(step.model_name, step.model_version) for step in config.ensemble_scheduling.step]
+    steps = config.ensemble_scheduling.step
     if not steps:
         return [served.name]
+    found = [(step.model_name, step.model_version) for step in steps]
     expected = [(f"{served.name}-{part}", served.version) for part in (HEAD, ENCODER)]
-    if steps != expected:
+    if found != expected:
         raise BackendError(
-            f"{where}: {served.name} is made of {steps}, expected {expected}: write the repository again"
+            f"{where}: {served.name} is made of {found}, expected {expected}: write the repository again"
         )
-    return [name for name, _ in steps]
+    read = [pair for step in steps for pair in step.input_map.items()]
+    answered = [pair for step in steps for pair in step.output_map.items()]
+    crossed = [
+        *(pair for pair in read if pair[1].removesuffix(FOR_HEAD) != pair[0]),
+        *(pair for pair in answered if pair[1] != pair[0]),
+    ]
+    if crossed or config.max_batch_size:
+        raise BackendError(
+            f"{where}: {served.name} takes {', '.join(map(' for '.join, crossed)) or 'joined requests'}, expected each "
+            "tensor for itself: write the repository again"
+        )
+    return [name for name, _ in found]
 
 
 def _require_place(config: Any, served: Served, where: str) -> None:
-    """Raises BackendError where a model is another's, or may compute elsewhere or in other digits than it says."""
-    kinds = {group.Kind.Name(group.kind) for group in config.instance_group}
-    expected = KINDS[served.device]
+    """Raises BackendError where a model is another's, reads another file, joins what is to be apart, or may compute
+    elsewhere or in other digits than it says.
+    """
+    engine = ENGINES[served.device]
     accelerators = config.optimization.execution_accelerators
-    given = {item.name: dict(item.parameters) for item in accelerators.gpu_execution_accelerator}
     exact = {"cuda": {"use_tf32": "0"}} if served.device == CUDA else {}
-    if (
-        _read(config, where) != served
-        or config.backend != ENGINES[served.device]
-        or kinds != {expected}
-        or given != exact
-        or accelerators.cpu_execution_accelerator
-    ):
+    most = served.most_images if config.name == f"{served.name}-{ENCODER}" else 0
+    expected = _computing(FILES[engine], engine, {KINDS[served.device]}, exact, most)
+    found = _computing(
+        ", ".join([config.default_model_filename, *config.cc_model_filenames.values()]),
+        config.backend or config.platform or "nothing",
+        {group.Kind.Name(group.kind) for group in config.instance_group},
+        {item.name: dict(item.parameters) for item in accelerators.gpu_execution_accelerator},
+        config.max_batch_size,
+    )
+    if _read(config, where) != served or found != expected or accelerators.cpu_execution_accelerator:
         raise BackendError(
-            f"{where}: {config.name} computes with {config.backend or config.platform or 'nothing'} as "
-            f"{', '.join(sorted(kinds)) or 'nothing'} {given or ''}, expected {ENGINES[served.device]} as {expected} "
-            f"{exact or ''} of bundle {served.bundle:.12}: write the repository again with clipspect triton"
+            f"{where}: {config.name} computes {found}, expected {expected} of bundle {served.bundle:.12}: write the "
+            "repository again with clipspect triton"
         )
+
+
+def _computing(file: str, engine: str, kinds: set[str], accelerated: dict[str, Any], joined: int) -> str:
+    options = f" {accelerated}" if accelerated else ""
+    requests = f"up to {joined} images of joined requests" if joined else "requests apart"
+    return f"{file} with {engine} as {', '.join(sorted(kinds)) or 'nothing'}{options}, {requests}"
 
 
 def _specs(tensors: Any) -> dict[str, TensorSpec]:
