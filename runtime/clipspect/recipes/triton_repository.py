@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipspect.base.errors import BackendError, BundleError, ClipspectError
+from clipspect.base.lock import only_writer_in
 from clipspect.base.temporary import temporary_folder
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines.cache import files_of
@@ -58,7 +59,7 @@ def write_triton_repository(
         )
     target = Path(out)
     try:
-        with temporary_folder(target) as folder:
+        with only_writer_in(target), temporary_folder(_workshop(target)) as folder:
             writer = _Writer(opened, folder, device, batch, instances)
             written = writer.compiled() if device == TENSORRT else writer.graphs()
             _move(written, folder, target, force)
@@ -165,6 +166,16 @@ class _Writer:
                 shutil.copyfile(source, first)
             else:
                 _link(first, version / source.name)
+
+
+def _workshop(repository: Path) -> Path:
+    """Where models are written until they are whole: beside the repository, since a server does not start while there
+    is a folder in it that is no model; inside, where there is no way beside it.
+    """
+    beside = repository.resolve().parent
+    if os.access(beside, os.W_OK) and beside.stat().st_dev == repository.stat().st_dev:
+        return beside
+    return repository
 
 
 def _link(file: Path, name: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from clipspect.base.errors import BackendError, BundleError, ClipspectError
+from clipspect.base.lock import only_writer_in
 from clipspect.bundle.bundle import Bundle
 from clipspect.engines.graph import IMAGE
 from clipspect.engines.onnx_split import split
+from clipspect.recipes import triton_repository
 from clipspect.recipes.triton_repository import write_triton_repository
 from support import handmade
 from support.command_line import error_of, run
@@ -109,6 +111,29 @@ def test_what_is_there_is_replaced_by_force_alone(
     assert (graph["most_images"], graph["role"], graph["version"]) == (3, "words", 1)
     assert read_config(out / f"{graph['name']}-encoder").max_batch_size == 3
     assert sorted(path.name for path in out.iterdir()) == sorted([*graph["models"], "resnet"])
+
+
+def test_a_server_that_starts_meanwhile_finds_no_folder_that_is_no_model(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, seen = tmp_path / "repository", list[list[Path]]()
+
+    def looking(*arguments: Any) -> Any:
+        seen.append([path for path in out.iterdir() if path.is_dir()])
+        return split(*arguments)
+
+    monkeypatch.setattr(triton_repository, "split", looking)
+    write_triton_repository(tiny_bundle, out)
+    assert seen == [[]]
+    assert len(list(out.iterdir())) == 3
+
+
+def test_a_second_command_in_the_repository_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    with (
+        only_writer_in(tmp_path),
+        pytest.raises(ClipspectError, match=r"another clipspect \(process \d+\) writes there"),
+    ):
+        write_triton_repository(tiny_bundle, tmp_path)
 
 
 def test_another_bundle_goes_beside_the_first(tiny_bundle: Path, full_bundle: Path, tmp_path: Path) -> None:
