@@ -4,46 +4,44 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import os
 import random
 import shutil
 import signal
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from clipspect.base import temporary
-from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import MANIFEST
+from clipspect.bundle.signature import make_keys
 from clipspect.cli import main
-from clipspect.line.audit import audit
-from clipspect.line.feedback import answers_of
-from clipspect.recipes.recipe import read_recipe
-from clipspect.sinks.records import lines_of, read_records
+from clipspect.sinks.records import read_records
 from support import handmade
 from support.drawn_datasets import write_mvtec
+from support.killed_results import (
+    is_signed,
+    names,
+    one_answer,
+    one_engine,
+    opens,
+    require,
+    rows,
+    whole_eval,
+    whole_repository,
+    whole_run,
+    whole_watch,
+)
 from support.lined import quick, write_plan
 from support.watched import grey_png
 
 OLD_BUNDLE = Path(__file__).parents[1] / "runtime/recipes/schema1.bundle"
 ENGINE = ("--backend", "onnxruntime", "--threads", "1")
 FOUND_S, PATIENCE_S = 0.05, 120.0
-
-
-class FaultError(Exception):
-    """What a kill has shown."""
-
-
-def require(good: object, text: str) -> None:
-    if not good:
-        raise FaultError(text)
 
 
 @dataclass
@@ -115,48 +113,6 @@ def said(place: Path) -> str:
     return output.read_text(errors="replace")[-2000:] if output.exists() else ""
 
 
-def names(place: Path) -> list[str]:
-    """Of all that is there, and of the place for temporary files."""
-    return sorted(str(path) for root in (place, Path(tempfile.gettempdir())) for path in root.rglob("*"))
-
-
-def require_readable(place: Path) -> None:
-    """Every file that has its final name is whole; of a log that is written, all but its last line."""
-    for path in sorted(place.rglob("*")):
-        if path.name.startswith(".") or any(part.startswith(".clipspect-") for part in path.parts):
-            continue
-        try:
-            if path.name.endswith(".safetensors") and path.parent.name in {"recipes", "own"} and not is_old(path):
-                read_recipe(path)
-            elif path.name == MANIFEST and json.loads(path.read_bytes())["schema_version"] == 2:
-                Bundle.open(path.parent)
-            elif path.suffix == ".json":
-                json.loads(path.read_bytes().rstrip(b"\0") or b"{}")
-            elif path.suffix == ".html":
-                require(path.read_text().rstrip().endswith("</html>"), "cut short")
-            elif path.suffix in {".jpg", ".png"} and place / "camera" not in path.parents:
-                Image.open(path).load()
-            elif path.name == "results.jsonl" and path.stat().st_size:
-                whole = [line for line in lines_of(path) if line.whole]
-                require(all(json.loads(line.content) for line in whole), "a line is not readable")
-        except Exception as error:
-            raise FaultError(f"{path}: not readable after the kill: {error}") from error
-
-
-def is_old(path: Path) -> bool:
-    """Whether a recipe is of a bundle that is not converted yet."""
-    manifest = path.parents[1] / MANIFEST
-    return manifest.exists() and json.loads(manifest.read_bytes())["schema_version"] == 1
-
-
-def require_nothing_left(place: Path) -> None:
-    left = [name for name in names(place) if "/.clipspect-" in name or name.endswith((".partial", ".copying"))]
-    require(not left, f"left behind after the next start: {left}")
-
-
-# --- the commands, and what must hold of what they wrote --------------------------------------------------------------
-
-
 def commands(place: Path, *, export: bool) -> Iterator[Command]:
     write_inputs(place)
     parts = 8
@@ -173,6 +129,16 @@ def commands(place: Path, *, export: bool) -> Iterator[Command]:
     yield Command("roi", ("roi", "full.bundle", own, "2,2 30,2 30,30 2,30", "--photo", "good/0.png"))
     by_hand = ("calibrate", "full.bundle", "nut", "--review", "0.3", "--reject", "0.6")
     yield Command("limits", by_hand)
+    yield Command("reuse", ("reuse", "full.bundle", own, "--off"))
+    yield Command("sign", ("sign", "full.bundle", "--key", "key.pem"), check=is_signed)
+    served = ("--out", out("triton"), "--force")
+    yield Command("triton", ("triton", "full.bundle", *served), check=whole_repository)
+    rtx = ("--package", "tensorrt_rtx", "--for-compute-capability", "8.6")
+    if find_spec("tensorrt_rtx") is not None:
+        compiled = ("compile", "full.bundle", "--graph", "zero-shot", "--cache", "cache", "--force", *rtx)
+        yield Command("compile", compiled, check=one_engine)
+    lot = ("lot", "demo", "good", *ENGINE, "--out", out("lot"), "--report", "lot.html")
+    yield Command("lot", lot, gone(out("lot")), check=lambda place: whole_run(place / out("lot"), parts))
     log = "out-answers/results.jsonl"
     yield Command("feedback", ("feedback", log, id_of(place), "good"), check=lambda place: one_answer(place / log))
     yield Command("learn", ("learn", "full.bundle", "object", log, "--by", "limits", "--apply"),
@@ -210,6 +176,7 @@ def commands(place: Path, *, export: bool) -> Iterator[Command]:
 
 def write_inputs(place: Path) -> None:
     handmade.write_full_bundle(place / "full.bundle")
+    make_keys(place / "key.pem", place / "key.public.pem")
     chance = np.random.default_rng(0)
     for folder, count in (("good", 8), ("photos", 2), ("more", 3), ("parts/a", 3), ("parts/b", 3)):
         (place / folder).mkdir(parents=True)
@@ -258,43 +225,3 @@ def id_of(place: Path) -> str:
     command = Command("run", ("run", "full.bundle", "more", "--recipe", "object", *ENGINE, "--out", "out-answers"))
     command.run(place)
     return next(iter(read_records(place / "out-answers/results.jsonl"))).id
-
-
-def whole_run(out: Path, parts: int) -> None:
-    require(audit([out / "results.jsonl"]).whole, "the chain of results.jsonl is broken")
-    require(len(list(read_records(out / "results.jsonl"))) == parts, "results.jsonl: other than a line an image")
-    require(len((out / "results.csv").read_text().splitlines()) == parts + 1, "results.csv: other than a row an image")
-    require(len(list((out / "overlays").iterdir())) == parts, "overlays: other than one an image")
-
-
-def one_answer(log: Path) -> None:
-    require(len(answers_of(log)) == 1, "other than one answer")
-
-
-def whole_eval(place: Path) -> None:
-    found = [json.loads(line) for line in (place / "out-eval/images.jsonl").read_text().splitlines()]
-    images = [row["image"] for row in found]
-    expected = len(list((place / "dataset/screw/test").rglob("*.png")))
-    require(len(images) == len(set(images)) == expected, f"eval: {len(images)} rows of {expected} images")
-
-
-def opens(bundle: Path) -> None:
-    Bundle.open(bundle)
-
-
-def rows(out: Path) -> int:
-    log = out / "results.jsonl"
-    return sum(line.whole for line in lines_of(log)) if log.exists() else 0
-
-
-def whole_watch(place: Path, out: Path, count: int) -> None:
-    records = list(read_records(out / "results.jsonl"))
-    require(audit([out / "results.jsonl"]).whole, "the chain is broken")
-    seen = Counter(record.item.name for record in records)
-    require(len(seen) == count and set(seen.values()) == {1}, f"lost or doubled: {seen}")
-    for record in records:
-        name = Path(record.item.name).name
-        require((out / record.files["sorted"]).read_bytes() == grey_png(int(Path(name).stem)), f"{name}: not sorted")
-        require((out / record.files["overlay"]).exists(), f"{name}: no overlay")
-    kept = [path for path in out.rglob("*") if path.is_file() and path.suffix in {".png", ".jpg"}]
-    require(len(kept) == 2 * count, f"{len(kept)} pictures of {count} images")

@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.killed_commands import FaultError, commands, require_nothing_left, require_readable
+from support.killed_commands import commands
+from support.killed_results import FaultError, require_nothing_left, require_readable
 
 
 def attack(kills: int, seed: int, only: tuple[str, ...], *, export: bool) -> int:
