@@ -24,6 +24,7 @@ from clipspect.base.document import MismatchError, from_json
 from clipspect.base.errors import ClipspectError
 from clipspect.base.files import atomic_file, sha256_of
 from clipspect.base.lock import only_writer_in
+from clipspect.base.temporary import remove_leftovers
 from clipspect_lab.archive.decided import Decided
 
 ABOUT, SUMS, RECORDS = "archive.json", "SHA256SUMS", "records"
@@ -129,11 +130,10 @@ class Store:
         """Find what is finished. Answers names of files that were written and are gone. Raises ClipspectError."""
         folder = self.root / RECORDS
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         noted = _noted(self.root / SUMS)
         for path in sorted(folder.iterdir()):
-            if path.name.startswith("."):  # a file that an earlier run did not end
-                path.unlink()
-            elif _NUMBERED.fullmatch(path.name):
+            if _NUMBERED.fullmatch(path.name):
                 self._read(path, noted)
         gone = sorted(noted.keys() - self.files.keys())
         with atomic_file(self.root / SUMS) as file:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from clipspect.base import temporary
 from clipspect.base.errors import ClipspectError
 from clipspect.inspection.record import BundleRecord, EngineRecord, RecipeRecord
 from clipspect_lab.archive.decided import Decided
@@ -65,14 +66,26 @@ def test_the_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
     assert checked.stdout == "records/000001.parquet: OK\nrecords/000002.parquet: OK\n"
 
 
-def test_what_a_killed_process_left_behind_counts_only_where_it_is_whole(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_behind_counts_only_where_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, rows(0, 1), rows(2, 3))
-    (tmp_path / "records" / ".000003.parquet-x1y2").write_bytes(b"PAR1")
+    monkeypatch.setattr(temporary, "_cleared", set())  # as in another process
+    (tmp_path / "records" / f"{temporary.PREFIX}x1y2").write_bytes(b"PAR1")
     sums = tmp_path / SUMS
     sums.write_text(sums.read_text()[:-20])  # it was ended while it noted the second file
     assert done(tmp_path) == [f"images/{number}.png" for number in range(4)]
     assert len(list((tmp_path / "records").iterdir())) == 2
     assert sums.read_text().count("\n") == 2
+
+
+def test_what_others_put_beside_the_records_stays(tmp_path: Path) -> None:
+    write(tmp_path, rows(0, 1))
+    (tmp_path / "records" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "records" / ".DS_Store").touch()
+    (tmp_path / "records" / "notes.txt").touch()
+    assert done(tmp_path) == ["images/0.png", "images/1.png"]
+    assert len(list((tmp_path / "records").iterdir())) == 4
 
 
 def test_what_was_finished_is_written_also_when_the_work_ends_with_an_error(tmp_path: Path) -> None:
