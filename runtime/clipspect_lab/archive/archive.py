@@ -18,6 +18,7 @@ import pyarrow as pa
 from clipspect.base.errors import ClipspectError
 from clipspect.base.plug_ins import described
 from clipspect.base.progress import Progress, quiet
+from clipspect.engines.engine import CPU, engine_named
 from clipspect_lab.archive import store as folder
 from clipspect_lab.archive.cluster import Size, cluster, size_of, standard_error_left_out
 from clipspect_lab.archive.decided import Decided
@@ -62,9 +63,6 @@ def archive(request: Request, progress: Progress = quiet) -> Archived:
             _say(f"{request.out / name} is gone: its images are inspected again")
         source, images = open_source(request.source, request.column, request.out)
         waiting = _waiting(images, store)
-        before = store.about()
-        if before is not None and len(waiting) == 0 and before.source == request.source:
-            return Archived(store.tally, before.decided, 0, 0.0, Size(0, 0, 0), 0)
         with cluster(request.ray, request.workers, request.task.options.get("threads")) as logs:
             done = _inspected(request, store, source, waiting, progress)
             if done.lost:
@@ -78,12 +76,16 @@ def archive(request: Request, progress: Progress = quiet) -> Archived:
 
 def _inspected(request: Request, store: Store, source: Source, images: pa.Table, progress: Progress) -> Archived:
     task = request.task
-    size = size_of(request.workers, task.options.get("threads"), task.options.get("device"))
-    task = dataclasses.replace(task, options={**task.options, "threads": size.threads})
     before = store.about()
     if before is not None and task.backend is None:  # the engine that the archive was begun with: no new competition
         engine = before.decided.engine
         task = dataclasses.replace(task, backend=engine.backend, options={"device": engine.device, **task.options})
+    threads, device = task.options.get("threads"), task.options.get("device")
+    if task.backend is not None and engine_named(task.backend).remote:  # the device is the server's
+        size = size_of(request.workers, threads or 1, CPU)
+    else:
+        size = size_of(request.workers, threads, device)
+        task = dataclasses.replace(task, options={**task.options, "threads": size.threads})
     found = _looked(task, source, size)
     store.begin(About(1, request.source, request.column, found.decided))
     if found.guard:
@@ -107,6 +109,8 @@ def _answers(
     task: Task, source: Source, decided: Decided, images: pa.Table, size: Size, tries: _Counted
 ) -> Iterator[pa.Table]:
     """Tables of records, of each image one. Raises ClipspectError where a worker says that it cannot go on."""
+    if len(images) == 0:
+        return
     ray = require_ray()
     tables = [
         chunk.append_column(CHUNK_NUMBER, pa.array(np.full(len(chunk), number)))
@@ -133,8 +137,8 @@ def _answers(
     missing = np.zeros(_end(images), bool)
     missing[images["number"].to_numpy()] = True
     for table in _given(records.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)):
-        if (reason := table[STOP][0].as_py()) is not None:
-            raise ClipspectError(reason)
+        if reasons := table[STOP].drop_null().to_pylist():
+            raise ClipspectError(reasons[0])
         new = missing[table["number"].to_numpy()]
         missing[table["number"].to_numpy()] = False
         yield table.drop_columns([STOP]).filter(pa.array(new))

@@ -20,7 +20,7 @@ from clipspect.base.plug_ins import described
 from clipspect.frame.item import Item
 from clipspect.frame.raster_file import EncodedImage
 from clipspect.sources.files import Files
-from clipspect_lab.archive.remote import fetched, file_system, is_remote
+from clipspect_lab.archive.remote import fetched, is_remote, is_there_remote
 
 _FETCHES = 8  # files that are fetched at once: an object store answers late, and many at once
 _MOST_AHEAD = 64_000_000  # bytes that are fetched before they are inspected, beside one image
@@ -51,14 +51,7 @@ class Images:
                 yield self._item(*waiting.popleft())
 
     def require_there(self) -> None:
-        try:
-            there = _is_there(self.source)
-        except ClipspectError:
-            raise
-        except Exception as error:  # a file system's own
-            raise ClipspectError(unseen(self.source, described(error))) from error
-        if not there:
-            raise ClipspectError(unseen(self.source, "nothing is there"))
+        require_there(self.source)
 
     def _item(self, row: _Row, content: Fetched | None) -> Item:
         if content is not None:
@@ -84,16 +77,23 @@ class _Row:
         return _UNKNOWN_SIZE if self.size is None else self.size
 
 
-def unseen(source: str, reason: str) -> str:
-    """What is said of a source that one machine does not have."""
-    return f"{source}: a worker cannot see it ({reason}): every machine of the cluster needs it under this name"
+def require_there(source: str) -> None:
+    """Raises ClipspectError where this machine does not see a source at all."""
+    try:
+        there = _is_there(source)
+        reason = "nothing is there"
+    except Exception as error:  # a file system's own
+        there, reason = False, described(error)
+    if not there:
+        raise ClipspectError(
+            f"{source}: a worker cannot see it ({reason}): every machine of the cluster needs it under this name"
+        )
 
 
 def _is_there(source: str) -> bool:
     """Of a folder: whether it has anything in it. One that nothing is mounted on is there, and empty."""
     if is_remote(source):
-        system, root = file_system(source)
-        return bool(system.exists(root))
+        return is_there_remote(source)
     if os.path.isdir(source):
         return any(os.scandir(source))
     return os.path.exists(source) or any(glob.iglob(source, recursive=True))

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipspect.base.errors import ClipspectError, ImageError, ImageReadError
+from clipspect.base.errors import ImageError, ImageReadError
 from clipspect.base.plug_ins import described
 from clipspect.frame.item import Item
 from clipspect.frame.raster_file import EncodedImage
-from clipspect_lab.archive.images import unseen
+from clipspect_lab.archive.images import require_there
 from clipspect_lab.archive.remote import is_remote, opened_remote
 
 _AT_ONCE = 16_000_000  # bytes of images that are read from a file at once, beside one that is larger
@@ -49,8 +49,7 @@ class ParquetImages:
             yield Item(self.source, row["number"], None, error)
 
     def require_there(self) -> None:
-        if not is_remote(self.source) and not os.path.exists(self.source):
-            raise ClipspectError(unseen(self.source, "nothing is there"))
+        require_there(self.source)
 
     def _item(self, row: dict[str, Any], content: bytes | None) -> Item:
         name = os.fsdecode(row["path"])

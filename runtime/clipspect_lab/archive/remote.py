@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from typing import Any
 
 from clipspect.base.errors import ClipspectError, ImageError, ImageReadError
@@ -27,6 +28,32 @@ def file_system(address: str) -> tuple[Any, str]:
     except Exception as error:
         raise ClipspectError(f"{address}: cannot be opened ({described(error)}): check the address") from error
     return system, root
+
+
+def listed_remote(address: str) -> tuple[Any, dict[str, dict[str, Any]]]:
+    """Its system, and what that says of the files by their names there: one, those of a prefix, or of a glob.
+
+    Raises ClipspectError.
+    """
+    system, root = file_system(address)
+    try:
+        found = system.find(root, detail=True)
+        if not found and glob.has_magic(root):  # a key can have such characters, too
+            found = {name: entry for name, entry in system.glob(root, detail=True).items() if entry["type"] == "file"}
+    except Exception as error:  # each system has errors of its own
+        raise ClipspectError(
+            f"{address}: cannot be listed ({described(error)}): check the address, the rights"
+        ) from error
+    return system, found
+
+
+def is_there_remote(address: str) -> bool:
+    """Of a glob: whether the place is that it begins with. Raises what the system raises, and ClipspectError."""
+    system, root = file_system(address)
+    if system.exists(root):
+        return True
+    fixed = root[: next((place for place, one in enumerate(root) if one in "*?["), 0)]
+    return "/" in fixed and bool(system.exists(fixed.rpartition("/")[0]))
 
 
 def opened_remote(address: str) -> Any:

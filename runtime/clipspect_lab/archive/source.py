@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from clipspect.base.errors import ClipspectError, ImageError
-from clipspect.base.plug_ins import described
 from clipspect.frame.image_files import IMAGE_SUFFIXES, natural_key
 from clipspect.frame.item import Item
 from clipspect.sources.files import find_images
@@ -20,7 +19,7 @@ from clipspect_lab.archive.images import Images
 from clipspect_lab.archive.listed import listed
 from clipspect_lab.archive.parquet_columns import BYTES, column_of, listed_in_column, rows_of
 from clipspect_lab.archive.parquet_images import ParquetImages
-from clipspect_lab.archive.remote import file_system, is_remote, opened_remote
+from clipspect_lab.archive.remote import is_remote, listed_remote, opened_remote
 
 _PARQUET = ".parquet"
 
@@ -75,13 +74,7 @@ def _local_files(source: str, skip: Path) -> tuple[pa.Table | None, list[str]]:
 
 
 def _remote_files(source: str) -> tuple[pa.Table | None, list[str]]:
-    system, root = file_system(source)
-    try:
-        found: dict[str, dict[str, Any]] = system.find(root, detail=True)
-    except Exception as error:  # each system has errors of its own
-        raise ClipspectError(
-            f"{source}: cannot be listed ({described(error)}): check the address, the rights"
-        ) from error
+    system, found = listed_remote(source)
     if not found:
         raise ImageError(f"{source}: nothing is there, or no such place: check the address")
     names = sorted((name for name in found if "/." not in name), key=natural_key)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,26 +114,24 @@ class Worker:
             number: os.fsdecode(path) for number, path in zip(images["number"].to_pylist(), images["path"].to_pylist())
         }
 
-        def inspected(some: pa.Table) -> dict[int, Outcome]:
-            items = self._source.items(some)
-            return self._one_by_one(inspector, items, names) if alone else self._streamed(inspector, items)
-
-        outcomes = inspected(images)
-        for _ in range(1, TRIES):
-            unread = [number for number, outcome in outcomes.items() if isinstance(outcome.error, ImageReadError)]
-            if not unread:
+        records: dict[int, Record] = {}
+        for attempt in range(TRIES):
+            items, unread = self._source.items(images), []
+            outcomes = self._one_by_one(inspector, items, names) if alone else inspector.stream(items, self._batch)
+            for outcome in outcomes:  # none is kept: it has the image's bytes, and its map
+                number = outcome.item.number
+                records[number] = _record(outcome, inspector, names[number])
+                if isinstance(outcome.error, ImageReadError):
+                    unread.append(number)
+            if not unread or attempt + 1 == TRIES:
                 break
+            images = images.filter(pa.compute.is_in(images["number"], pa.array(unread)))
             time.sleep(_PAUSE_S)
-            outcomes |= inspected(images.filter(pa.compute.is_in(images["number"], pa.array(unread))))
-        if any(outcome.error is not None for outcome in outcomes.values()):
+        if any(record.error is not None for record in records.values()):
             self._source.require_there()  # an image that is gone with all others is not to be written down as damaged
-        return [_record(outcomes[number], inspector, name) for number, name in names.items()]
+        return [records[number] for number in names]
 
-    def _streamed(self, inspector: Inspector, items: Iterable[Item]) -> dict[int, Outcome]:
-        return {outcome.item.number: outcome for outcome in inspector.stream(items, self._batch)}
-
-    def _one_by_one(self, inspector: Inspector, items: Iterable[Item], names: dict[int, str]) -> dict[int, Outcome]:
-        outcomes = {}
+    def _one_by_one(self, inspector: Inspector, items: Iterable[Item], names: dict[int, str]) -> Iterator[Outcome]:
         for item in items:
             ended = self._tries("begin_image", item.number) + 1  # with the chunk's first attempt
             if ended >= TRIES:
@@ -141,11 +139,10 @@ class Worker:
                     f"{names[item.number]}: {ended} processes ended while they inspected it: look at it on a machine "
                     "apart (clipspect run), and give the workers more memory"
                 )
-                outcomes[item.number] = Outcome(item, error=error)
+                yield Outcome(item, error=error)  # and it stays counted: another image can end this chunk, too
             else:
-                outcomes |= self._streamed(inspector, [item])
-            self._tries("end_image", item.number)
-        return outcomes
+                yield from inspector.stream([item])
+                self._tries("end_image", item.number)
 
 
 def _record(outcome: Outcome, inspector: Inspector, name: str) -> Record:

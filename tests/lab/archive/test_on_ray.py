@@ -14,31 +14,36 @@ from pathlib import Path
 
 import pytest
 
+from clipspect.recipes.limits import Limits
+from clipspect.recipes.recipe import write_recipe
+from clipspect.recipes.triton_repository import write_triton_repository
 from support import archived, handmade
 from support.command_line import run
+from support.kserve import Server
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 300
 
 
 class Archive:
-    """A folder with a bundle and 150 images, one of which ends any process that opens it, another the first one."""
+    """A folder with a bundle and images; of 150, one ends any process that opens it, and another the first one."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, images: int = 150) -> None:
         self.place, self.out = place, place / "out"
         handmade.write_bundle(place / "tiny.bundle")
-        paths = archived.write_images(place / "images", 150)
-        paths[70].rename(place / "images" / "fatal.png")
-        paths[140].rename(place / "images" / "poison.png")
-        paths[20].write_bytes(b"\x89PNG\r\n\x1a\n")
+        paths = archived.write_images(place / "images", images)
+        if images == 150:
+            paths[70].rename(place / "images" / "fatal.png")
+            paths[140].rename(place / "images" / "poison.png")
+            paths[20].write_bytes(b"\x89PNG\r\n\x1a\n")
         (place / "site").mkdir()
         (place / "site" / "sitecustomize.py").write_text(archived.SITE)
         self.errors = place / "errors"
 
     @contextlib.contextmanager
-    def started(self) -> Iterator[subprocess.Popen[bytes]]:
+    def started(self, *backend: str) -> Iterator[subprocess.Popen[bytes]]:
         words = ["archive", "tiny.bundle", "images", "--ray", "local", "--out", "out", "--workers", "2"]
-        words += ["--backend", "onnxruntime", "--records", "50", "--json"]
+        words += ["--records", "50", "--json", "--backend", *(backend or ["onnxruntime"])]
         before = os.pathsep.join([str(self.place / "site"), *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = {**os.environ, "PYTHONPATH": before, "FATAL_ONCE": str(self.place / "fatal")}
         with (self.place / "said").open("wb") as said, self.errors.open("wb") as errors:
@@ -109,10 +114,27 @@ def test_the_records_are_those_of_run(archive: Archive, monkeypatch: pytest.Monk
     assert found == expected
 
 
-def test_what_is_finished_needs_no_ray(archive: Archive) -> None:
+def test_what_is_finished_is_not_inspected_again_and_another_recipe_is_refused(archive: Archive) -> None:
+    with archive.started() as driver:
+        assert driver.wait(PATIENCE_S) == 1, archive.errors.read_text()
+    assert (archive.said["images"], archive.said["inspected"]) == (150, 0)
+    recipe = handmade.make_recipe("object", limits=Limits(0.1, 0.2))
+    write_recipe(archive.place / "tiny.bundle/recipes/object.safetensors", recipe)
     with archive.started() as driver:
         assert driver.wait(PATIENCE_S) == 1
-    assert archive.said["inspected"] == archive.said["workers"] == 0
+    assert "is the archive of something else (its recipe is object" in archive.errors.read_text()
+
+
+def test_workers_ask_a_triton_server_and_give_the_same_records(tmp_path: Path) -> None:
+    place = Archive(tmp_path, images=20)
+    write_triton_repository(tmp_path / "tiny.bundle", tmp_path / "repository")
+    with Server(tmp_path / "repository") as server, place.started("triton", "--url", server.url) as driver:
+        assert driver.wait(PATIENCE_S) == 0, place.errors.read_text()
+    found = archived.read_archive(place.out).sort_by("number")
+    assert set(found["backend"].to_pylist()) == {"triton"}
+    local = archived.inspected(tmp_path / "tiny.bundle", str(tmp_path / "images")).sort_by("number")
+    assert found["score"].to_pylist() == pytest.approx(local["score"].to_pylist(), abs=1e-6)
+    assert place.said["workers"] == 2
 
 
 def wait_until(

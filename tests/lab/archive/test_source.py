@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,6 +65,24 @@ def test_a_folder_of_parquet_is_its_rows_and_one_of_both_is_its_images_unless_a_
     assert isinstance(open_source(str(tmp_path), None, tmp_path / "out")[0], Images)
     assert isinstance(open_source(str(tmp_path), "image", tmp_path / "out")[0], ParquetImages)
     assert isinstance(open_source(f"{tmp_path}/*.parquet", None, tmp_path / "out")[0], ParquetImages)
+
+
+def test_addresses_are_a_file_a_prefix_or_a_glob_also_of_names_with_such_characters() -> None:
+    store = fsspec.filesystem("memory")
+    for name in ("line/a.png", "line/b[1].png", "line/deep/c.png"):
+        store.pipe(f"/archive-source/{name}", PNG)
+
+    def names(source: str) -> list[str]:
+        found, images = open_source(f"memory://archive-source/{source}", None, Path("out"))
+        found.require_there()
+        return [path.decode().rpartition("/")[2] for path in images["path"].to_pylist()]
+
+    assert names("line") == ["a.png", "b[1].png", "c.png"]
+    assert names("line/*.png") == ["a.png", "b[1].png"]
+    assert names("**/*.png") == ["a.png", "b[1].png", "c.png"]
+    assert names("line/b[1].png") == ["b[1].png"]
+    with pytest.raises(ClipspectError, match="nothing is there"):
+        names("other/*.png")
 
 
 @pytest.mark.parametrize(

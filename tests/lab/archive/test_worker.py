@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from clipspect.frame.item import Item
 from clipspect.recipes.limits import Limits
 from clipspect.recipes.recipe import write_recipe
 from clipspect_lab.archive.decided import Decided
 from clipspect_lab.archive.rows import SCHEMA, written_name
-from clipspect_lab.archive.source import open_source
+from clipspect_lab.archive.source import Source, open_source
 from clipspect_lab.archive.tries import TRIES, Tries
 from clipspect_lab.archive.worker import STOP
 from support import archived, handmade
@@ -111,6 +115,56 @@ def test_an_image_that_ends_processes_is_an_error_after_some_tries_and_the_other
         record for record in expected if record["item"]["number"] != 2
     ]
     assert tries.begin_image(3) == 0, "what was inspected is not counted against an image"
+    again = archived.inspected(Path("tiny.bundle"), "images", tries=tries).sort_by("number")
+    assert again["error"][2].as_py(), "it is not tried anew where another image ends the process of its chunk"
+
+
+class Counting:
+    """A source, and the most of its images that were in memory at once."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self._own, self.most = source.source, source, 0
+
+    def items(self, images: pa.Table) -> Iterator[Item]:
+        held: list[weakref.ref[Any]] = []
+        for item in self._own.items(images):
+            held.append(weakref.ref(item.frame))
+            self.most = max(self.most, sum(ref() is not None for ref in held))
+            yield item
+
+    def require_there(self) -> None:
+        self._own.require_there()
+
+
+def test_images_are_let_go_when_they_are_inspected(place: Path) -> None:
+    content = (place / "images" / "part0.png").read_bytes()
+    pq.write_table(pa.table({"image": [content] * 100}), "parts.parquet")
+    source, images = open_source("parts.parquet", None, place / "out")
+    counting = Counting(source)
+    (chunk,) = archived.numbered_chunks(images)
+    found = archived.begun(Path("tiny.bundle"), counting, Tries())(chunk)
+    assert len(found) - found["score"].null_count == 100
+    assert 0 < counting.most < 20
+
+
+@pytest.mark.parametrize(
+    "source", ["parts.parquet", "*.parquet", "memory://archive-gone", "memory://archive-gone/*.p*"]
+)
+def test_parquet_that_is_gone_stops_the_worker_and_makes_no_errors_of_its_images(
+    place: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipspect_lab.archive.worker._PAUSE_S", 0.0)
+    store = fsspec.filesystem("memory")
+    pq.write_table(pa.table({"image": [(place / "images" / "part0.png").read_bytes()]}), "parts.parquet")
+    store.pipe("/archive-gone/parts.parquet", Path("parts.parquet").read_bytes())
+    opened, images = open_source(source, None, place / "out")
+    opened.require_there()
+    (chunk,) = archived.numbered_chunks(images)
+    worker = archived.begun(Path("tiny.bundle"), opened, Tries())
+    assert worker(chunk)["score"].null_count == 0
+    Path("parts.parquet").unlink()
+    store.rm("/archive-gone", recursive=True)
+    assert f"{source}: a worker cannot see it" in worker(chunk)[STOP][0].as_py()
 
 
 def test_a_share_that_is_gone_stops_the_worker_and_makes_no_errors_of_its_images(place: Path) -> None:
