@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 ELSEWHERE = {  # pages of the site that lie outside of docs/, where readers of the repository look for them
     "README.md": "index.md",
+    "examples/README.md": "examples.md",
     "models/README.md": "models.md",
     "runtime/cpp/README.md": "cpp.md",
     "runtime/jetson/README.md": "jetson.md",
