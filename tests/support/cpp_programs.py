@@ -43,10 +43,11 @@ def build() -> Path:
     return BUILD
 
 
-def call(program: Path, *arguments: object, status: int = 0) -> tuple[bytes, str]:
+def call(program: Path, *arguments: object, status: int = 0, asan_options: str = "") -> tuple[bytes, str]:
     """What a program wrote to stdout and stderr; asserts its status, and that no sanitizer had anything to say."""
+    environment = {**_ENVIRONMENT, "ASAN_OPTIONS": asan_options} if asan_options else _ENVIRONMENT
     done = subprocess.run(
-        [program, *map(str, arguments)], env=_ENVIRONMENT, capture_output=True, timeout=300, check=False
+        [program, *map(str, arguments)], env=environment, capture_output=True, timeout=300, check=False
     )
     said = done.stderr.decode("utf-8", "backslashreplace")
     assert not any(word in said for word in _SANITIZED), said
