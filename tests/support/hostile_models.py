@@ -91,6 +91,43 @@ MODELS: dict[str, tuple[Change, str]] = {
         graph_of(node("Sub", ["i", "i"], ["zero"]), node("Div", ["i", "zero"], ["x"]), i=np.int64([1])),
         "by 0 or -1",
     ),
+    "a divisor that is 0 for two images": (
+        graph_of(
+            node("Shape", ["image"], ["n"], start=0, end=1),
+            node("Sub", ["i", "n"], ["d"]),
+            node("Div", ["i", "d"], ["x"]),
+            i=np.int64([2]),
+        ),
+        "only multiplied by constants",
+    ),
+    "a divisor that is -1 times the images": (
+        graph_of(
+            node("Shape", ["image"], ["n"], start=0, end=1),
+            node("Mul", ["n", "i"], ["d"]),
+            node("Div", ["i", "d"], ["x"]),
+            i=np.int64([1 << 62]),
+        ),
+        "by what follows from how many images",
+    ),
+    "memory that grows with the eighth power of the images": (
+        graph_of(
+            node("Shape", ["image"], ["n"], start=0, end=1),
+            node("Concat", ["n"] * 8, ["s"], axis=0),
+            node("Expand", ["scale", "s"], ["x"]),
+        ),
+        "grows from (1, 1, 1, 1, 1, 1, 1, 1) to",
+    ),
+    "a graph for one image alone": (
+        graph_of(
+            node("Shape", ["image"], ["n"], start=0, end=1),
+            node("Concat", ["n", "i"], ["s"], axis=0),
+            node("Expand", ["rows", "s"], ["e"]),
+            node("Add", ["e", "rows"], ["x"]),
+            i=np.int64([1]),
+            rows=np.float32([[1], [1], [1]]),
+        ),
+        "do not fit",
+    ),
     "a divisor that wraps to 0": (
         graph_of(node("Mul", ["i", "i"], ["zero"]), node("Div", ["i", "zero"], ["x"]), i=np.int64([1 << 32])),
         "by 0 or -1",

@@ -17,6 +17,7 @@ from clipspect.engines.onnx_model import (
     INT8,
     INT32,
     INT64,
+    INTEGERS,
     UINT8,
     Described,
     Model,
@@ -32,6 +33,8 @@ MOST_WORK = 10**14  # two an element of each product's sum, one an element of an
 MOST_BYTES = 16 << 30  # of the constants, and the tensors that are alive at once
 OPSET = 18  # of which the rules are; operators change their inputs between two
 MOST_ROWS = 1 << 40  # elements of one tensor, so that no product of sides is beyond 64 bits
+# Of two of everything that is free, no tensor has more times the elements that it has of one: images, rows and prompts.
+MOST_GROWTH = 2**3
 DTYPES = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL}
 DTYPES["float16"] = FLOAT16
 
@@ -54,19 +57,29 @@ def check_onnx(file: Message, folder: Path, graph: Graph) -> Cost:
         ("output", graph.outputs, model.outputs),
     ):
         _require_described(what, specs, described)
+    known, doubled = _known(model, graph, 1), _known(model, graph, 2)
+    cost = _walk(model, graph, known, 1)
+    for name, spec in graph.outputs.items():
+        _require_output(name, spec, known)
+    _walk(model, graph, doubled, MOST_GROWTH)
+    for name, item in doubled.items():
+        if item.size > MOST_GROWTH * max(known[name].size, 1):
+            raise ValueError(f"{name!r:.80} grows from {known[name].shape} to {item.shape} for two images")
+    return cost
+
+
+def _known(model: Model, graph: Graph, count: int) -> dict[str, Known]:
+    """What is known before the first operator, for so many images, prompts a state and rows a gallery."""
     known = {name: Known(item.dtype, item.shape, item.integers) for name, item in model.constants.items()}
     for name, spec in graph.inputs.items():
         if name in known:
             raise ValueError(f"its input {name!r} is a constant as well")
-        known[name] = _input(spec)
-    cost = _walk(model, graph, known)
-    for name, spec in graph.outputs.items():
-        _require_output(name, spec, known)
-    return cost
+        known[name] = _input(spec, count)
+    return known
 
 
-def _walk(model: Model, graph: Graph, known: dict[str, Known]) -> Cost:
-    """Through the operators in their order; `known` gets what each answers."""
+def _walk(model: Model, graph: Graph, known: dict[str, Known], times: int) -> Cost:
+    """Through the operators in their order, within so many times the limits; `known` gets what each answers."""
     last_use = {name: at for at, node in enumerate(model.nodes) for name in node.inputs}
     fixed = set(model.constants)  # what follows from constants alone: engines compute it once, and keep it
     kept = fixed | graph.inputs.keys() | graph.outputs.keys()
@@ -75,6 +88,7 @@ def _walk(model: Model, graph: Graph, known: dict[str, Known]) -> Cost:
     for at, node in enumerate(model.nodes):
         inputs = [None if not name else _of(known, name, node) for name in node.inputs]
         outputs = answers(node, inputs)
+        _require_steady(node, outputs, fixed)
         work += _work(node, inputs, outputs)
         for name, item in zip(node.outputs, outputs):
             if name in known or not name:
@@ -85,11 +99,23 @@ def _walk(model: Model, graph: Graph, known: dict[str, Known]) -> Cost:
             fixed.update(node.outputs)
             kept.update(node.outputs)
         most = max(most, alive)
-        if work > MOST_WORK or most > MOST_BYTES:
+        if work > times * MOST_WORK or most > times * MOST_BYTES:
             raise ValueError(f"it takes more than {MOST_WORK:.0e} operations or {MOST_BYTES >> 30} GB for one image")
         for name in {name for name in node.inputs if name and last_use[name] == at} - kept:
             alive -= _bytes(known[name])
     return Cost(work, most)
+
+
+def _require_steady(node: Node, outputs: list[Known], fixed: set[str]) -> None:
+    """Refuse integers whose kind depends on how many images there are: a divisor can be 1 for one, and 0 for two."""
+    if outputs[0].dtype not in INTEGERS:
+        return
+    counted = [name for name in node.inputs if name not in fixed]
+    if node.operator == "Div" and node.inputs[1] in counted:
+        raise ValueError("Div: integers are divided by what follows from how many images there are")
+    sums = node.operator in ("Add", "Sub") or (node.operator == "Mul" and len(counted) > 1)
+    if sums and counted and outputs[0].integers is not None:
+        raise ValueError(f"{node.operator}: how many images there are is only multiplied by constants")
 
 
 def _require_described(what: str, specs: Mapping[str, TensorSpec], described: Mapping[str, Described]) -> None:
@@ -123,8 +149,8 @@ def _dtype(spec: TensorSpec) -> int:
     return DTYPES[spec.dtype]
 
 
-def _input(spec: TensorSpec) -> Known:
-    return Known(_dtype(spec), tuple(side if isinstance(side, int) else 1 for side in spec.shape))
+def _input(spec: TensorSpec, count: int = 1) -> Known:
+    return Known(_dtype(spec), tuple(side if isinstance(side, int) else count for side in spec.shape))
 
 
 def _bytes(item: Known) -> int:
