@@ -1,150 +1,30 @@
-"""Manifests and recipes of millions of values, and files of holes: one line, within 5 seconds and 500 MB."""
+"""What a bundle's files take together is limited, and a command that has no memory says so."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from clipspect.base.files import FileEntry
-from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, write_document
-from support import handmade
-from support.measured import run_code
-
-MOST_S, MOST_BYTES = 5, 500_000_000
-LISTS, OBJECTS, NUMBERS = "[],", '{"a":0},', "1,"
-OPEN = """
-import sys, time
-from pathlib import Path
-import clipspect
+from clipspect.base.errors import BundleError
 from clipspect.bundle.bundle import Bundle
-from clipspect.recipes.recipe import read_recipe
-path = Path(sys.argv[1])
-start = time.process_time()
-try: (read_recipe if path.suffix == ".safetensors" else Bundle.open)(path)
-except clipspect.ClipspectError as error: print(time.process_time() - start, error)
-"""
-
-
-def many(value: str, size: int) -> str:
-    return f"[{value * (size // len(value))}0]"
-
-
-def manifest_with(more: str) -> Callable[[Path], Path]:
-    def write(folder: Path) -> Path:
-        root = handmade.write_bundle(folder / "tiny.bundle")
-        text = (root / MANIFEST).read_text(encoding="utf-8").rstrip().removesuffix("}")
-        handmade.seal(root, f'{text}, "more": {more}}}'.encode())
-        return root
-
-    return write
-
-
-def recipe_with(more: str, *, in_header: bool = False) -> Callable[[Path], Path]:
-    def write(folder: Path) -> Path:
-        table = {"text_features": {"dtype": "F32", "shape": [2, 1, 4], "data_offsets": [0, 32]}}
-        about = {"schema_version": 2, "name": "nut", "method": "winclip", "object": "x", "encoder_sha256": "e" * 64}
-        document = json.dumps({**about, "tensors": table}).removesuffix("}")
-        document += "}" if in_header else f', "more": {more}}}'
-        buffer = bytes([0, 0, 128, 63] * 8)
-        digest = hashlib.sha256(document.encode() + buffer).hexdigest()
-        header = json.dumps({"__metadata__": {"clipspect": f"{digest}\n{document}"}, **table})
-        header = f'{header.removesuffix("}")}, "more": {more}}}' if in_header else header
-        path = folder / "nut.safetensors"
-        path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + buffer)
-        return path
-
-    return write
-
-
-def holes(path: Path, size: int) -> Path:
-    with path.open("r+b") as file:
-        file.truncate(size)
-    return path
-
-
-def file_of_holes(folder: Path) -> Path:
-    """A bundle whose manifest names a file of a terabyte."""
-    root = handmade.write_bundle(folder / "tiny.bundle")
-    (root / "weights.bin").touch()
-    holes(root / "weights.bin", 1 << 40)
-    document = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
-    document["files"]["weights.bin"] = {"sha256": "0" * 64, "size": 1 << 40}
-    write_document(root, document)
-    return root
-
-
-def manifest_of_holes(folder: Path) -> Path:
-    root = handmade.write_bundle(folder / "tiny.bundle")
-    holes(root / MANIFEST, 1 << 40)
-    return root
-
-
-def digest_of_holes(folder: Path) -> Path:
-    root = handmade.write_bundle(folder / "tiny.bundle")
-    holes(root / MANIFEST_DIGEST, 1 << 40)
-    return root
-
-
-def header_beyond(folder: Path) -> Path:
-    path = folder / "nut.safetensors"
-    path.write_bytes((1 << 62).to_bytes(8, "little") + b"{}")
-    return path
-
-
-def header_of_holes(folder: Path) -> Path:
-    path = folder / "nut.safetensors"
-    path.write_bytes((1 << 29).to_bytes(8, "little"))
-    return holes(path, 1 << 30)
-
-
-LARGE: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "manifest-lists": (manifest_with(many(LISTS, 16_000_000)), "more than 1,048,576 values"),
-    "manifest-objects": (manifest_with(many(OBJECTS, 16_000_000)), "more than 1,048,576 values"),
-    "manifest-numbers": (manifest_with(many(NUMBERS, 16_000_000)), "more than 1,048,576 values"),
-    "manifest-text": (manifest_with(f'"{"x" * 17_000_000}"'), "too large for this file"),
-    "manifest-of-holes": (manifest_of_holes, "too large for this file"),
-    "digest-of-holes": (digest_of_holes, "too large for this file"),
-    "weights-of-holes": (file_of_holes, "at most 8.6 are read"),
-    "recipe-lists": (recipe_with(many(LISTS, 12_000_000)), "more than 1,048,576 values"),
-    "recipe-objects": (recipe_with(many(OBJECTS, 12_000_000)), "more than 1,048,576 values"),
-    "recipe-header-numbers": (recipe_with(many(NUMBERS, 12_000_000), in_header=True), "more than 1,048,576 values"),
-    "recipe-header-text": (recipe_with(f'"{"x" * 70_000_000}"'), "at most 67108864 are read"),
-    "recipe-header-beyond": (header_beyond, "longer than the file"),
-    "recipe-header-of-holes": (header_of_holes, "at most 67108864 are read"),
-    "recipe-of-holes": (lambda folder: holes(recipe_with("0")(folder), 1 << 30), "the tensors take 32 bytes"),
-    "recipe-of-more-holes": (lambda folder: holes(recipe_with("0")(folder), 1 << 41), "too large for a recipe"),
-}
-
-
-@pytest.mark.parametrize("name", LARGE)
-def test_a_large_document_is_one_line_in_little_time_and_memory(tmp_path: Path, name: str) -> None:
-    write, reason = LARGE[name]
-    done = run_code(OPEN, write(tmp_path))
-    seconds, said = done.output.rstrip("\n").split(" ", 1)
-    assert reason in said
-    assert "\n" not in said
-    assert float(seconds) < MOST_S
-    assert done.peak_bytes < MOST_BYTES
+from clipspect.bundle.manifest import MANIFEST, write_document
 
 
 def test_the_most_bytes_of_a_bundle_are_of_all_its_files(tiny_bundle: Path) -> None:
-    files = {f"{at}.bin": FileEntry("0" * 64, 1 << 31) for at in range(5)}
     document = json.loads((tiny_bundle / MANIFEST).read_text(encoding="utf-8"))
-    document["files"] |= {name: {"sha256": entry.sha256, "size": entry.size} for name, entry in files.items()}
+    document["files"] |= {f"{at}.bin": {"sha256": "0" * 64, "size": 1 << 31} for at in range(5)}
     write_document(tiny_bundle, document)
-    done = run_code(OPEN, tiny_bundle)
-    assert "10.7 GB, at most 8.6 are read: set CLIPSPECT_MAX_BUNDLE_BYTES" in done.output
+    with pytest.raises(BundleError, match=r"10\.7 GB, at most 8\.6 are read: set CLIPSPECT_MAX_BUNDLE_BYTES"):
+        Bundle.open(tiny_bundle)
 
 
 def test_a_command_that_has_no_memory_says_so_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "results.jsonl").touch()
-    holes(tmp_path / "results.jsonl", 1 << 30)  # one line
+    with (tmp_path / "results.jsonl").open("wb") as file:
+        file.truncate(1 << 30)  # one line
     code = (
         "import resource, sys; from clipspect.cli import main\n"
         "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize() + (300 << 20)\n"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +22,7 @@ from clipspect.engines.onnx_shapes import Known
 from clipspect_models import DEMO_BUNDLE
 from support.handmade import SIDE, write_full_bundle
 from support.handmade_photos import write_photos_bundle
-from support.hostile_files import FILES
-from support.hostile_graphs import DATA_BYTES, FLOAT, GRAPHS, INT64
-from support.hostile_models import MODELS
-
-HOSTILE = GRAPHS | MODELS
-
-
-@pytest.mark.parametrize("case", [*HOSTILE, *FILES])
-def test_a_hostile_graph_is_refused_before_an_engine_sees_it(case: str, tmp_path: Path) -> None:
-    bundle = write_full_bundle(tmp_path / "tiny.bundle")
-    path = bundle / "model.onnx"
-    if case in HOSTILE:
-        change, reason = HOSTILE[case]
-        model = onnx.load(path)
-        change(model)
-        path.write_bytes(model.SerializeToString())
-    else:
-        spoilt, reason = FILES[case]
-        path.write_bytes(spoilt(path.read_bytes()))
-    with (bundle / "model.onnx.data").open("wb") as file:
-        file.truncate(DATA_BYTES)
-    write_manifest(bundle, read_manifest(bundle)[0])
-    start = time.process_time()
-    with pytest.raises(clipspect.BundleError, match="|".join(map(re.escape, reason.split("|")))) as error:
-        Bundle.open(bundle)
-    assert "\n" not in str(error.value)
-    assert time.process_time() - start < 5
+from support.hostile_graphs import FLOAT, INT64
 
 
 @pytest.mark.parametrize("opset", [1, 11, 17, 19, 22])

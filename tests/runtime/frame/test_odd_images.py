@@ -43,7 +43,7 @@ def test_an_odd_png_or_jpeg_is_a_picture_or_one_line(tmp_path: Path, name: str) 
     assert time.process_time() - start < MOST_S
 
 
-SHOWN, REFUSED = odd_rasters.shown(), odd_rasters.refused()
+SHOWN = odd_rasters.shown()
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -52,16 +52,6 @@ def test_every_form_of_tiff_bmp_and_pnm_is_shown_right(tmp_path: Path, name: str
     (tmp_path / "a.tif").write_bytes(data)
     picture = np.asarray(read(tmp_path / "a.tif"))
     assert picture[0].reshape(picture.shape[1], -1)[:, 0].tolist() == row
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_shown_right_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
-    data, reason = REFUSED[name]
-    (tmp_path / "a.png").write_bytes(data)
-    start = time.process_time()
-    with pytest.raises(ImageError, match=rf"^[^\n]*a\.png: [^\n]*{reason}[^\n]*$"):
-        read(tmp_path / "a.png")
-    assert time.process_time() - start < MOST_S
 
 
 def test_large_files_of_nothing_are_refused_in_little_time_and_memory(tmp_path: Path) -> None:
