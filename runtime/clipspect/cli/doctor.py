@@ -104,7 +104,8 @@ def _examine_engine(engine: Engine) -> EngineReport:
             module = engine.module()
             version = _version(engine)
             scores_on = None if engine.compiled or engine.remote else _score(engine, graph)
-            devices = tuple(module.probe(graph, TINY_INPUTS))
+            with engine.clear_errors():
+                devices = tuple(module.probe(graph, TINY_INPUTS))
         except BackendError as error:
             problem = str(error)
     if engine.compiled and devices:  # these have no backend before `clipspect compile`: the probe compiles its own

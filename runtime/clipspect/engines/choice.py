@@ -76,17 +76,21 @@ class _Load:
         """The options as the engine's own. Raises BackendError for a refused engine, and one that cannot take them."""
         if engine.name in self.refused:
             raise BackendError(self.refused[engine.name])
-        options = {**self.options, **device}
-        known = [field.name for field in dataclasses.fields(engine.module().Options)]
-        if unknown := sorted(set(options) - set(known)):
-            raise BackendError(f"the {engine.name} backend has no option {unknown[0]!r}; there are: {', '.join(known)}")
-        return engine.module().Options(**options)
+        options, kind = {**self.options, **device}, engine.module()
+        with engine.clear_errors():
+            known = [field.name for field in dataclasses.fields(kind.Options)]
+            if unknown := sorted(set(options) - set(known)):
+                raise BackendError(
+                    f"the {engine.name} backend has no option {unknown[0]!r}; there are: {', '.join(known)}"
+                )
+            return kind.Options(**options)
 
     def into(self, engine: Engine, **device: str) -> Backend:
         settings = self.settings(engine, **device)
-        backend: Backend = engine.module().open_session(
-            self.path, self.graph_precision, settings, self.probe, self.graph
-        )
+        with engine.clear_errors():
+            backend: Backend = engine.module().open_session(
+                self.path, self.graph_precision, settings, self.probe, self.graph
+            )
         if self.probe is not None and backend.device != CPU:
             try:
                 backend.run(self.probe)
@@ -112,7 +116,9 @@ def _candidates(engines: list[Engine], load: _Load) -> tuple[list[_Candidate], l
     candidates, refusals = [], []
     for engine in engines:
         try:
-            for device in [load.options["device"]] if "device" in load.options else engine.module().devices():
+            with engine.clear_errors():
+                devices = [load.options["device"]] if "device" in load.options else engine.module().devices()
+            for device in devices:
                 load.settings(engine, device=device)
                 candidates.append(_Candidate(engine, device))
         except BackendError as error:

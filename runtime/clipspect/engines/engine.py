@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from clipspect.base.errors import BackendError, UnavailableError
+from clipspect.base.errors import BackendError, ClipspectError, UnavailableError
 from clipspect.base.installation import pip_install
+from clipspect.base.plug_ins import described
 from clipspect.engines.backend import one_line
 
 CPU = "cpu"
@@ -65,10 +68,20 @@ class Engine:
         try:
             importlib.import_module(self.package)
             return importlib.import_module(self.folder)
-        except (ImportError, OSError) as error:
+        except Exception as error:  # another package can raise anything
             raise BackendError(
                 f"{self.name} is installed but does not load ({one_line(error)}): {self.remedy}"
             ) from error
+
+    @contextmanager
+    def clear_errors(self) -> Iterator[None]:
+        """What the engine's folder raises in the block, and is not one of our errors, becomes a BackendError."""
+        try:
+            yield
+        except ClipspectError:
+            raise
+        except Exception as error:
+            raise BackendError(f"the {self.name} backend failed ({described(error)})") from error
 
 
 _OWN = (  # in the order in which they are tried: what is quickest to open again comes first

@@ -122,6 +122,33 @@ def test_an_engine_of_another_package_that_does_not_load_says_what_to_install_ag
     assert clipspect(installed, "run", bundle, image_folder, "--backend", "onnxruntime").returncode == 0
 
 
+BROKEN = {  # an engine's module, and what is said of it
+    "licence": ("raise RuntimeError('none')", "licence is installed but does not load (none)"),
+    "options": (ENGINE.replace("@dataclass(frozen=True)", ""), "the options backend failed (TypeError: "),
+    "devices": (ENGINE.replace('["cpu"]', "1 / 0"), "the devices backend failed (ZeroDivisionError: "),
+    "session": (ENGINE.replace("onnx.load(path)", "1 / 0"), "the session backend failed (ZeroDivisionError: "),
+}
+
+
+def test_engines_of_another_package_that_break_are_told_in_a_line_and_take_no_other_away(
+    installed: dict[str, str], tmp_path: Path
+) -> None:
+    bundle, site = handmade.write_bundle(tmp_path / "b"), tmp_path / "site"
+    for name, (module, _) in BROKEN.items():
+        (site / f"{name}_engine.py").write_text(module)
+    names = "".join(f"{name} = {name}_engine\n" for name in BROKEN)
+    (site / INFO / "entry_points.txt").write_text(f"[{GROUP}]\n{names}")
+    report = json.loads(clipspect(installed, "doctor", "--json").stdout)
+    problems = {engine["name"]: engine["problem"] for engine in report["engines"]}
+    code = "import sys, clipspect; print(clipspect.load(sys.argv[1]).reason)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, bundle], env=installed, capture_output=True, text=True, check=True, timeout=120
+    )
+    for name, (_, said) in BROKEN.items():
+        assert said in done.stdout
+        assert name == "devices" or said in problems[name]  # which doctor does not ask for
+
+
 def test_devices_that_nobody_has_run_say_so_wherever_they_are_named() -> None:
     caveats = {engine.name: engine.caveat for engine in registry()}
     assert caveats["onnxruntime"] == f"cuda and tensorrt: {EXPERIMENTAL}"
