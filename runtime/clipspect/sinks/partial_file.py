@@ -24,7 +24,7 @@ class PartialFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             self._file = os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="")
-            if lock_at_once(handle) is False:
+            if lock_at_once(handle) is False or not self._is_still(handle):
                 self._file.close()
                 raise ClipspectError(f"{self._path}: another clipspect writes there: wait, or choose another place")
             os.ftruncate(handle, 0)
@@ -39,6 +39,14 @@ class PartialFile:
         if self._file is not None:
             self._file.flush()
             if whole:  # while it is held
+                os.fsync(self._file.fileno())  # or after a power cut it has its name and is empty
                 os.replace(self._partial, self._path)
             self._file.close()
             self._file = None
+
+    def _is_still(self, handle: int) -> bool:
+        """Whether nobody has given it its final name since it was opened: it is another's whole file then."""
+        try:
+            return os.path.samestat(os.fstat(handle), os.stat(self._partial))
+        except FileNotFoundError:
+            return False
