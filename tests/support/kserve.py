@@ -108,14 +108,15 @@ class Repository(GRPCInferenceServiceServicer):
 class Server:
     """A context manager: a server on a port of this machine, which it keeps when it is stopped and started again."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, tls: tuple[Path, Path] | None = None) -> None:
+        """`tls`: a certificate and its private key."""
+        self.root, self._tls = root, tls
         self.change: Callable[[Any], object] = lambda answer: None  # of every answer
         self.delay = 0.0  # of every answer, in seconds
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self.url = f"grpc://127.0.0.1:{self.port}"
+        self.url = f"grpc{'' if tls is None else 's'}://127.0.0.1:{self.port}"
 
     def start(self, root: Path | None = None) -> None:
         """With another repository, if one is given."""
@@ -123,8 +124,14 @@ class Server:
         self.repository = Repository(self.root, self._changed, self.delay)
         self._server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
         add_GRPCInferenceServiceServicer_to_server(self.repository, self._server)
-        assert self._server.add_insecure_port(f"127.0.0.1:{self.port}") == self.port
+        assert self._opened(f"127.0.0.1:{self.port}") == self.port
         self._server.start()
+
+    def _opened(self, address: str) -> int:
+        if self._tls is None:
+            return int(self._server.add_insecure_port(address))
+        certificate, key = (path.read_bytes() for path in self._tls)
+        return int(self._server.add_secure_port(address, grpc.ssl_server_credentials([(key, certificate)])))
 
     def _changed(self, answer: Any) -> None:
         self.change(answer)

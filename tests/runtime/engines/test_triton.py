@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,9 @@ from clipspect.engines.serving import DEVICE
 from clipspect.recipes.triton_repository import write_triton_repository
 from support import handmade
 from support.calibrated import calibrate_object
+from support.certificates import Authority
 from support.kserve import Server, load
+from support.signed import needs_openssl
 
 COOKIES = Path(__file__).parents[3] / "models/clipspect_models/demo_cookies"
 
@@ -97,6 +102,21 @@ def test_whoever_waits_for_the_server_is_told_of_it_and_of_its_return(tiny_bundl
     assert len(told) == 3
     assert told[0] is not None
     assert told[2] is None
+
+
+@needs_openssl
+def test_with_tls_only_a_server_of_an_authority_that_is_trusted_is_asked(tiny_bundle: Path, tmp_path: Path) -> None:
+    write_triton_repository(tiny_bundle, tmp_path / "repository")
+    authority = Authority(tmp_path)
+    code = "import sys, clipspect; print(clipspect.load(sys.argv[1], backend='triton', url=sys.argv[2]).device)"
+    with Server(tmp_path / "repository", authority.issue("server")) as server:
+        command = [sys.executable, "-c", code, tiny_bundle, server.url]
+        trusting = {**os.environ, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(authority.certificate)}
+        good = subprocess.run(command, env=trusting, capture_output=True, text=True, check=True, timeout=120)
+        assert good.stdout == "cpu\n"
+        refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert "UnreachableError" in refused.stderr
+        assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
 
 
 def test_an_answer_that_is_late_is_an_error(tiny_bundle: Path, server: Server) -> None:
