@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -102,7 +101,7 @@ def _examine_engine(engine: Engine) -> EngineReport:
         graph.write_bytes(TINY_GRAPH)
         try:
             module = engine.module()
-            version = _version(engine)
+            version = engine.version
             scores_on = None if engine.compiled or engine.remote else _score(engine, graph)
             with engine.clear_errors():
                 devices = tuple(module.probe(graph, TINY_INPUTS))
@@ -134,16 +133,6 @@ def _score(engine: Engine, graph: Path) -> str:
     with open_backend(engine.name, graph) as backend:
         backend.run(TINY_INPUTS)
         return backend.device
-
-
-def _version(engine: Engine) -> str | None:
-    """As the engine's own module says it, which need not be a distribution of this Python."""
-    try:
-        module = importlib.import_module(engine.package)
-        version: str = module.__version__ if hasattr(module, "__version__") else metadata.version(engine.package)
-    except (ImportError, OSError, metadata.PackageNotFoundError):
-        return None
-    return version.partition("-")[0]  # OpenVINO adds a commit
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:

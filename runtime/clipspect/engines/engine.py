@@ -53,6 +53,16 @@ class Engine:
         return importlib.util.find_spec(self.package) is not None
 
     @property
+    def version(self) -> str | None:
+        """As the package's own module says it, which need not be a distribution of this Python; it is imported."""
+        try:
+            module = importlib.import_module(self.package)
+            version: str = module.__version__ if hasattr(module, "__version__") else metadata.version(self.package)
+        except (ImportError, OSError, metadata.PackageNotFoundError):
+            return None
+        return version.partition("-")[0]  # OpenVINO adds a commit
+
+    @property
     def remedy(self) -> str:
         return pip_install(self.extra, self.distribution)
 

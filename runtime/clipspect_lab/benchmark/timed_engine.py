@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -35,8 +34,7 @@ class TimedEngine:
         self.bundle, self.recipe = bundle, recipe.name
         self.milliseconds: dict[str, list[float]] = {name: [] for name in (*STAGES, TOTAL, MAP)}
         self.inspector = load(bundle, recipe, backend, verdicts=False, **options)
-        engine = engine_named(backend)
-        self.version = str(sys.modules[engine.package].__version__)
+        self.version = engine_named(backend).version or "of unknown version"
         self._spent = 0.0
         self._gemm: GemmRuns | None = None
         own = bundle.manifest.precision

@@ -222,6 +222,13 @@ def test_a_server_is_taken_by_name_alone(tiny_bundle: Path, server: Server) -> N
         clipspect.load(tiny_bundle, url=server.url)
 
 
+def test_text_is_not_served_and_the_error_says_what_encodes_it(full_bundle: Path, server: Server) -> None:
+    with pytest.raises(
+        BackendError, match=r"text\.onnx: is no graph .* that triton serves: take .* --backend onnxruntime"
+    ):
+        clipspect.make_recipe(full_bundle, "nut", object="metal nut", backend="triton", url=server.url)
+
+
 def test_limits_of_another_engine_are_widened_and_those_of_the_server_are_not(
     tiny_bundle: Path, server: Server
 ) -> None:

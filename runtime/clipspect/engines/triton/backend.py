@@ -186,6 +186,7 @@ def _identity(path: Path) -> tuple[str, str]:
         role = next(role for role, graph in graphs.items() if graph["file"] == path.name)
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise BackendError(
-            f"{path}: is no graph of a bundle that inspects, which are all that {NAME} serves"
+            f"{path}: is no graph of a bundle that inspects, which are all that {NAME} serves: take an engine of this "
+            "machine for it, such as --backend onnxruntime"
         ) from error
     return hashlib.sha256(data).hexdigest(), role
