@@ -5,9 +5,12 @@ that ends.
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +31,7 @@ from clipspect_lab.archive.tries import TRIES
 CHUNK_NUMBER, STOP = "chunk", "stop"  # columns: of what goes in, and of what comes out where the archive cannot go on
 ANSWER = SCHEMA.append(pa.field(STOP, pa.string()))
 _PAUSE_S = 1.0  # before an image is read once more
+_LONGEST_S = 600.0  # for an engine to load, or for the next image: what takes longer hangs
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,10 @@ class Found:
 def look(task: Task, source: Source) -> Found | ClipspectError:
     """Load as workers do, and say what it is, or why not."""
     try:
-        source.require_there()
-        with task.load() as inspector:
+        with _hanging_ends():
+            source.require_there()
+            inspector = task.load()
+        with inspector:
             return Found(Decided.by(inspector), inspector.reason, guard_words(inspector.recipe, inspector.limits))
     except ClipspectError as error:
         return error
@@ -90,7 +96,8 @@ class Worker:
             self._stop = f"the process of a worker ended {begun} times while its engine was loaded: see Ray's logs"
             return
         try:
-            self._inspector = task.load()
+            with _hanging_ends():
+                self._inspector = task.load()
             if said := decided.difference(Decided.by(self._inspector)):
                 self._stop = f"a worker would decide otherwise ({said}): every machine needs the same bundle and engine"
         except ClipspectError as error:
@@ -101,7 +108,8 @@ class Worker:
         try:
             if self._stop or self._inspector is None:
                 return _stopped(self._stop)
-            records = self._records(self._inspector, images)
+            with _hanging_ends():
+                records = self._records(self._inspector, images)
         except ClipspectError as error:
             return _stopped(str(error))
         return table_of(records).append_column(STOP, pa.nulls(len(records), pa.string()))
@@ -119,6 +127,7 @@ class Worker:
             items, unread = self._source.items(images), []
             outcomes = self._one_by_one(inspector, items, names) if alone else inspector.stream(items, self._batch)
             for outcome in outcomes:  # none is kept: it has the image's bytes, and its map
+                _expect_the_next()
                 number = outcome.item.number
                 records[number] = _record(outcome, inspector, names[number])
                 if isinstance(outcome.error, ImageReadError):
@@ -143,6 +152,22 @@ class Worker:
             else:
                 yield from inspector.stream([item])
                 self._tries("end_image", item.number)
+
+
+@contextmanager
+def _hanging_ends() -> Iterator[None]:
+    """End the process where the block, or `_expect_the_next` in it, takes too long: a thread that hangs in a decoder or
+    in an engine cannot be ended otherwise. It counts as any process that ends.
+    """
+    _expect_the_next()
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _expect_the_next() -> None:
+    faulthandler.dump_traceback_later(_LONGEST_S, exit=True, file=sys.__stderr__ or sys.stderr)
 
 
 def _record(outcome: Outcome, inspector: Inspector, name: str) -> Record:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,6 +167,31 @@ def test_parquet_that_is_gone_stops_the_worker_and_makes_no_errors_of_its_images
     Path("parts.parquet").unlink()
     store.rm("/archive-gone", recursive=True)
     assert f"{source}: a worker cannot see it" in worker(chunk)[STOP][0].as_py()
+
+
+HANGING = """
+import sys, time
+from pathlib import Path
+from clipspect_lab.archive import worker
+from clipspect_lab.archive.source import open_source
+from clipspect_lab.archive.tries import Tries
+from support import archived
+
+sys.addaudithook(lambda event, words: time.sleep(1e6) if event == "open" and "part5" in str(words[0]) else None)
+worker._LONGEST_S = float(sys.argv[1])
+source, images = open_source("images", None, Path("out"))
+found = archived.begun(Path("tiny.bundle"), source, Tries())(next(archived.numbered_chunks(images)))
+"""
+
+
+def test_a_process_that_hangs_in_an_image_ends_and_says_where(place: Path) -> None:
+    support = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(support)}
+    command = [sys.executable, "-c", HANGING, "2"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 1
+    assert "Timeout (0:00:02)!" in ended.stderr
+    assert "frame/raster_file.py" in ended.stderr
 
 
 def test_a_share_that_is_gone_stops_the_worker_and_makes_no_errors_of_its_images(place: Path) -> None:
