@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import Any
 
 from clipspect.base.errors import ClipspectError
+from clipspect.base.plug_ins import described
 from clipspect.base.version import __version__
 from clipspect.cli import (
     audit,
@@ -123,9 +124,13 @@ def all_commands() -> dict[str, Any]:
         if entry.name in BUILT_IN:
             continue
         try:
-            commands[entry.name] = entry.load()
+            command = entry.load()
+            command.add_parser(argparse.ArgumentParser().add_subparsers())  # or it would fail where all are added
         except Exception as error:  # another package's fault must not take the other commands away
-            print(f"clipspect: the command {entry.name} of {entry.value} does not load: {error}", file=sys.stderr)
+            said = described(error)
+            print(f"clipspect: the command {entry.name} of {entry.value} does not load: {said}", file=sys.stderr)
+        else:
+            commands[entry.name] = command
     return commands
 
 

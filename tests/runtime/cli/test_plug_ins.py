@@ -139,3 +139,22 @@ def test_a_sink_that_breaks_ends_watch_with_status_1_and_health_says_why(tiny_bu
     assert (health["status"], health["problems"]) == ("offline", ["sink jammed: ZeroDivisionError: no paper"])
     assert watching.err.splitlines()[-1] == "clipspect: error: sink jammed: ZeroDivisionError: no paper"
     assert (out / "results.jsonl").read_text() == ""
+
+
+def test_commands_of_another_package_that_break_are_told_and_take_no_other_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "clipspect_torn-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: clipspect-torn\nVersion: 1.0\n")
+    names = ("away", "bare", "torn")
+    (info / "entry_points.txt").write_text("[clipspect.commands]\n" + "".join(f"{name} = {name}\n" for name in names))
+    (tmp_path / "bare.py").touch()
+    (tmp_path / "torn.py").write_text("def add_parser(subparsers):\n    subparsers.add_parser('torn').nothing()\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    done = clipspect("info", "demo")
+    assert done.returncode == 0
+    assert [line.split(" does not load: ")[0] for line in done.stderr.splitlines()] == [
+        f"clipspect: the command {name} of {name}" for name in names
+    ]
+    assert clipspect("torn").returncode == 2
