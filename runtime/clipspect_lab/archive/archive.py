@@ -18,6 +18,7 @@ import pyarrow as pa
 from clipspect.base.errors import ClipspectError
 from clipspect.base.plug_ins import described
 from clipspect.base.progress import Progress, quiet
+from clipspect.engines.backend import one_line
 from clipspect.engines.engine import CPU, engine_named
 from clipspect_lab.archive import store as folder
 from clipspect_lab.archive.cluster import Size, cluster, size_of, standard_error_left_out
@@ -184,9 +185,8 @@ def _looked(task: Task, source: Source, size: Size) -> Found:
             )
         )
     except ray.exceptions.RayError as error:
-        reason = " ".join(str(error).split())
         raise ClipspectError(
-            f"a worker ended while it loaded the engine ({reason:.300}): see clipspect verify"
+            f"a worker ended while it loaded the engine ({one_line(error)}): see clipspect verify"
         ) from error
     if isinstance(found, ClipspectError):
         raise found

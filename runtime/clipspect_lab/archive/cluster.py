@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from clipspect.base.errors import ClipspectError
 from clipspect.base.temporary import temporary_folder
+from clipspect.engines.backend import one_line
 from clipspect.host.system import usable_cores
 from clipspect_lab.archive.extra import be_quiet_at_exit, require_ray
 
@@ -127,8 +128,7 @@ def _begin(begin: Any, failed: str) -> None:
     try:
         begin()
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise ClipspectError(f"{failed} ({reason:.300}): see ray status, or --ray {LOCAL}") from error
+        raise ClipspectError(f"{failed} ({one_line(error)}): see ray status, or --ray {LOCAL}") from error
 
 
 def _require_answer(address: str) -> None:

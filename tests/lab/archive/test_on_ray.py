@@ -60,6 +60,10 @@ class Archive:
             driver.kill()
             driver.wait()
 
+    def require(self, driver: subprocess.Popen[bytes]) -> None:
+        """That it goes on."""
+        assert driver.poll() is None, self.errors.read_text()
+
     @property
     def said(self) -> dict[str, object]:
         found: dict[str, object] = json.loads((self.place / "said").read_text())
@@ -76,7 +80,7 @@ def test_a_killed_driver_leaves_whole_files_and_ends_its_workers_and_a_second_ru
 ) -> None:
     monkeypatch.chdir(archive.place)
     with archive.started() as driver:
-        wait_until(lambda: any((archive.out / "records").glob("*.parquet")), driver)
+        wait_until(lambda: any((archive.out / "records").glob("*.parquet")), lambda: archive.require(driver))
         assert run("archive", "tiny.bundle", "images", "--ray", "local", "--out", "out") == 1
         assert f"another clipspect (process {driver.pid}) writes there" in capfd.readouterr().err
         workers = [pid for pid in processes() if command(pid).startswith("ray::") and descends(pid, driver.pid)]
@@ -137,13 +141,10 @@ def test_workers_ask_a_triton_server_and_give_the_same_records(tmp_path: Path) -
     assert place.said["workers"] == 2
 
 
-def wait_until(
-    there: Callable[[], bool], driver: subprocess.Popen[bytes] | None = None, archive: Archive | None = None
-) -> None:
+def wait_until(there: Callable[[], bool], going_on: Callable[[], None] = lambda: None) -> None:
     end = time.monotonic() + PATIENCE_S
     while not there():
-        if driver is not None and archive is not None:
-            assert driver.poll() is None, archive.errors.read_text()
+        going_on()
         assert time.monotonic() < end
         time.sleep(0.1)
 
