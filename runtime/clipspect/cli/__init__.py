@@ -6,14 +6,16 @@ Other packages add commands of their own by entry points of the group `clipspect
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import metadata
-from typing import Any
+from typing import Any, NoReturn
 
 from clipspect.base.errors import ClipspectError
 from clipspect.base.plug_ins import described
@@ -68,7 +70,7 @@ DONE, REFUSED, USAGE, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. 0 done, 1 refused with one line on stderr, 2 usage (from argparse), 130 interrupted."""
+    """Run one command. 0 done, 1 refused, 2 wrong usage, each with one line on stderr, 130 interrupted."""
     open_streams()
     log = logging.getLogger("clipspect")
     if not log.handlers:
@@ -107,6 +109,23 @@ def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace)
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Of a command, or of all. What is wrong is said in one line that names the help, without the list of options."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: error: {message}; see: {self.prog} --help\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """What a command does not know is that command's error, so that its own help is named."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            options = re.findall(r"--[a-z-]+", self.format_usage())
+            meant = difflib.get_close_matches(unknown[0].partition("=")[0], options, n=1)
+            hint = "".join(f" (did you mean {option}?)" for option in meant)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return known, unknown
+
+
 class _ToStderr(logging.Handler):
     """What the library logs, a line each, to the stream that standard error is at that moment."""
 
@@ -135,7 +154,7 @@ def all_commands() -> dict[str, Any]:
 
 
 def build_parser(commands: Mapping[str, Any] | None = None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="clipspect",
         description="Zero-shot and few-shot visual inspection with CLIP, compiled for the edge.",
         epilog='See "clipspect COMMAND --help". First steps without weights or network: clipspect demo. '

@@ -33,7 +33,21 @@ def test_wrong_usage_is_status_2(arguments: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: clipspect" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith("clipspect")
+    assert err.endswith(" --help\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"), [("--reprot=r.html", " (did you mean --report?)"), ("--qqq", "")], ids=["near", "far"]
+)
+def test_an_unknown_option_is_one_line_with_the_option_that_is_like_it(option: str, hint: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "b", "s", option])
+    assert caught.value.code == 2
+    expected = f"clipspect run: error: unrecognized arguments: {option}{hint}; see: clipspect run --help\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_python_m_clipspect_is_the_same_program() -> None:

@@ -243,7 +243,7 @@ def test_wrong_usage_is_status_2(arguments: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: clipspect recipe" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("; see: clipspect recipe --help\n")
 
 
 @pytest.mark.usefixtures("photo_folder")
