@@ -82,13 +82,17 @@ def add_parts(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--defective", metavar="PATH", nargs="+", default=[], help="defective parts, scored beside: what is caught"
     )
-    for name, default, words in (
-        ("--false-reject-rate", FALSE_REJECT_RATE, "good parts that at most fail"),
-        ("--uncertain", UNCERTAIN, "good parts that are at most not passed, or show a region"),
-        ("--confidence", CONFIDENCE, "of both"),
+    for name, words, default in (
+        ("--false-reject-rate", "good parts that at most fail", percent(FALSE_REJECT_RATE)),
+        (
+            "--uncertain",
+            "good parts that are at most not passed, or show a region",
+            f"{percent(UNCERTAIN)}, or --false-reject-rate if that is more",
+        ),
+        ("--confidence", "of both", percent(CONFIDENCE)),
     ):
-        shown = percent(default).replace("%", "%%")
-        parser.add_argument(name, metavar="P", type=rate, help=f"{words}, as 1%% or 0.01 (default: {shown})")
+        help = f"{words}, as 1% or 0.01 (default: {default})"
+        parser.add_argument(name, metavar="P", type=rate, help=help.replace("%", "%%"))
     parser.add_argument(
         "--group",
         metavar="PATTERN",

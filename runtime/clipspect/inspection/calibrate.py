@@ -33,10 +33,10 @@ from clipspect.recipes.promise import (
     CONFIDENCE,
     FALSE_REJECT_RATE,
     UNCERTAIN,
+    checked_uncertain,
     limits_of_parts,
     percent,
     require_enough,
-    require_rates,
 )
 from clipspect.recipes.recipe import Recipe
 from clipspect.recipes.region import digest_of
@@ -47,7 +47,7 @@ def calibrate(
     good: Iterable[Item | FrameLike],
     *,
     false_reject_rate: float = FALSE_REJECT_RATE,
-    uncertain: float = UNCERTAIN,
+    uncertain: float | None = None,
     confidence: float = CONFIDENCE,
     group: str | None = None,
     strike: Sequence[str] = (),
@@ -62,19 +62,20 @@ def calibrate(
     """The inspector's recipe with limits from the scores of good parts, in memory: `write_recipe` writes it.
 
     Of good parts to come at most `false_reject_rate` are rejected, at most `uncertain` are not passed and at most as
-    many show a region, each with `confidence`. `good` are photographs that are not in the gallery: paths, images,
-    arrays, or items as `clipspect.sources.files(FOLDER)` gives them. Each is one part; with `group`, a regular
-    expression on the path below its source, frames of one part (the first group, else the match) count once, by
-    their maximum. `strike` names parts, or files of them, that a person found not to be good: they stay in the
-    calibration as struck, and count no more. `defective` parts are scored beside. Too few parts are refused; `anyway`
-    takes the largest score, and the promise says what it is worth. With `estimate`, `good` are the references
-    themselves, each scored without its own rows: nothing is promised. `why` goes into the recipe's history.
+    many show a region, each with `confidence`; without `uncertain` it is 5 %, or the false reject rate if that is more.
+    `good` are photographs that are not in the gallery: paths, images, arrays, or items as
+    `clipspect.sources.files(FOLDER)` gives them. Each is one part; with `group`, a regular expression on the path below
+    its source, frames of one part (the first group, else the match) count once, by their maximum. `strike` names parts,
+    or files of them, that a person found not to be good: they stay in the calibration as struck, and count no more.
+    `defective` parts are scored beside. Too few parts are refused; `anyway` takes the largest score, and the promise
+    says what it is worth. With `estimate`, `good` are the references themselves, each scored without its own rows:
+    nothing is promised. `why` goes into the recipe's history.
     `cascade` is the share of all windows' work that is to be done on good parts, 1 for all of it; by default it is as
     the recipe says. The limits are those of the cascade, and what it changes is measured.
     `pictures`, one of the good and one of the defective parts, are shown every outcome with its frame.
     Raises RecipeError, ImageError for a photograph that cannot be read, before anything is scored; BackendError.
     """
-    require_rates(false_reject_rate, uncertain, confidence)
+    uncertain = checked_uncertain(false_reject_rate, uncertain, confidence)
     spec = inspector.bundle.manifest.image
     photographs, defects = (
         read_photographs(frames, spec, group=group, workers=inspector.workers, progress=progress)

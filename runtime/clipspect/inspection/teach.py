@@ -23,7 +23,7 @@ from clipspect.inspection.photographs import Photograph, alike, read_photographs
 from clipspect.recipes.defects import defects_of
 from clipspect.recipes.judge import JUDGES, choose_judge
 from clipspect.recipes.make import make_recipe
-from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, UNCERTAIN, require_rates
+from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, checked_uncertain
 from clipspect.recipes.recipe import Recipe, check_recipe_name
 from clipspect.recipes.words import recipe_to_take_words_from
 
@@ -52,7 +52,7 @@ def teach(
     references: int | None = None,
     tiling: Tiling | None = None,
     false_reject_rate: float = FALSE_REJECT_RATE,
-    uncertain: float = UNCERTAIN,
+    uncertain: float | None = None,
     confidence: float = CONFIDENCE,
     group: str | None = None,
     region_of_interest: RegionOfInterest | None = None,
@@ -74,7 +74,7 @@ def teach(
     The words are `object`; without it, of a bundle with a text encoder, the name, else those of its only recipe.
     Raises RecipeError, ImageError, BundleError, BackendError.
     """
-    require_rates(false_reject_rate, uncertain, confidence)
+    uncertain = checked_uncertain(false_reject_rate, uncertain, confidence)
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     check_recipe_name(name)
     usual = _judge(opened, judge, object, references)

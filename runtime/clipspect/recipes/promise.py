@@ -26,18 +26,19 @@ _FEWEST_TERMS = 200  # of a sum over the binomial distribution
 def limits_from_scores(
     scores: npt.ArrayLike | Iterable[float],
     false_reject_rate: float = FALSE_REJECT_RATE,
-    uncertain: float = UNCERTAIN,
+    uncertain: float | None = None,
     confidence: float = CONFIDENCE,
     *,
     anyway: bool = False,
 ) -> Limits:
     """Limits on the scores of good parts, one finite number a part: at most `false_reject_rate` of good parts fail, at
-    most `uncertain` are not passed (uncertain or failed), each with `confidence`.
+    most `uncertain` (5 %, or the false reject rate where that is more) are not passed (uncertain or failed), each with
+    `confidence`.
 
     With `anyway` too few parts give the largest score as limit, and the promise says what it is worth.
     Raises RecipeError: too few parts, no finite numbers, rates that are none.
     """
-    require_rates(false_reject_rate, uncertain, confidence)
+    uncertain = checked_uncertain(false_reject_rate, uncertain, confidence)
     values = _checked(scores)
     reject, reject_promise = limit_for(values, false_reject_rate, confidence, anyway=anyway)
     review, review_promise = limit_for(values, uncertain, confidence, anyway=anyway)
@@ -100,7 +101,8 @@ def require_enough(parts: int, rate: float, confidence: float, *, what: str = "g
     if largest_rank(parts, rate, confidence) == 0:
         raise RecipeError(
             f"with {parts} {what} the best that can be promised is {percent(bound(1, parts, confidence))} "
-            f"({percent(confidence)}); {parts_needed(rate, confidence)} are needed for {percent(rate)}"
+            f"({percent(confidence)}); {parts_needed(rate, confidence)} are needed for {percent(rate)}: "
+            "give more, ask for less (--false-reject-rate, --uncertain), or take the largest score (--anyway)"
         )
 
 
@@ -142,16 +144,23 @@ def percent(value: float) -> str:
     return f"{text} %"
 
 
-def require_rates(false_reject_rate: float, uncertain: float, confidence: float) -> None:
-    """Raises RecipeError for rates and a confidence that mean nothing."""
-    for name, value in (("false reject rate", false_reject_rate), ("uncertain", uncertain), ("confidence", confidence)):
+def checked_uncertain(false_reject_rate: float, uncertain: float | None, confidence: float) -> float:
+    """`uncertain`; where it is not given, 5 %, or the false reject rate if that is more.
+
+    Raises RecipeError for rates and a confidence that mean nothing.
+    """
+    asked = UNCERTAIN if uncertain is None else uncertain
+    for name, value in (("false reject rate", false_reject_rate), ("uncertain", asked), ("confidence", confidence)):
         if not isinstance(value, (int, float)) or not 0 < value < 1:
             raise RecipeError(f"{name}: expected more than 0 and less than 1 (100 %), found {value!r}")
+    if uncertain is None:
+        return max(asked, false_reject_rate)
     if uncertain < false_reject_rate:
         raise RecipeError(
             f"uncertain {percent(uncertain)} is below the false reject rate {percent(false_reject_rate)}: it is the "
             "share of good parts that are not passed, and failed ones count in it: give a larger one"
         )
+    return uncertain
 
 
 def _confidence(rank: int, parts: int, rate: float) -> float:

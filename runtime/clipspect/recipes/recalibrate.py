@@ -7,7 +7,14 @@ import dataclasses
 from clipspect.base.errors import RecipeError
 from clipspect.recipes.history import with_limits
 from clipspect.recipes.limits import Limits
-from clipspect.recipes.promise import CONFIDENCE, FALSE_REJECT_RATE, UNCERTAIN, limits_of_parts, percent, require_rates
+from clipspect.recipes.promise import (
+    CONFIDENCE,
+    FALSE_REJECT_RATE,
+    UNCERTAIN,
+    checked_uncertain,
+    limits_of_parts,
+    percent,
+)
 from clipspect.recipes.recipe import Recipe
 
 
@@ -33,9 +40,8 @@ def recalibrated(
         )
     before = asked_before(limits)
     rate = _given(false_reject_rate, before["false_reject_rate"])
-    most_uncertain = _given(uncertain, before["uncertain"])
     sure = _given(confidence, before["confidence"])
-    require_rates(rate, most_uncertain, sure)
+    most_uncertain = checked_uncertain(rate, _given(uncertain, max(before["uncertain"], rate)), sure)
     found = limits_of_parts(calibration.parts, rate, most_uncertain, sure, answered=calibration.answered, anyway=anyway)
     count = sum(not part.struck for part in calibration.parts)
     words = f"again from {count} kept scores; asked: at most {percent(rate)} rejected"

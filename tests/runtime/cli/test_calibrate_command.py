@@ -83,6 +83,9 @@ def test_without_photographs_limits_are_found_again_from_the_scores_that_are_kep
     later = recipe_of(tiny_bundle)
     assert (later.limits, later.calibration) == (at_once.limits, at_once.calibration)
     assert later.history[-1].why.startswith("again from 39 kept scores; asked: at most 10 % rejected")
+    assert run("calibrate", tiny_bundle, "object", "--false-reject-rate", "40%") == 0  # more than may be not passed
+    assert "at most 40 % rejected, 40 % not passed" in recipe_of(tiny_bundle).history[-1].why
+    capsys.readouterr()
     with pytest.raises(RecipeError, match="false reject rate: expected more than 0"):
         recalibrated(later, false_reject_rate=0)
     assert run("calibrate", tiny_bundle, "object", "--false-reject-rate", "1%") == 1
@@ -103,7 +106,8 @@ def test_without_photographs_limits_are_found_again_from_the_scores_that_are_kep
 def test_too_few_parts_write_nothing_unless_anyway(tiny_bundle: Path, good: Path, capsys: Capture) -> None:
     before = (tiny_bundle / "recipes/object.safetensors").read_bytes()
     assert run("calibrate", tiny_bundle, "object", "--good", good, "--report", "r.html") == 1
-    words = "with 40 good parts the best that can be promised is 7.2 % (95 %); 299 are needed for 1 %"
+    words = "with 40 good parts the best that can be promised is 7.2 % (95 %); 299 are needed for 1 %: "
+    words += "give more, ask for less (--false-reject-rate, --uncertain), or take the largest score (--anyway)"
     assert error_of(capsys) == f"clipspect: error: {words}\n"
     assert (tiny_bundle / "recipes/object.safetensors").read_bytes() == before
     assert not Path("r.html").exists()

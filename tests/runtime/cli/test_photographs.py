@@ -19,7 +19,8 @@ def test_31_cookies_are_too_few_for_1_percent(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     given = ["--good", COOKIES / "good", "--out", "cookies.safetensors", "--backend", "onnxruntime"]
     assert run("calibrate", "demo", "object", *given) == 1
-    words = "with 31 good parts the best that can be promised is 9.2 % (95 %); 299 are needed for 1 %"
+    words = "with 31 good parts the best that can be promised is 9.2 % (95 %); 299 are needed for 1 %: "
+    words += "give more, ask for less (--false-reject-rate, --uncertain), or take the largest score (--anyway)"
     assert error_of(capsys) == f"clipspect: error: {words}\n"
     assert list(tmp_path.iterdir()) == []
 

@@ -163,7 +163,8 @@ def test_too_few_parts_are_refused_before_anything_is_scored_and_taken_anyway_wi
     steps = []
     with pytest.raises(RecipeError) as caught:
         clipspect.calibrate(inspector, photographs, progress=lambda step, *_: steps.append(step))
-    words = "with 40 good parts the best that can be promised is 7.2 % (95 %); 299 are needed for 1 %"
+    words = "with 40 good parts the best that can be promised is 7.2 % (95 %); 299 are needed for 1 %: "
+    words += "give more, ask for less (--false-reject-rate, --uncertain), or take the largest score (--anyway)"
     assert str(caught.value) == words
     assert set(steps) == {"reading photographs"}
     recipe = clipspect.calibrate(inspector, photographs, anyway=True)

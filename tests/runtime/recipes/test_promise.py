@@ -171,9 +171,16 @@ def test_any_finite_scores_give_limits_that_the_largest_of_them_reaches_or_not_a
 def test_too_few_parts_are_refused_with_what_could_be_promised_and_what_is_needed() -> None:
     with pytest.raises(RecipeError) as caught:
         limits_from_scores(np.linspace(0, 1, 40))
-    assert (
-        str(caught.value) == "with 40 good parts the best that can be promised is 7.2 % (95 %); 299 are needed for 1 %"
-    )
+    words = "with 40 good parts the best that can be promised is 7.2 % (95 %); 299 are needed for 1 %: "
+    words += "give more, ask for less (--false-reject-rate, --uncertain), or take the largest score (--anyway)"
+    assert str(caught.value) == words
+
+
+def test_a_false_reject_rate_over_5_percent_is_that_of_uncertain_parts_too() -> None:
+    limits = limits_from_scores(np.linspace(0, 1, 40), 0.2)
+    assert limits == limits_from_scores(np.linspace(0, 1, 40), 0.2, 0.2)
+    assert limits.review == limits.reject
+    assert limits_from_scores(np.linspace(0, 1, 300)) == limits_from_scores(np.linspace(0, 1, 300), 0.01, 0.05)
 
 
 @pytest.mark.parametrize(
