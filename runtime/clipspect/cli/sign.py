@@ -52,40 +52,47 @@ def run(args: argparse.Namespace) -> int:
         raise ClipspectError("sign: name the BUNDLE to sign; without one, --new-key KEY.pem alone makes a pair of keys")
     private: Path = args.new_key or args.key
     public = private.with_name(f"{private.stem}.public{private.suffix}")
+    bundle = None if args.bundle is None else _signable(args.bundle)
+    files = {} if bundle is None else _verified(bundle, args.recipes)  # all that can be wrong, before keys are made
     if args.new_key is not None:
         make_keys(private, public)
-    signed = {} if args.bundle is None else _signed(args.bundle, args.recipes, private)
+    if bundle is not None:
+        _sign(bundle, args.recipes, files, private)
     if args.json:
         made = {} if args.new_key is None else {"key": str(private), "public": str(public)}
-        print(json.dumps({**made, "signed": {str(path): what for path, what in signed.items()}}, indent=2))
+        print(json.dumps({**made, "signed": {str(path): what for path, what in files.items()}}, indent=2))
         return 0
     if args.new_key is not None:
         print(f"made: {private}, which stays where you sign, and {public}, which boxes take as --require-signature")
-    for path, what in signed.items():
+    for path, what in files.items():
         print(f"signed: {path} ({what})")
     return 0
 
 
-def _signed(named: str, recipes: list[str] | None, private: Path) -> dict[Path, str]:
-    """By file what was signed of it. Raises ClipspectError before anything is signed."""
+def _signable(named: str) -> Bundle:
+    """The bundle, verified. Raises BundleError; ClipspectError for the demo."""
     from clipspect.bundle.bundle import Bundle
-    from clipspect.bundle.signature import PublicKey, drop_signature, read_private_key, write_signature
 
-    key = read_private_key(private)
     bundle = Bundle.open(named)
     if bundle.is_embedded:
         raise ClipspectError(
             f"the demo bundle is part of the installation and is not signed: copy the folder {bundle.path} and sign "
             "the copy"
         )
-    files = _verified(bundle, recipes)
+    return bundle
+
+
+def _sign(bundle: Bundle, recipes: list[str] | None, files: dict[Path, str], private: Path) -> None:
+    """Write the signatures of files that were verified. Raises ClipspectError where they are others by now."""
+    from clipspect.bundle.signature import PublicKey, drop_signature, read_private_key, write_signature
+
+    key = read_private_key(private)
     for path in files:
         write_signature(path, path.read_bytes(), key)
     if _verified(bundle, recipes, PublicKey(private, key.public_key())) != files:
         for path in files:
             drop_signature(path)
-        raise ClipspectError(f"{named}: was changed while it was signed: sign it again when nothing writes to it")
-    return files
+        raise ClipspectError(f"{bundle.path}: was changed while it was signed: sign it again when nothing writes to it")
 
 
 def _verified(bundle: Bundle, recipes: list[str] | None, key: PublicKey | None = None) -> dict[Path, str]:

@@ -204,3 +204,11 @@ def test_a_recipe_that_a_message_switched_to_and_is_not_signed_is_refused_with_t
     said = error_of(capsys)
     assert "other.safetensors: is not signed" in said
     assert "to go back to the line's own" in said
+
+
+def test_what_cannot_be_signed_makes_no_keys(tiny_bundle: Path, tmp_path: Path, capsys: Capture) -> None:
+    key = tmp_path / "line.pem"
+    for refused in (["demo"], [tiny_bundle / "nothing"], [tiny_bundle, "--recipe", "nothing"]):
+        assert run("sign", *refused, "--new-key", key) == 1
+        error_of(capsys)
+    assert list(tmp_path.glob("*.pem")) == []
