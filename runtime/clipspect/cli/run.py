@@ -255,6 +255,8 @@ class _Summary:
 
     def line(self, inspector: Inspector, out: Path | None, report: Path | None) -> str:
         parts = [f"{count} {verdict}" for verdict, count in sorted(self._verdicts.items())]
+        if not self._verdicts and not self.errors:
+            parts.append("nothing was inspected")
         if self._milliseconds:
             rate = sum(self._verdicts.values()) / (perf_counter() - self._start)
             parts.append(f"median {statistics.median(self._milliseconds):.1f} ms an image, {rate:.1f} images a second")

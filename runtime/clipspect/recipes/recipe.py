@@ -182,7 +182,9 @@ def choose_recipe(names: list[str], wanted: str | None, bundle: Path) -> str:
         return names[0]
     same = [name for name in names if same_name(name, wanted)]
     if not same:
-        raise RecipeError(f"{bundle}: no recipe {wanted!r}; there are: {listing}")
+        file = f"{wanted}.safetensors"
+        hint = f"; or the file {file}, by its whole name" if Path(file).is_file() else ""
+        raise RecipeError(f"{bundle}: no recipe {wanted!r}; there are: {listing}{hint}")
     return wanted if wanted in same else same[0]
 
 

@@ -211,3 +211,16 @@ def test_the_log_of_a_watched_folder_is_refused_and_stays_as_it_is(
     assert f"{path}: is the log of clipspect watch or line: choose another place" in error_of(capsys)
     assert path.read_bytes() == before
     assert sorted(entry.name for entry in path.parent.iterdir()) == [".watch", "results.jsonl"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_recipe_whose_file_lies_here_is_named_when_its_ending_was_left_out(
+    tiny_bundle: Path, image_folder: Path, capsys: Capture
+) -> None:
+    Path("nut.safetensors").touch()
+    for name, hint in (
+        ("nut", "; or the file nut.safetensors, by its whole name\n"),
+        ("bolt", "there are: 'object'\n"),
+    ):
+        assert run("run", tiny_bundle, image_folder, "--recipe", name) == 1
+        assert error_of(capsys).endswith(hint)

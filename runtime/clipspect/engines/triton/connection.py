@@ -73,5 +73,7 @@ class Connection:
                 raise LateError(f"{where} has not answered within {self._deadline:g} s") from error
             said = one_line(RuntimeError(error.details()))
             if code in _AWAY:
-                raise UnreachableError(f"{where} is not to be reached, or not ready ({said})") from error
+                raise UnreachableError(
+                    f"{where} is not to be reached, or not ready ({said}): start it, or correct its address"
+                ) from error
             raise BackendError(f"{where} refuses ({code.name}: {said})") from error
