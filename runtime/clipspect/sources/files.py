@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import glob
+import logging
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +44,10 @@ def find_images(sources: Iterable[str], skip: Path | None = None) -> list[Path]:
     """Every image of the sources, each once: files as given, folders with their subfolders in natural order.
 
     In a folder only files with an image's suffix count, and nothing hidden; nor what lies in the folder `skip`, where
-    an earlier run wrote its overlays. A path that the system does not let us see, and a folder that cannot be listed,
-    also one that a glob passes, stand for the images there: reading them says why. Raises ImageError for a source that
-    does not exist, holds no image, or is a video or a camera.
+    an earlier run wrote its overlays. The log tells how many files of other suffixes are left alone. A path that the
+    system does not let us see, and a folder that cannot be listed, also one that a glob passes, stand for the images
+    there: reading them says why. Raises ImageError for a source that does not exist, holds no image, or is a video or
+    a camera.
     """
     return list(dict.fromkeys(path for source in sources for path in images_of(source, skip)))
 
@@ -54,7 +57,9 @@ def images_of(source: str, skip: Path | None = None) -> list[Path]:
     if kind_of(source) != FILES:
         raise ImageError(f"{source}: is a video or a camera: expected images, or a folder of images")
     try:
-        images = [path for path in _named_by(source) if skip is None or not _inside(path, skip)]
+        others: list[Path] = []
+        images = [path for path in _named_by(source, others) if skip is None or not _inside(path, skip)]
+        left = Counter(suffix_of(path) or "none" for path in others if skip is None or not _inside(path, skip))
     except ValueError as error:  # a NUL, or half of a character
         raise ImageError(f"{source!a:.200}: no such file or folder ({error})") from error
     except OSError as error:
@@ -62,8 +67,23 @@ def images_of(source: str, skip: Path | None = None) -> list[Path]:
             raise ImageError(f"{source:.200}: no such file or folder ({error.strerror})") from error
         return [Path(source)]
     if not images:
-        raise ImageError(f"{source}: no images here; these count: {' '.join(sorted(IMAGE_SUFFIXES))}")
+        raise ImageError(f"{source}: no images here; {left_alone(left)}")
+    if left:
+        logging.getLogger("clipspect").warning(f"{source}: {left_alone(left)}")
     return images
+
+
+def left_alone(found: Counter[str]) -> str:
+    """Of how many files each suffix is that no image has, and which suffixes count."""
+    most = sorted(found.items(), key=lambda kind: (-kind[1], kind[0]))
+    kinds = ", ".join(f"{suffix} ({count})" for suffix, count in most[:5])
+    more = f" and {len(found) - 5} more kinds" if len(found) > 5 else ""
+    told = f"{found.total()} files are no images by their suffix and are left alone: {kinds}{more}; " if found else ""
+    return f"{told}these count: {' '.join(sorted(IMAGE_SUFFIXES))}"
+
+
+def suffix_of(path: str | Path) -> str:
+    return os.path.splitext(path)[1].lower()
 
 
 def kind_of(source: str) -> str:
@@ -80,18 +100,18 @@ def _inside(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def _named_by(source: str) -> Iterator[Path]:
+def _named_by(source: str, others: list[Path]) -> Iterator[Path]:
     path = Path(source)
     if glob.has_magic(source) and not os.path.exists(path):
         for match in sorted({*glob.glob(source, recursive=True), *_unlisted_by(source)}, key=natural_key):
-            yield from _images_in(Path(match)) if os.path.isdir(match) else [Path(match)]
+            yield from _images_in(Path(match), others) if os.path.isdir(match) else [Path(match)]
         return
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         status = None
     if status is not None:
-        yield from _images_in(path) if stat.S_ISDIR(status.st_mode) else [path]
+        yield from _images_in(path, others) if stat.S_ISDIR(status.st_mode) else [path]
     else:
         raise ImageError(f"{source}: no such file or folder")
 
@@ -112,12 +132,14 @@ def _unlisted_by(pattern: str) -> Iterator[str]:
         above = os.path.dirname(above)
 
 
-def _images_in(folder: Path) -> Iterator[Path]:
+def _images_in(folder: Path, others: list[Path]) -> Iterator[Path]:
+    """The images of a folder; its other files are added to `others`."""
     images: list[Path] = []
     unlisted: list[OSError] = []
     for where, folders, files in os.walk(folder, onerror=unlisted.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        images += [Path(where, name) for name in files if not name.startswith(".")]
-    found = [path for path in images if path.suffix.lower() in IMAGE_SUFFIXES]
+        for name in files:
+            if not name.startswith("."):
+                (images if suffix_of(name) in IMAGE_SUFFIXES else others).append(Path(where, name))
     there = [Path(error.filename) for error in unlisted if not isinstance(error, FileNotFoundError)]
-    yield from sorted([*found, *there], key=natural_key)
+    yield from sorted([*images, *there], key=natural_key)

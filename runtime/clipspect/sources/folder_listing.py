@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clipspect.frame.image_files import IMAGE_SUFFIXES
+from clipspect.sources.files import left_alone, suffix_of
 from clipspect.sources.part import Part
 
 UNDER_WAY_S = 3.0  # since its last change, for which a file of another suffix may be about to be renamed
@@ -18,7 +19,7 @@ UNDER_WAY_S = 3.0  # since its last change, for which a file of another suffix m
 def is_image(name: str) -> bool:
     """By its suffix; hidden files are none."""
     base = os.path.basename(name)
-    return not base.startswith(".") and _suffix(base) in IMAGE_SUFFIXES
+    return not base.startswith(".") and suffix_of(base) in IMAGE_SUFFIXES
 
 
 class Listing:
@@ -56,7 +57,7 @@ class Listing:
                 self.unreadable = f"{self._root / where}: cannot be read ({error.strerror or error}): waiting for it"
 
     def _part(self, name: str, entry: os.DirEntry[str]) -> Part | None:
-        suffix = _suffix(entry.name)
+        suffix = suffix_of(entry.name)
         try:
             if suffix in IMAGE_SUFFIXES:
                 return Part.of(name, entry.stat(follow_symlinks=False))
@@ -78,7 +79,7 @@ class LeftAlone:
 
     def is_new(self, name: str) -> bool:
         """Whether it is the first that is seen to come of its suffix, and no hidden one."""
-        suffix = _suffix(name)
+        suffix = suffix_of(name)
         new = suffix not in self._seen and not os.path.basename(name).startswith(".")
         if new:
             self._seen.add(suffix)
@@ -88,13 +89,4 @@ class LeftAlone:
         self.count = sum(found.values())
         if not found.keys() <= self._told:
             self._told |= found.keys()
-            kinds = ", ".join(f"{suffix} ({count})" for suffix, count in found.most_common(5))
-            more = f" and {len(found) - 5} more kinds" if len(found) > 5 else ""
-            logging.getLogger("clipspect").warning(
-                f"{self._root}: {self.count} files are no images by their suffix and are left alone: "
-                f"{kinds}{more}; these count: {' '.join(sorted(IMAGE_SUFFIXES))}"
-            )
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
+            logging.getLogger("clipspect").warning(f"{self._root}: {left_alone(found)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,22 @@ def test_hidden_files_and_other_files_of_a_folder_do_not_count(tmp_path: Path) -
     for name in ("a.txt", ".b.png", "c.PNG"):
         (tmp_path / name).touch()
     assert find_images([str(tmp_path)]) == [tmp_path / "c.PNG"]
-    (tmp_path / "c.PNG").unlink()
-    with pytest.raises(ImageError, match="no images here"):
+
+
+def test_files_of_other_suffixes_are_counted_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.png", "sub/b.jp2", "c.JP2", "d.gif", "notes", ".hidden.gif", "out/results.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_images([str(tmp_path)], skip=tmp_path / "out") == [tmp_path / "a.png"]
+    told = "4 files are no images by their suffix and are left alone: .jp2 (2), .gif (1), none (1); these count: .bmp"
+    assert [told in record.getMessage() for record in caplog.records] == [True]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(ImageError, match=re.escape(f"no images here; {told}")):
+        find_images([str(tmp_path)], skip=tmp_path / "out")
+
+
+def test_a_folder_without_images_says_which_suffixes_count(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"no images here; these count: \.bmp"):
         find_images([str(tmp_path)])
 
 
