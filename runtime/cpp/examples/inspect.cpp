@@ -34,7 +34,8 @@ constexpr const char* usage =
 
 struct Arguments {
     std::vector<std::string> images;
-    std::string bundle, recipe, maps, key;
+    std::string bundle, recipe, maps;
+    std::optional<std::string> key;  // an empty name is no leave to do without
     clipspect::EngineOptions engine;
     bool json = false;
 };
@@ -126,7 +127,7 @@ void inspect(clipspect::Inspector<Engine>& inspector, const clipspect::Item& ite
 
 int run(const Arguments& arguments) {
     std::optional<clipspect::PublicKey> key;
-    if (!arguments.key.empty()) key.emplace(arguments.key);
+    if (arguments.key.has_value()) key.emplace(*arguments.key);
     clipspect::Inspector<Engine> inspector(clipspect::Bundle(arguments.bundle, key), arguments.recipe,
                                            arguments.engine);
     if (const std::string said = clipspect::guard_words(inspector.recipe(), inspector.limits()); !said.empty())

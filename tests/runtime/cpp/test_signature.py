@@ -81,12 +81,14 @@ def test_any_changed_byte_is_refused_though_the_digests_fit(
 @needs_openssl
 def test_what_is_no_public_key_of_ed25519_is_refused(built: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_bytes(b"")
-    private, _ = openssl_keys(tmp_path)
+    private, public = openssl_keys(tmp_path)
+    (tmp_path / "both.pem").write_bytes(public.read_bytes() + private.read_bytes())
     _, other = openssl_keys(tmp_path, "other", "ed448")
     for key, said in (
         (tmp_path / "none.pem", "cannot be read"),
         (tmp_path / "empty.pem", "no public key in PEM"),
-        (private, "no public key in PEM"),
+        (private, "holds a private key"),
+        (tmp_path / "both.pem", "holds a private key"),
         (other, "a key of another kind than ed25519"),
     ):
         out, _ = call(built / "readers", "--require-signature", key, tiny_bundle)
@@ -94,7 +96,7 @@ def test_what_is_no_public_key_of_ed25519_is_refused(built: Path, tiny_bundle: P
 
 
 def test_inspect_takes_the_key(built: Path, read: Read, tiny_bundle: Path, tmp_path: Path) -> None:
-    public = tmp_path / "key.public.pem"
     signature_path(tiny_bundle / RECIPE).unlink()
-    out, said = call(built / "inspect", "none.png", "--bundle", tiny_bundle, "--require-signature", public, status=1)
-    assert "is not signed" in said + out.decode()
+    for key, expected in ((tmp_path / "key.public.pem", "is not signed"), ("", "cannot be read")):
+        out, said = call(built / "inspect", "none.png", "--bundle", tiny_bundle, "--require-signature", key, status=1)
+        assert expected in said + out.decode()

@@ -21,6 +21,9 @@ class PublicKey {
     // PEM (SubjectPublicKeyInfo), ed25519. Raises SignatureError.
     explicit PublicKey(const std::filesystem::path& path) : path_(path) {
         const std::string pem = detail::read_file<SignatureError>(path, most_);
+        if (pem.find("PRIVATE KEY-----") != std::string::npos)
+            throw SignatureError(path.string() + ": holds a private key, which only who signs may have: give the public "
+                                                 "one, KEY.public.pem");
         const std::unique_ptr<BIO, int (*)(BIO*)> held(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
                                                        BIO_free);
         key_.reset(PEM_read_bio_PUBKEY(held.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
