@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from clipspect.engines.engine import registry
 from clipspect.host.system import read_cpu
 
 _SCHEMA_VERSION = 1
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def write_local_record(bundle: Bundle, device: str, record: PrecisionRecord) -> 
 def local_record(bundle: Bundle, engine: str, precision: str) -> LocalRecord | None:
     """What was measured here, where it still holds. Raises BackendError for a file that is damaged, SignatureError."""
     path = bundle.path / PRECISIONS / f"{engine}-{precision}.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     kept, _ = _read(path, bundle.key)
     cpu = read_cpu()
@@ -92,6 +94,8 @@ def read_local_records(bundle: Bundle, key: PublicKey | None) -> dict[Path, str]
 def _read(path: Path, key: PublicKey | None) -> tuple[LocalRecord, str]:
     """A record, and the SHA-256 of its file."""
     try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            raise MismatchError(f"no file of at most {_MOST_BYTES} bytes, or a link")
         data = path.read_bytes()
         if key is not None:
             key.require(path, data)

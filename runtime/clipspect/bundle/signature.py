@@ -119,10 +119,15 @@ def write_signature(path: Path, data: bytes, key: Ed25519PrivateKey) -> None:
 
 
 def drop_signature(path: Path) -> None:
-    """Remove the signature of a file that was written again, and say so."""
+    """Remove the signature of a file that was written again, and say so. Raises ClipspectError."""
     file = signature_path(path)
     if os.path.lexists(file):
-        file.unlink()
+        try:
+            file.unlink()
+        except OSError as error:  # whoever requires a signature refuses the file, in the meantime too
+            raise ClipspectError(
+                f"{path} was written, and its old signature {file.name} cannot be removed ({error.strerror}): remove it"
+            ) from error
         logging.getLogger("clipspect").warning(
             f"{path}: was written again, and is not signed any more: sign it with: clipspect sign"
         )

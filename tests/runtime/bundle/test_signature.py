@@ -223,6 +223,29 @@ def test_what_was_measured_on_the_box_needs_a_signature(signed: Path, keys: tupl
         local_record(Bundle.open(signed), "onnxruntime", "bf16")
 
 
+def test_a_record_of_the_box_that_is_a_pipe_a_link_or_huge_is_refused_and_never_waited_for(tiny_bundle: Path) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    path = write_local_record(bundle, "cpu", PrecisionRecord("bf16", "onnxruntime", passed=True, detail="measured"))
+    whole = path.rename(tiny_bundle / "kept.json")
+    for make in (os.mkfifo, Path.mkdir, lambda place: place.symlink_to(whole), lambda place: place.symlink_to("none")):
+        make(path)
+        with pytest.raises(BackendError, match="or a link"):
+            local_record(bundle, "onnxruntime", "bf16")
+        path.rmdir() if path.is_dir() else path.unlink()
+    with path.open("wb") as sparse:
+        sparse.truncate(1 << 34)
+    with pytest.raises(BackendError, match="or a link"):
+        local_record(bundle, "onnxruntime", "bf16")
+
+
+def test_a_signature_that_cannot_be_removed_is_told_in_one_line(signed: Path, keys: tuple[Path, Path]) -> None:
+    signature_path(signed / RECIPE).unlink()
+    signature_path(signed / RECIPE).mkdir()
+    with pytest.raises(ClipspectError, match="its old signature"):
+        write_recipe(signed / RECIPE, handmade.make_recipe(object="another"))
+    assert "is not signed" in refusal(signed, keys)
+
+
 def test_load_takes_the_key_and_switches_only_to_signed_recipes(signed: Path, keys: tuple[Path, Path]) -> None:
     write_recipe(signed / RECIPES / "other.safetensors", handmade.make_recipe("other"))
     with clipspect.load(signed, "object", "onnxruntime", require_signature=keys[1]) as inspector:
