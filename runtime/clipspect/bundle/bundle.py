@@ -47,14 +47,25 @@ class Bundle:
         try:
             manifest, digest = read_manifest(root, key)
             _check_accounts(root, manifest)
-            for name, entry in manifest.files.items():
-                verify_file(root, name, entry)
+            _verify_files(root, manifest)
             require_plain_graphs(root, manifest)
         except OSError as error:
             raise BundleError(
                 f"{root}: cannot be read ({error.strerror or error}): check the path and its rights"
             ) from error
         return cls(root, manifest, digest, key)
+
+    def require_unchanged(self) -> None:
+        """Refuse files that are not those that were verified when it was opened, which can be long ago.
+
+        Raises BundleError.
+        """
+        try:
+            _verify_files(self.path, self.manifest)
+        except OSError as error:
+            raise BundleError(
+                f"{self.path}: cannot be read any more ({error.strerror or error}): check the path and its rights"
+            ) from error
 
     @property
     def is_embedded(self) -> bool:
@@ -96,6 +107,11 @@ def _check_accounts(root: Path, manifest: Manifest) -> None:
             f"{root}: its files have {total / 1e9:.1f} GB, at most {MAX_BUNDLE_BYTES / 1e9:.1f} are read: set "
             "CLIPSPECT_MAX_BUNDLE_BYTES if you trust it"
         )
+
+
+def _verify_files(root: Path, manifest: Manifest) -> None:
+    for name, entry in manifest.files.items():
+        verify_file(root, name, entry)
 
 
 def require_known_weights(root: Path, manifest: Manifest) -> None:

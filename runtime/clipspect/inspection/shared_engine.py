@@ -86,8 +86,9 @@ class SharedEngine:
     def serve(self, recipe: Recipe, extras: Sequence[str] = (), *, verdicts: bool = True) -> Serving:
         """Open the graph that takes the recipe, if nothing that is open does. Without `verdicts` nothing is judged.
 
-        Raises RecipeError for a recipe that none takes, or whose limits say nothing of this engine; BackendError, also
-        where the graph has not all `extras`.
+        Raises RecipeError for a recipe that none takes, or whose limits say nothing of this engine; BundleError where
+        the bundle's files were changed since they were verified; BackendError, also where the graph has not all
+        `extras`.
         """
         self.first.require_own_process()
         graph = serving(self.bundle, recipe)
@@ -107,9 +108,11 @@ class SharedEngine:
             if self._closed:
                 raise BackendError("the inspector is closed: load the bundle again")
             if on_demand and self._on_demand is None:
+                self.bundle.require_unchanged()
                 self._open_windows()
                 self._close_what_is_not_needed()
             if not self._is_served(recipe, graph):
+                self.bundle.require_unchanged()
                 self._backends[graph.file] = self._open(graph, recipe.tensors)
                 self._close_what_is_not_needed()
         return Serving(recipe, graph, limits)

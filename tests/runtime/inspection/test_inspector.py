@@ -162,9 +162,9 @@ def test_a_recipe_in_memory_of_other_weights_is_refused(inspector: Inspector, ti
 def test_an_inspector_switches_between_recipes_of_words_and_of_references(full_bundle: Path) -> None:
     rows = {f"reference_{name}": np.ones((2, 3), np.float32) for name in ("fine", "coarse")}
     few = handmade.make_recipe("few", tensors={"text_features": np.ones((2, 1, 4), np.float32), **rows})
-    with clipspect.load(full_bundle, few) as alone:
+    with clipspect.load(full_bundle, few, "onnxruntime") as alone:
         expected = alone.inspect(handmade.spotted()), alone.map_range, alone.map_limit
-    with clipspect.load(full_bundle) as inspector:
+    with clipspect.load(full_bundle, backend="onnxruntime") as inspector:
         words = inspector.inspect(handmade.spotted()).score
         inspector.use_recipe(few)
         found = inspector.inspect(handmade.spotted())
@@ -172,6 +172,25 @@ def test_an_inspector_switches_between_recipes_of_words_and_of_references(full_b
         np.testing.assert_array_equal(found.anomaly_map, expected[0].anomaly_map)
         inspector.use_recipe("object")
         assert inspector.inspect(handmade.spotted()).score == words
+
+
+def test_a_graph_that_was_changed_since_the_bundle_was_verified_is_not_opened_by_a_switch(full_bundle: Path) -> None:
+    rows = {f"reference_{name}": np.ones((2, 3), np.float32) for name in ("fine", "coarse")}
+    few = handmade.make_recipe("few", tensors={"text_features": np.ones((2, 1, 4), np.float32), **rows})
+    graph = full_bundle / "fewshot.onnx"
+    whole = graph.read_bytes()
+    with clipspect.load(full_bundle, backend="onnxruntime") as inspector:
+        words = inspector.inspect(handmade.spotted()).score
+        for switch in (inspector.use_recipe, inspector.with_recipe):
+            graph.write_bytes(bytes(len(whole)))
+            with pytest.raises(clipspect.BundleError, match="the content does not match its hash"):
+                switch(few)
+            graph.unlink()
+            with pytest.raises(clipspect.BundleError, match="the file is missing"):
+                switch(few)
+        assert inspector.inspect(handmade.spotted()).score == words
+        graph.write_bytes(whole)
+        inspector.use_recipe(few)
 
 
 def test_the_inspector_says_what_it_runs_on(inspector: Inspector) -> None:
