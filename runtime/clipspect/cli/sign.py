@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     if args.bundle is None and (args.new_key is None or args.recipes):
         raise ClipspectError("sign: name the BUNDLE to sign; without one, --new-key KEY.pem alone makes a pair of keys")
     private: Path = args.new_key or args.key
+    if not private.name:
+        raise ClipspectError(f"sign: {str(private)!r} is no name for a key's file: give one such as KEY.pem")
     public = private.with_name(f"{private.stem}.public{private.suffix}")
     bundle = None if args.bundle is None else _signable(args.bundle)
     files = {} if bundle is None else _verified(bundle, args.recipes)  # all that can be wrong, before keys are made
@@ -84,15 +87,18 @@ def _signable(named: str) -> Bundle:
 
 def _sign(bundle: Bundle, recipes: list[str] | None, files: dict[Path, str], private: Path) -> None:
     """Write the signatures of files that were verified. Raises ClipspectError where they are others by now."""
-    from clipspect.bundle.signature import PublicKey, drop_signature, read_private_key, write_signature
+    from clipspect.bundle.signature import PublicKey, read_private_key, signature_path, write_signature
 
     key = read_private_key(private)
-    for path in files:
-        write_signature(path, path.read_bytes(), key)
-    if _verified(bundle, recipes, PublicKey(private, key.public_key())) != files:
+    with ExitStack() as unless_all_is_well:
         for path in files:
-            drop_signature(path)
-        raise ClipspectError(f"{bundle.path}: was changed while it was signed: sign it again when nothing writes to it")
+            write_signature(path, path.read_bytes(), key)
+            unless_all_is_well.callback(signature_path(path).unlink, missing_ok=True)
+        if _verified(bundle, recipes, PublicKey(private, key.public_key())) != files:
+            raise ClipspectError(
+                f"{bundle.path}: was changed while it was signed: sign it again when nothing writes to it"
+            )
+        unless_all_is_well.pop_all()
 
 
 def _verified(bundle: Bundle, recipes: list[str] | None, key: PublicKey | None = None) -> dict[Path, str]:
@@ -104,7 +110,8 @@ def _verified(bundle: Bundle, recipes: list[str] | None, key: PublicKey | None =
 
     files = {}
     if recipes is None:
-        files[bundle.path / MANIFEST] = f"manifest {read_manifest(bundle.path, key)[1]}"
+        digest = bundle.digest if key is None else read_manifest(bundle.path, key)[1]
+        files[bundle.path / MANIFEST] = f"manifest {digest}"
         files |= {path: f"precision {digest}" for path, digest in read_local_records(bundle, key).items()}
     for name in recipe_names(bundle) if recipes is None else recipes:
         path = recipe_path(bundle, name)

@@ -43,6 +43,7 @@ def advise(
     false_reject_rate: float = FALSE_REJECT_RATE,
     backend: str | None = None,
     options: Mapping[str, Any] | None = None,
+    require_signature: str | None = None,
     here: Path = Path(),
     progress: Progress = quiet,
 ) -> Advice:
@@ -52,11 +53,12 @@ def advise(
     Every judge of every bundle is tried with every number of `shots`, in the precision that `options` name, else the
     bundle's own, and what is best so also in the others that are recorded. The references are drawn from the good parts
     by `seed`, and are the same for all; `group` names the part in a path, as `calibrate` takes it. `object` is what
-    prompts call it. What cannot be tried is left out, with its reason; where that is all, its error is raised.
+    prompts call it. With `require_signature`, the file of a public key, bundles and recipes that it did not sign are
+    not tried. What cannot be tried is left out, with its reason; where that is all, its error is raised.
     Raises ClipspectError.
     """
     options = options or {}
-    opened, left_out = open_bundles(bundles, here)
+    opened, left_out = open_bundles(bundles, here, require_signature)
     spec = next(iter(opened.values())).manifest.image
     drawn = draw(good, defective, spec, shots=shots, seed=seed, group=group, progress=progress)
     left_out = {**left_out, **drawn.left_out}

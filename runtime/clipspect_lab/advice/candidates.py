@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clipspect.base.errors import BundleError, RecipeError
+from clipspect.base.errors import BundleError, RecipeError, SignatureError
 from clipspect.bundle.bundle import DEMO, Bundle
 from clipspect.bundle.manifest import MANIFEST
 from clipspect.engines import CPU
@@ -36,18 +36,22 @@ class Candidate:
         return f"{self.named} ({', '.join(filter(None, (self.judge, shots, self.precision)))})"
 
 
-def open_bundles(named: Sequence[str] | None, here: Path) -> tuple[dict[str, Bundle], dict[str, str]]:
+def open_bundles(
+    named: Sequence[str] | None, here: Path, require_signature: str | None
+) -> tuple[dict[str, Bundle], dict[str, str]]:
     """The bundles by name, and why others are left out: those that are named, else the demo and those in `here`.
 
-    Raises BundleError for a named one that is none, and where there are none at all.
+    `require_signature` is that of `Bundle.open`. Raises BundleError and SignatureError for a named one that is none,
+    BundleError where there are none at all.
     """
     if named is not None:
-        return {name: Bundle.open(name) for name in dict.fromkeys(named)}, {}
+        return {name: Bundle.open(name, require_signature=require_signature) for name in dict.fromkeys(named)}, {}
     opened, left_out = {}, {}
     for name in (DEMO, *sorted(path.parent.name for path in here.glob(f"*/{MANIFEST}"))):
         try:
-            opened[name] = Bundle.open(name if name == DEMO else here / name)
-        except BundleError as error:
+            place = name if name == DEMO else here / name
+            opened[name] = Bundle.open(place, require_signature=require_signature)
+        except (BundleError, SignatureError) as error:
             left_out[name] = str(error)
     if not opened:
         raise BundleError(f"no bundle to try: {'; '.join(left_out.values())}; name others with --bundle")
@@ -62,7 +66,7 @@ def candidates_of(
     for judge in (judge for judge in JUDGES if judge in bundle.manifest.graphs):
         try:
             words = _words(bundle, judge, object)
-        except RecipeError as error:
+        except (RecipeError, SignatureError) as error:
             left_out[f"{named} ({judge})"] = str(error)
             continue
         found += [Candidate(bundle, named, judge, count, words) for count in ((0,) if judge == WORDS else shots)]

@@ -7,7 +7,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from clipspect.cli.arguments import add_engine, count, engine_options, rate, whole_number
+from clipspect.cli.arguments import add_engine, add_require_signature, count, engine_options, rate, whole_number
 from clipspect.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--false-reject-rate", metavar="P", type=rate, help="good parts that at most may fail (default: 1%%)"
     )
+    add_require_signature(parser)
     add_engine(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else there")
 
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
             false_reject_rate=args.false_reject_rate or FALSE_REJECT_RATE,
             backend=args.backend,
             options=engine_options(args),
+            require_signature=args.require_signature,
             progress=bar,
         )
     teach = _teach_command(args, found)
@@ -84,6 +86,7 @@ def _teach_command(args: argparse.Namespace, found: Advice) -> str | None:
     words += ["--backend", trial.backend, "--device", trial.device, "--precision", trial.precision]
     words += [] if args.threads is None else ["--threads", str(args.threads)]
     words += ["--force-precision"] if args.force_precision else []
+    words += [] if args.require_signature is None else ["--require-signature", args.require_signature]
     return shlex.join(words)
 
 

@@ -171,6 +171,19 @@ def test_by_default_the_demo_and_the_bundles_in_this_folder_are_tried_and_a_dama
     assert "broken.bundle" in found["left_out"]
 
 
+def test_with_a_key_only_what_it_signed_is_tried_and_the_next_command_demands_it_too(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("sign", "small.bundle", "--new-key", "key.pem") == 0
+    handmade.write_bundle(Path("unsigned.bundle"))
+    capsys.readouterr()
+    monkeypatch.setattr("clipspect_lab.advice.candidates.DEMO", "small.bundle")
+    found = advised(capsys, "--shots", "1", "--require-signature", "key.public.pem")
+    assert {row["bundle"] for row in found["candidates"]} == {"small.bundle"}
+    assert "is not signed" in found["left_out"]["unsigned.bundle"]
+    assert build_parser().parse_args(shlex.split(found["next"])[1:]).require_signature == "key.public.pem"
+
+
 def test_without_defects_the_page_says_that_nothing_is_known_of_what_is_caught(capsys: Capture) -> None:
     assert run("advise", "good", "--bundle", "small.bundle", "--shots", "4,16", *ENGINE) == 0
     out = capsys.readouterr().out

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
 from clipspect.bundle.manifest import MANIFEST, RECIPES
@@ -21,8 +22,8 @@ from support.lined import quick, write_plan
 
 Capture = pytest.CaptureFixture[str]
 RECIPE = f"{RECIPES}/object.safetensors"
-# These write bundles, make recipes of their own for several, or read logs alone: none judges by a bundle that came.
-WITHOUT = {"sign", "upgrade", "export", "advise", "audit", "drift", "feedback", "doctor", "demo", "line"}
+# These write bundles, or read logs alone: none judges by a bundle that came.
+WITHOUT = {"sign", "upgrade", "export", "audit", "drift", "feedback", "doctor", "demo", "line"}
 
 
 @pytest.fixture
@@ -104,8 +105,31 @@ def test_what_cannot_be_signed_is_refused_in_one_line(private: Path, tiny_bundle
     assert "never replaced" in error_of(capsys)
     assert run("sign", "--key", private) == 1
     assert "name the BUNDLE" in error_of(capsys)
+    assert run("sign", tiny_bundle, "--key", "") == run("sign", "--new-key", "") == 1
+    assert "no name for a key's file" in capsys.readouterr().err
     assert run("sign", tiny_bundle, "--recipe", "absent", "--key", private) == 1
     assert "no recipe 'absent'" in error_of(capsys)
+
+
+def test_what_changes_while_it_is_signed_keeps_no_signature(
+    private: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    whole = (tiny_bundle / RECIPE).read_bytes()
+
+    changed: list[bytes] = []
+
+    def write_and_change(path: Path, data: bytes, key: Ed25519PrivateKey) -> None:
+        write_signature(path, data, key)
+        (tiny_bundle / RECIPE).write_bytes(changed[-1])
+
+    monkeypatch.setattr("clipspect.bundle.signature.write_signature", write_and_change)
+    write_recipe(other := tiny_bundle.with_name("object.safetensors"), handmade.make_recipe(object="another"))
+    for data, said in ((other.read_bytes(), "was changed while it was signed"), (b"", "not a readable recipe")):
+        changed.append(data)
+        (tiny_bundle / RECIPE).write_bytes(whole)
+        assert run("sign", tiny_bundle, "--key", private) == 1
+        assert said in error_of(capsys)
+        assert not list(tiny_bundle.rglob("*.sig"))
 
 
 def test_keys_are_made_without_a_bundle(tmp_path: Path, capsys: Capture) -> None:
@@ -138,6 +162,7 @@ def test_every_command_that_opens_a_bundle_takes_a_key() -> None:
         ("watch", "FOLDER", "--bundle", "BUNDLE", "--out", "OUT"),
         ("eval", "BUNDLE", "FOLDER", "--layout", "folder"),
         ("bench", "BUNDLE"),
+        ("advise", "PHOTO", "--bundle", "BUNDLE"),
         ("study", "BUNDLE", "object", "FOLDER"),
         ("lot", "BUNDLE", "FOLDER"),
         ("triton", "BUNDLE", "--out", "OUT"),
