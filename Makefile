@@ -97,15 +97,15 @@ cpp: $(VENV)/$(STAMP)  ## build the C++ example, build/cpp/inspect, and compare 
 
 fuzz: $(VENV)/$(STAMP)  ## fuzz what Python reads from outside, MINUTES=10 a target (Atheris, Python 3.11 or later); findings lie in build/fuzz
 	mkdir -p build/fuzz
-	for target in recipe bundle graph image tokenizer source records; do \
+	for target in recipe bundle check graph image tokenizer source records; do \
 		$(BIN)/python tests/fuzz/run.py $$target build/fuzz -max_total_time=$$((60 * $(MINUTES))) || exit 1; done
 
-fuzz-cpp: $(VENV)/$(STAMP)  ## fuzz what the C++ side reads, five minutes a target (clang, libclang-rt-14-dev)
+fuzz-cpp: $(VENV)/$(STAMP)  ## fuzz what the C++ side reads, MINUTES=10 a target (clang, libclang-rt-14-dev)
 	CC=clang CXX=clang++ cmake -S runtime/cpp -B build/fuzz-cpp -DCLIPSPECT_FUZZ=ON
 	cmake --build build/fuzz-cpp
 	$(BIN)/python runtime/cpp/fuzz/seeds.py build/fuzz-cpp/corpus
 	cd build/fuzz-cpp && for target in manifest recipe onnx_file exif; do \
-		fuzz/fuzz_$$target corpus/$$target -max_total_time=300 -max_len=16384 -timeout=10 -artifact_prefix=$$target- || exit 1; done
+		fuzz/fuzz_$$target corpus/$$target -max_total_time=$$((60 * $(MINUTES))) -max_len=16384 -timeout=10 -artifact_prefix=$$target- || exit 1; done
 
 kills: $(VENV)/$(STAMP)  ## kill every command that writes, 300 times in all, and start it again (ARGS="--seed 1 --only watch")
 	PYTHONPATH=tests $(BIN)/python tests/support/kills.py $(ARGS)

@@ -48,6 +48,15 @@ def _manifests(folder: Path) -> list[bytes]:
     return [(folder / MANIFEST).read_bytes()]
 
 
+def _checks(folder: Path) -> list[bytes]:
+    root = folder / "full.bundle"
+    handmade.write_full_bundle(root)
+    content = (root / "check.safetensors").read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    (folder / "size").write_text(str(len(content) - 8 - length), encoding="ascii")
+    return [content[8 : 8 + length]]
+
+
 def _graphs(folder: Path) -> list[bytes]:
     write_weights(folder)
     return [file for _, file in graphs().values()]
@@ -113,6 +122,7 @@ def _records(folder: Path) -> list[bytes]:
 _SEEDS: dict[str, Callable[[Path], list[bytes]]] = {
     "recipe": _recipes,
     "bundle": _manifests,
+    "check": _checks,
     "graph": _graphs,
     "image": _images,
     "tokenizer": _tokenizers,

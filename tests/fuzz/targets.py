@@ -17,8 +17,9 @@ from typing import Any
 from clipspect.base.document import MismatchError
 from clipspect.base.errors import ClipspectError
 from clipspect.bundle.bundle import Bundle
-from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST
+from clipspect.bundle.manifest import MANIFEST, MANIFEST_DIGEST, read_manifest
 from clipspect.frame.decode import read
+from clipspect.inspection.check_images import IMAGES, read_check
 from clipspect.line.audit import audit
 from clipspect.line.drift import FALSE_ALARM, Drift
 from clipspect.line.feedback import answers_of, feedback_path
@@ -65,6 +66,15 @@ def bundle(folder: Path, data: bytes) -> None:
     (root / MANIFEST_DIGEST).write_text(f"{hashlib.sha256(data).hexdigest()}  {MANIFEST}\n", encoding="ascii")
     with suppress(ClipspectError):
         Bundle.open(root)
+
+
+def check(folder: Path, data: bytes) -> None:
+    """The header of a bundle's check images, behind which there are black ones."""
+    path, size = folder / "full.bundle" / "check.safetensors", int((folder / "size").read_text())
+    path.write_bytes(len(data).to_bytes(8, "little") + data + bytes(size))
+    opened = Bundle(path.parent, *read_manifest(path.parent))
+    with suppress(ClipspectError):
+        assert read_check(opened)[IMAGES].ndim == 4
 
 
 def image(folder: Path, data: bytes) -> None:
@@ -150,6 +160,7 @@ def _read_log(results: Path) -> None:
 TARGETS: dict[str, Callable[[Path, bytes], None]] = {
     "recipe": recipe,
     "bundle": bundle,
+    "check": check,
     "graph": graph,
     "image": image,
     "tokenizer": tokenizer,

@@ -17,8 +17,8 @@ from fuzz.mutate import any_bytes, onnx_file
 from fuzz.seeds import prepare
 from fuzz.targets import TARGETS
 
-INPUTS = {"graph": 400, "source": 40, "records": 40}  # of the dearer ones
-OTHERS = 300
+INPUTS = {"graph": 200, "source": 20, "records": 20}  # of the dearer ones
+OTHERS = 150
 
 
 @pytest.fixture(autouse=True)
