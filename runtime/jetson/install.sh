@@ -21,7 +21,7 @@ Installs, on a Jetson with JetPack 6 or 7 or on a PC with an NVIDIA GPU:
   --results FILE   what the checks leave (default: clipspect-results.json)
   --source SPEC    what pip installs as clipspect (default: the clone that this script is in)
   --no-checks      install only
-  --dry-run        print each command instead of running it
+  --dry-run        print each command instead of running it; elsewhere than on such a machine, those of each that is known
   --root DIR       with --dry-run: read the machine's files below DIR, e.g. a tree copied from another box
   --help           this text
 
@@ -39,7 +39,7 @@ misused() {
     exit 2
 }
 
-bundle=demo venv=$HOME/clipspect-venv results=clipspect-results.json source=$(cd "$here/../.." && pwd)
+bundle=demo venv=${HOME:+$HOME/clipspect-venv} results=clipspect-results.json source=$(cd "$here/../.." && pwd)
 locked=$(cd "$here/../.." && pwd)/requirements/box.txt # `make lock` writes it
 checks=yes dry='' root=''
 while [ $# -gt 0 ]; do
@@ -55,6 +55,7 @@ while [ $# -gt 0 ]; do
         *) misused "unknown option: $1" ;;
     esac
 done
+[ -n "$venv" ] || misused "HOME is not set: name the environment with --venv"
 [ -z "$root" ] || [ -n "$dry" ] || misused "--root is for --dry-run only"
 root=${root%/}
 
@@ -67,9 +68,11 @@ run() {
     fi
 }
 
+elsewhere='' # yes: this is another machine than the one whose commands are printed, and says nothing of what that has
+
 # Whether dpkg has a package installed, not merely known or removed.
 has_package() {
-    [ -r "$root/var/lib/dpkg/status" ] && awk -v wanted="Package: $1" '
+    [ -z "$elsewhere" ] && [ -r "$root/var/lib/dpkg/status" ] && awk -v wanted="Package: $1" '
         BEGIN { RS = ""; FS = "\n" }
         $1 == wanted && /\nStatus: [a-z]+ ok installed/ { found = 1 }
         END { exit !found }' "$root/var/lib/dpkg/status"
@@ -88,7 +91,7 @@ fit_jetson() {
         *) fail "Jetson Linux $1 is none of JetPack 6 (36) and 7 (38, 39): flash JetPack 6.2 or newer" ;;
     esac
     python=/usr/bin/python$version
-    [ -x "$root$python" ] || fail "$python is missing, which JetPack has: sudo apt-get install python$version"
+    [ -n "$elsewhere" ] || [ -x "$root$python" ] || fail "$python is missing, which JetPack has: sudo apt-get install python$version"
     has_package libnvinfer10 || has_package libnvinfer11 || packages+=(nvidia-jetpack)
     has_package python3-libnvinfer || packages+=(python3-libnvinfer)
     has_package "python$version-venv" || packages+=("python$version-venv")
@@ -97,16 +100,17 @@ fit_jetson() {
     venv_options=(--system-site-packages) # TensorRT's module is the system's
 }
 
-# Sets the above for a PC with the NVIDIA driver $1, e.g. 550.120.
+# Sets the above for a PC with the NVIDIA driver $1, e.g. 550.120, and the Python $2, e.g. python3.10.
 fit_pc() {
-    local driver=${1%%.*} link version cuda onnxruntime
-    link=$(readlink -f "$root/usr/bin/python3") || fail "no /usr/bin/python3: sudo apt-get install python3"
-    version=${link##*python3.}
+    local driver=${1%%.*} version=${2##*python3.} cuda onnxruntime
     python=/usr/bin/python3
-    [[ $version =~ ^[0-9]+$ && $version -ge 10 ]] || fail "$python is ${link##*/}, and clipspect needs 3.10 or newer"
+    [[ $version =~ ^[0-9]+$ && $version -ge 10 ]] || fail "$python is $2, and clipspect needs 3.10 or newer"
     # onnxruntime-gpu has CUDA 12 up to 1.26 and CUDA 13, with Python 3.11, from 1.27
     if [ "$driver" -ge 580 ] && [ "$version" -ge 11 ]; then
         cuda=13 onnxruntime=">=1.27"
+    elif [ -z "$elsewhere" ] && grep -q '^CPU implementer' "$root/proc/cpuinfo" 2>/dev/null; then
+        fail "64-bit Arm with the driver $1 and $2, where onnxruntime-gpu needs a driver from 580 and Python from 3.11:" \
+            "update them"
     elif [ "$driver" -ge 525 ]; then
         cuda=12 onnxruntime=">=1.18,<1.27"
     else
@@ -116,8 +120,9 @@ fit_pc() {
     wheels=("onnxruntime-gpu[cuda,cudnn]$onnxruntime" "tensorrt-cu$cuda>=10.3" "cuda-bindings>=$cuda,<$((cuda + 1))")
 }
 
+# Fits what is here; false where it is no such machine.
 recognise() {
-    local release smi driver
+    local release smi driver link
     if [ -r "$root/etc/nv_tegra_release" ]; then
         release=$(sed -n '1s/^# R\([0-9]*\) (release), REVISION: .*/\1/p' "$root/etc/nv_tegra_release")
         [ -n "$release" ] || fail "/etc/nv_tegra_release does not say which Jetson Linux this is: reinstall nvidia-l4t-core"
@@ -127,10 +132,9 @@ recognise() {
     smi=$root/usr/bin/nvidia-smi
     if [ -z "$root" ]; then smi=$(command -v nvidia-smi || true); fi
     driver=$("$smi" --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1) || driver=''
-    [[ $driver =~ ^[0-9]+\. ]] ||
-        fail "neither a Jetson (/etc/nv_tegra_release) nor a working NVIDIA driver (nvidia-smi) is here:" \
-            "for the CPU, pip install \"${source}[cpu]\""
-    fit_pc "$driver"
+    [[ $driver =~ ^[0-9]+\. ]] || return 1
+    link=$(readlink -f "$root/usr/bin/python3") || fail "no /usr/bin/python3: sudo apt-get install python3"
+    fit_pc "$driver" "${link##*/}"
 }
 
 # --- the steps ---
@@ -168,10 +172,10 @@ check_environment() {
 }
 
 install_clipspect() {
-    if [ -x "$venv/bin/python" ]; then
+    if [ -z "$elsewhere" ] && [ -x "$venv/bin/python" ]; then
         check_environment
     else
-        [ ! -e "$venv" ] || fail "$venv exists and is no environment: name another with --venv"
+        [ -n "$elsewhere" ] || [ ! -e "$venv" ] || fail "$venv exists and is no environment: name another with --venv"
         [ -n "$dry" ] || made=$venv
         run "$python" -m venv "${venv_options[@]}" "$venv" || fail "no environment could be made in $venv: see above"
     fi
@@ -183,8 +187,30 @@ install_clipspect() {
     made=''
 }
 
+set_up() {
+    install_packages
+    install_clipspect
+    [ -z "$checks" ] || run "$venv/bin/python" "$here/check.py" --bundle "$bundle" --results "$results"
+}
+
+# Prints what would be run on a machine as it was set up by NVIDIA or Ubuntu: its name, and how it is fitted.
+show() {
+    echo "# $1"
+    packages=() wheels=() pip_options=() venv_options=()
+    "${@:2}"
+    set_up
+}
+
 [ "$bundle" = demo ] || [ -f "$bundle/bundle.json" ] || fail "$bundle: no bundle.json there; expected a bundle, or demo"
-recognise
-install_packages
-install_clipspect
-[ -z "$checks" ] || run "$venv/bin/python" "$here/check.py" --bundle "$bundle" --results "$results"
+if recognise; then
+    set_up
+    exit
+fi
+nowhere="neither a Jetson (/etc/nv_tegra_release) nor a working NVIDIA driver (nvidia-smi) is here"
+if [ -z "$dry" ] || [ -n "$root" ]; then fail "$nowhere: for the CPU, pip install \"${source}[cpu]\""; fi
+echo "install.sh: $nowhere: these are the commands of each machine that is known, where all is missing" >&2
+elsewhere=yes
+show "a Jetson with JetPack 6" fit_jetson 36
+show "a Jetson with JetPack 7" fit_jetson 38
+show "a PC, driver from 580 and Python from 3.11" fit_pc 580.65 python3.12
+show "a PC, driver from 525" fit_pc 525.60 python3.10

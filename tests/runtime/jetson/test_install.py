@@ -24,9 +24,9 @@ JETPACK_7 = "https://pypi.jetson-ai-lab.io/sbsa/cu130/+simple"
 Done = subprocess.CompletedProcess[str]
 
 
-def install(*arguments: object) -> Done:
+def install(*arguments: object, environment: dict[str, str] | None = None) -> Done:
     command = [str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, env=environment)
 
 
 def commands(done: Done) -> list[list[str]]:
@@ -140,6 +140,14 @@ def test_without_checks_the_last_command_is_pip() -> None:
         ({"usr/bin/nvidia-smi": "echo NVIDIA-SMI has failed; exit 9"}, "neither a Jetson"),
         ({"usr/bin/nvidia-smi": "echo 470.256.02", "usr/bin/python3.10": ""}, "CUDA 12 needs 525 or newer"),
         ({"usr/bin/nvidia-smi": "echo 550.120", "usr/bin/python3.8": ""}, "python3.8, and clipspect needs 3.10"),
+        (
+            {
+                "usr/bin/nvidia-smi": "echo 550.120",
+                "usr/bin/python3.12": "",
+                "proc/cpuinfo": "CPU implementer\t: 0x41\n",
+            },
+            "64-bit Arm with the driver 550.120 and python3.12",
+        ),
     ],
 )
 def test_a_machine_that_cannot_have_it_is_refused_in_one_line(
@@ -152,6 +160,44 @@ def test_a_machine_that_cannot_have_it_is_refused_in_one_line(
         if "python" in name:
             (tmp_path / "usr/bin/python3").symlink_to(Path(name).name)
     assert words in reason(install("--dry-run", "--root", tmp_path))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> dict[str, str]:
+    """The environment of a laptop: no NVIDIA driver that works, and a home folder that is not there yet."""
+    if Path("/etc/nv_tegra_release").exists():
+        pytest.skip("needs a machine that is no Jetson")
+    program(tmp_path / "bin", "nvidia-smi", "echo NVIDIA-SMI has failed; exit 9")
+    return {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path / "home")}
+
+
+def test_a_dry_run_elsewhere_prints_the_commands_of_every_machine_that_is_known(elsewhere: dict[str, str]) -> None:
+    done = install("--dry-run", environment=elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert "neither a Jetson" in done.stderr
+    machines = [part.splitlines() for part in done.stdout.removeprefix("# ").split("\n# ")]
+    assert len(machines) == 4
+    assert [machine[0].split(",")[0] for machine in machines[:2]] == [
+        "a Jetson with JetPack 6",
+        "a Jetson with JetPack 7",
+    ]
+    assert "nvidia-jetpack" in machines[1][2]
+    assert "tensorrt-cu13" in machines[2][-2]
+    assert (
+        machines[0][1:] == install("--dry-run", "--root", TREES / AGX_ORIN, environment=elsewhere).stdout.splitlines()
+    )
+    assert machines[3][1:] == install("--dry-run", "--root", TREES / PC, environment=elsewhere).stdout.splitlines()
+    assert not Path(elsewhere["HOME"]).exists()
+
+
+def test_elsewhere_nothing_is_installed(elsewhere: dict[str, str]) -> None:
+    assert "for the CPU, pip install" in reason(install(environment=elsewhere))
+
+
+def test_without_a_home_folder_the_environment_must_be_named(elsewhere: dict[str, str]) -> None:
+    del elsewhere["HOME"]
+    assert "name the environment with --venv" in reason(install("--dry-run", environment=elsewhere), status=2)
+    assert install("--dry-run", "--venv", "/nowhere/venv", environment=elsewhere).returncode == 0
 
 
 def test_a_bundle_that_is_not_there_is_refused_before_anything_is_done(tmp_path: Path) -> None:
