@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.installed import ROOT, Environment, build_wheel, create, make_bundle
+from clipspect_models import DEMO_COOKIES
+from support.installed import ROOT, CommandError, Environment, build_wheel, create, make_bundle
 
 pytestmark = pytest.mark.slow
 
@@ -80,8 +84,43 @@ def test_it_brings_no_torch_and_says_what_export_needs(installed: Environment, t
     assert said.count("\n") == 1
 
 
-def test_the_demo_runs(installed: Environment, tmp_path: Path) -> None:
-    installed.command("clipspect", "demo", cwd=tmp_path)
+@pytest.fixture
+def without_the_clone(installed: Environment) -> Iterator[Environment]:
+    """An environment whose programs end when they open a file of the repository, or list a folder of it."""
+    (packages,) = installed.root.glob("lib/python*/site-packages")
+    hook = f"""import sys
+def refuse(event, arguments):
+    if event in ("open", "os.listdir", "os.scandir") and str(arguments[0]).startswith({f"{ROOT}/"!r}):
+        raise RuntimeError(f"read of the clone: {{arguments[0]}}")
+sys.addaudithook(refuse)
+"""
+    (packages / "sitecustomize.py").write_text(hook)
+    yield installed
+    (packages / "sitecustomize.py").unlink()
+
+
+def test_photographs_become_verdicts_without_anything_of_the_clone(
+    without_the_clone: Environment, tmp_path: Path
+) -> None:
+    command = without_the_clone.command
+    with pytest.raises(CommandError, match="read of the clone"):
+        without_the_clone.run("-c", f"open({str(ROOT / 'README.md')!r})", cwd=tmp_path)
+    shutil.copytree(DEMO_COOKIES, tmp_path / "cookies", ignore=shutil.ignore_patterns("broken-*", "*.json", "*.md"))
+    command("clipspect", "teach", "demo", "cookies", "--good", "cookies", cwd=tmp_path)
+    given = "cookies", "--recipe", "cookies.safetensors", "--report", "report.html", "--out", "results"
+    command("clipspect", "run", "demo", *given, cwd=tmp_path)
+    records = [json.loads(line) for line in (tmp_path / "results" / "results.jsonl").read_text().splitlines()]
+    assert len(records) == 30
+    assert all(record["verdict"] in ("pass", "uncertain", "fail") for record in records)
+    assert (tmp_path / "report.html").is_file()
+    for words in (
+        ["demo"],
+        ["verify", "demo"],
+        ["triton", "demo", "--out", "models"],
+        ["doctor"],
+        ["export", "--help"],
+    ):
+        command("clipspect", *words, cwd=tmp_path)
     assert (tmp_path / "clipspect-demo" / "index.html").is_file()
 
 
