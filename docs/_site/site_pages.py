@@ -18,6 +18,7 @@ ELSEWHERE = {  # pages of the site that lie outside of docs/, where readers of t
     "runtime/cpp/README.md": "cpp.md",
     "runtime/jetson/README.md": "jetson.md",
     "SECURITY.md": "security.md",
+    "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
 COMMANDS = "command-line.md"
