@@ -36,6 +36,7 @@ class Log(Sink):
         self.path = path
         self._rotation = rotation
         self.broken: str | None = None
+        self._chain = Chain()
         self._kept_files = LogFiles()
         self.lines = self._kept_files.lines
         self.bytes_after = self._kept_files.bytes_after
@@ -129,7 +130,8 @@ class Log(Sink):
         found, kept = (None if last is None else last.chain), self._kept.link
         broken = self._kept.damaged if kept is None else _broken(found, kept, self.path)
         self.broken = broken or self.broken  # the chain shows it for good
-        self._chain = Chain(found if broken is None or kept is None else kept)
+        if (link := found if broken is None or kept is None else kept) is not None:
+            self._chain = Chain(link)  # else the one that is, by whose name the first record can be linked already
         first = first_link(self.path) if size else None
         current.first = self._chain.next_line if first is None else first.line
         self._last_time = "" if last is None else last.time
