@@ -79,6 +79,14 @@ def header_beyond(folder: Path) -> Path:
     return path
 
 
+def header_that_says_more(folder: Path) -> Path:
+    """A gigabyte of holes whose header is longer than the file, by its length, and says that tensors fill it."""
+    path = folder / "nut.safetensors"
+    entry = {"dtype": "F32", "shape": [1 << 28], "data_offsets": [0, 1 << 30]}
+    path.write_bytes((1 << 62).to_bytes(8, "little") + json.dumps({"a": entry}).encode().ljust(1 << 26))
+    return holes(path, 1 << 30)
+
+
 def header_of_holes(folder: Path) -> Path:
     path = folder / "nut.safetensors"
     path.write_bytes((1 << 29).to_bytes(8, "little"))
@@ -98,6 +106,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "recipe-header-numbers": (recipe_with(many(NUMBERS, 12_000_000), in_header=True), "more than 1,048,576 values"),
     "recipe-header-text": (recipe_with(f'"{"x" * 70_000_000}"'), "at most 67108864 are read"),
     "recipe-header-beyond": (header_beyond, "longer than the file"),
+    "recipe-header-that-says-more": (header_that_says_more, "longer than the file"),
     "recipe-header-of-holes": (header_of_holes, "at most 67108864 are read"),
     "recipe-of-holes": (lambda folder: holes(recipe_with("0")(folder), 1 << 30), "the tensors take 32 bytes"),
     "recipe-of-more-holes": (lambda folder: holes(recipe_with("0")(folder), 1 << 41), "too large for a recipe"),

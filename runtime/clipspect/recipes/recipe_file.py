@@ -114,10 +114,12 @@ def _content(path: Path) -> bytes:
     """The file, if its header is bounded, and the header's tensors take what a large one has: no gigabyte of holes."""
     with path.open("rb") as file:
         length, size = int.from_bytes(file.read(_LENGTH), "little"), path.stat().st_size
-        if _MAX_HEADER < length <= size - _LENGTH:
+        if length > size - _LENGTH:
+            raise MismatchError("the header is longer than the file")
+        if length > _MAX_HEADER:
             raise MismatchError(f"the header has {length} bytes, at most {_MAX_HEADER} are read")
         if size > 2 * _MAX_HEADER:
-            header = _parsed(file.read(min(length, _MAX_HEADER)))
+            header = _parsed(file.read(length))
             header.pop(_METADATA, None)
             table = build(dict[str, TensorEntry], header, "header")
             end = max((entry.data_offsets[1] for entry in table.values()), default=0)
