@@ -184,6 +184,36 @@ def test_a_command_refuses_what_another_key_signed(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "BUNDLE", "PHOTO", "--recipe", "RECIPE"),
+        ("info", "BUNDLE"),
+        ("compile", "BUNDLE"),
+        ("calibrate", "BUNDLE", "RECIPE", "--good", "PHOTO"),
+        ("recipe", "BUNDLE", "new", "--like", "RECIPE"),
+        ("roi", "BUNDLE", "RECIPE", "--show"),
+        ("reuse", "BUNDLE", "RECIPE"),
+        ("learn", "BUNDLE", "RECIPE", "LOG"),
+        ("watch", "FOLDER", "--bundle", "BUNDLE", "--out", "OUT", "--recipe", "RECIPE"),
+        ("bench", "BUNDLE", "--recipe", "RECIPE"),
+        ("study", "BUNDLE", "RECIPE", "FOLDER"),
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("given", ["object", "outside"])
+def test_a_command_refuses_a_recipe_that_is_not_signed_of_a_bundle_that_is(
+    command: tuple[str, ...], given: str, public: Path, tiny_bundle: Path, photo: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "folder").mkdir()
+    outside = shutil.copy(tiny_bundle / RECIPE, tmp_path / "object.safetensors")
+    (tiny_bundle / f"{RECIPE}.sig").unlink()
+    places = {"BUNDLE": tiny_bundle, "PHOTO": photo, "FOLDER": tmp_path / "folder", "OUT": tmp_path / "out"}
+    places["RECIPE"] = Path(outside if given == "outside" else "object")
+    assert run(*[places.get(word, word) for word in command], "--require-signature", public) == 1
+    assert "object.safetensors: is not signed" in error_of(capsys)
+
+
 def test_a_line_takes_the_key_from_its_file_and_its_check_names_the_recipe_that_is_not_signed(
     public: Path, tiny_bundle: Path, tmp_path: Path, capsys: Capture
 ) -> None:
