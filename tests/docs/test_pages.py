@@ -23,6 +23,12 @@ PAGES = pages()
 PROGRAMS = re.compile(r"^(?:\$ )?(?:clipspect|pip|make|python3?|cmake|docker|uv) \S")
 
 
+WORDS_OF_OTHERS = {  # that a user meets: pip's, Amazon's
+    "could not find a version that satisfies the requirement clipspect",
+    "Unable to locate credentials",
+}
+
+
 def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
@@ -87,6 +93,25 @@ def test_the_table_of_commands_has_every_command() -> None:
     table = re.findall(r"^\| `([\w-]+)", (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8"), re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert table == sorted([*BUILT_IN, *project["entry-points"]["clipspect.commands"]])
+
+
+def test_the_page_of_extras_has_every_extra_that_a_user_installs() -> None:
+    table = re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "install.md").read_text(encoding="utf-8"), re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert sorted(table) == sorted({*project["optional-dependencies"]} - {"docs", "dev"})
+
+
+def test_troubleshooting_quotes_the_words_of_the_program() -> None:
+    sources = [path for root in ("runtime", "export") for path in sorted((ROOT / root).rglob("*.py"))]
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    text = re.sub(r'"\s*\n\s*r?f?"', "", text)  # a message that goes on in the next line
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    quotes = [quote for cell in cells for quote in re.findall(r"`([^`]+)`", cell) if " " in quote]
+    assert len(quotes) > 30
+    for quote in {*quotes} - WORDS_OF_OTHERS:
+        for words in re.split(r"\.\.\.|\d+ ?%?|'[^']*'|\bN\b", quote):  # what differs from case to case
+            assert words.strip() in text, f"{quote}: no message has {words.strip()!r}"
 
 
 def test_no_page_names_the_package_as_if_an_index_had_it() -> None:
