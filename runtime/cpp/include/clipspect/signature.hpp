@@ -22,11 +22,15 @@ class PublicKey {
     explicit PublicKey(const std::filesystem::path& path) : path_(path) {
         const std::string pem = detail::read_file<SignatureError>(path, most_);
         if (pem.find("PRIVATE KEY-----") != std::string::npos)
-            throw SignatureError(path.string() + ": holds a private key, which only who signs may have: give the public "
-                                                 "one, KEY.public.pem");
+            throw SignatureError(path.string() +
+                                 ": holds a private key, which only who signs may have: give the public "
+                                 "one, KEY.public.pem");
         const std::unique_ptr<BIO, int (*)(BIO*)> held(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
                                                        BIO_free);
-        key_.reset(PEM_read_bio_PUBKEY(held.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+        const auto no_password = [](char*, int, int, void*) {
+            return -1;
+        };  // else OpenSSL asks the terminal, and waits
+        key_.reset(PEM_read_bio_PUBKEY(held.get(), nullptr, no_password, nullptr), EVP_PKEY_free);
         if (key_ == nullptr)
             throw SignatureError(path.string() + ": no public key in PEM: clipspect sign --new-key makes a pair");
         if (EVP_PKEY_base_id(key_.get()) != EVP_PKEY_ED25519)
