@@ -21,6 +21,7 @@ from clipspect.recipes.judge import JUDGES
 
 if TYPE_CHECKING:
     from clipspect.inspection.teach import Taught
+    from clipspect.recipes.limits import Promise
     from clipspect.recipes.recipe import Recipe
 
 _DESCRIPTION = """Make a recipe of photographs of good parts, with limits, in one step: the shortest way to a verdict.
@@ -162,7 +163,8 @@ def _warnings(taught: Taught) -> list[str]:
     limits = taught.recipe.limits
     promise = None if limits is None else limits.reject_promise
     if promise is not None and not promise.kept:
-        lines.append(f"the limits promise less than was asked for: {too_few_words(promise)}")
+        worth = f"{too_few_words(promise)}{_parts_to_give(taught, promise)}"
+        lines.append(f"the limits promise less than was asked for: {worth}")
     if taught.alike is not None:
         first, second = taught.alike
         lines.append(
@@ -170,3 +172,14 @@ def _warnings(taught: Taught) -> list[str]:
             "that each counts once"
         )
     return lines
+
+
+def _parts_to_give(taught: Taught, promise: Promise) -> str:
+    """Those that calibrate and those that references were chosen from."""
+    from clipspect.inspection.chosen_references import parts_for
+    from clipspect.recipes.promise import parts_needed
+
+    if not taught.references:
+        return ""
+    total = parts_for(parts_needed(promise.asked, promise.confidence), len(taught.references))
+    return f"; give {total} in all, since references take a third of them"

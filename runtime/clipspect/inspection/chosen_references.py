@@ -52,6 +52,11 @@ def split(
     )
 
 
+def parts_for(calibrating: int, references: int) -> int:
+    """Of how many good parts `split` leaves so many to calibrate on."""
+    return max((_CANDIDATES * calibrating - 1) // (_CANDIDATES - 1), calibrating + references)
+
+
 def farthest(
     bundle: Bundle,
     graph: InspectionGraph,

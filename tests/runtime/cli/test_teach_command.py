@@ -57,7 +57,9 @@ def test_a_folder_becomes_a_recipe_that_judges_and_a_page(full_bundle: Path, cap
     assert "at most 14 % of good parts are rejected (95 % sure; the largest of 20)" in out
     assert "escape rate" in out
     words = "the limits promise less than was asked for: too few good parts: 1 % was asked for and needs 299"
-    assert f"clipspect: {words}; with 20 it can be 14 %\n" == err
+    assert (
+        f"clipspect: {words}; with 20 it can be 14 %; give 448 in all, since references take a third of them\n" == err
+    )
     assert f"inspect with: clipspect run {full_bundle} SOURCE --recipe nut" in out
     assert run("run", full_bundle, "good", "bad", "--recipe", "nut", "--json", "--backend", "onnxruntime") == 0
     verdicts = [json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines()]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+import pytest
 from scipy import stats
 
+from clipspect.inspection.chosen_references import parts_for, split
 from clipspect.recipes.gallery import thin
 from clipspect.recipes.promise import limit_for
 
@@ -36,3 +41,12 @@ def test_k_centre_over_the_parts_that_calibrate_would_break_the_promise_and_over
     most = stats.binom.ppf(1 - 1e-5, splits, 0.05)
     assert broken["a third"] <= most + 10  # 2,000 parts to come are not all
     assert broken["all"] > 3 * most
+
+
+@pytest.mark.parametrize(("calibrating", "references"), [(1, 1), (20, 6), (21, 10), (59, 16), (299, 16), (20, 40)])
+def test_so_many_parts_leave_enough_to_calibrate_and_one_fewer_does_not(calibrating: int, references: int) -> None:
+    parts: list[Any] = [SimpleNamespace(part=str(part), content=str(part)) for part in range(1000)]
+    total = parts_for(calibrating, references)
+    assert len(split(parts[:total], references)[2]) == calibrating
+    if total > 2:
+        assert len(split(parts[: total - 1], references)[2]) < calibrating
