@@ -1,6 +1,6 @@
 """Archives over Ray on this machine: each image once though workers and the driver are killed, memory, and throughput.
 
-    python benchmarks/bench_archive.py [--images 5000] [--timed 300]
+    python benchmarks/bench_archive.py [--images 5000] [--timed 384]
 
 5,000 small images by the demo's memory of one photograph, to see the machinery; then by words, which take ten times the
 work, with one worker and with two, of one thread each.
@@ -34,7 +34,7 @@ _MB = 1 << 10  # kB
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=5000)
-    parser.add_argument("--timed", type=int, default=300)
+    parser.add_argument("--timed", type=int, default=384, help="in chunks of 64: as many for each worker")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-archive-") as place:
         os.chdir(place)
