@@ -107,7 +107,9 @@ def unpack(path: Path, key: PublicKey | None = None) -> Contents:
     except MismatchError as error:
         raise RecipeError(f"{path}: not a readable recipe ({error}): {AGAIN}") from error
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror or error}): {AGAIN}") from error
+        raise RecipeError(
+            f"{path}: cannot be read ({error.strerror or error}): check its rights, the disk, the share"
+        ) from error
 
 
 def _content(path: Path) -> bytes:
