@@ -69,5 +69,5 @@ def _require_tools() -> None:
 
 
 def _checked(*command: object) -> None:
-    done = subprocess.run([*map(str, command)], text=True, capture_output=True, timeout=570, check=False)
+    done = subprocess.run([*map(str, command)], text=True, capture_output=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
