@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from clipspect.bundle.bundle import Bundle
-from support import handmade
+from support import handmade, handmade_graphs
 from support.command_line import error_of
 from support.eval_command import Capture, evaluated, run
 
@@ -48,12 +48,13 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
 
 
 def small_bundle(root: Path) -> None:
-    """Of another size by its manifest alone: nothing runs it."""
+    """The handmade bundle over images of 16 x 16."""
     handmade.write_bundle(root)
     manifest = Bundle.open(root).manifest
     image, graph = dataclasses.replace(manifest.image, height=16, width=16), manifest.graphs["words"]
     inputs = {**graph.inputs, "image": dataclasses.replace(graph.inputs["image"], shape=("N", 16, 16, 3))}
     outputs = {**graph.outputs, "anomaly_map": dataclasses.replace(graph.outputs["anomaly_map"], shape=("N", 16, 16))}
+    (root / "model.onnx").write_bytes(handmade_graphs.brightness(16, handmade.DIM))
     graph = dataclasses.replace(graph, inputs=inputs, outputs=outputs)
     handmade.rewritten(root, image=image, graphs={"words": graph})
 

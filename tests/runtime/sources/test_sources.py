@@ -140,6 +140,7 @@ def test_a_folder_that_grows_gives_each_file_once_and_again_when_it_is_overwritt
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux")
 def test_a_folder_that_is_no_longer_waited_for_holds_nothing_open(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(grey_png(1))
+    gc.collect()  # what other tests left must not close in between
     before = len(os.listdir("/proc/self/fd"))
     left, ended = (clipspect.sources.folder(tmp_path, settle=0.0) for _ in range(2))
     for items in (left, ended):
