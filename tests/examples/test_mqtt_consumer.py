@@ -20,11 +20,8 @@ pytestmark = needs_mosquitto
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    (tmp_path / "broker").mkdir()
-    broker = Mosquitto(tmp_path / "broker")
-    broker.start()
-    yield broker
-    broker.stop()
+    with Mosquitto(tmp_path / "broker") as broker:
+        yield broker
 
 
 @contextmanager

@@ -22,9 +22,13 @@ needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="needs mosquitto:
 
 
 class Mosquitto:
-    """A broker on a free port of this machine, that keeps sessions and retained messages while it is stopped."""
+    """A broker on a free port of this machine, that keeps sessions and retained messages while it is stopped.
+
+    As a context it runs. `home` is made.
+    """
 
     def __init__(self, home: Path) -> None:
+        home.mkdir()
         self.port = _free_port()
         self._config = home / "mosquitto.conf"
         self._config.write_text(
@@ -40,6 +44,13 @@ class Mosquitto:
         with self._config.open("a") as config:
             config.write(f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n{asked}")
         return port
+
+    def __enter__(self) -> Mosquitto:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         self._process = subprocess.Popen([str(MOSQUITTO), "-c", self._config], stderr=subprocess.DEVNULL)

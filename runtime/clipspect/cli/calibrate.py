@@ -91,8 +91,8 @@ def add_parts(parser: argparse.ArgumentParser, *, required: bool) -> None:
         ),
         ("--confidence", "of both", percent(CONFIDENCE)),
     ):
-        help = f"{words}, as 1% or 0.01 (default: {default})"
-        parser.add_argument(name, metavar="P", type=rate, help=help.replace("%", "%%"))
+        text = f"{words}, as 1% or 0.01 (default: {default})"
+        parser.add_argument(name, metavar="P", type=rate, help=text.replace("%", "%%"))
     parser.add_argument(
         "--group",
         metavar="PATTERN",

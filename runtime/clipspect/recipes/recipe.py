@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -183,7 +184,7 @@ def choose_recipe(names: list[str], wanted: str | None, bundle: Path) -> str:
     same = [name for name in names if same_name(name, wanted)]
     if not same:
         file = f"{wanted}.safetensors"
-        hint = f"; or the file {file}, by its whole name" if Path(file).is_file() else ""
+        hint = f"; or the file {file}, by its whole name" if os.path.isfile(file) else ""
         raise RecipeError(f"{bundle}: no recipe {wanted!r}; there are: {listing}{hint}")
     return wanted if wanted in same else same[0]
 

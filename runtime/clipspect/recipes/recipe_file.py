@@ -132,10 +132,8 @@ def _content(path: Path) -> bytes:
 
 
 def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
-    """The header, parsed, and the bytes behind it."""
+    """The header, parsed, and the bytes behind it, of a file whose header is bounded."""
     length = int.from_bytes(data[:_LENGTH], "little")
-    if length > len(data) - _LENGTH:
-        raise MismatchError("the header is longer than the file")
     return _parsed(data[_LENGTH : _LENGTH + length]), memoryview(data)[_LENGTH + length :]
 
 

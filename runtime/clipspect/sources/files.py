@@ -58,8 +58,8 @@ def images_of(source: str, skip: Path | None = None) -> list[Path]:
         raise ImageError(f"{source}: is a video or a camera: expected images, or a folder of images")
     try:
         others: list[Path] = []
-        images = [path for path in _named_by(source, others) if skip is None or not _inside(path, skip)]
-        left = Counter(suffix_of(path) or "none" for path in others if skip is None or not _inside(path, skip))
+        images = _outside(skip, _named_by(source, others))
+        left = Counter(suffix_of(path) or "none" for path in _outside(skip, others))
     except ValueError as error:  # a NUL, or half of a character
         raise ImageError(f"{source!a:.200}: no such file or folder ({error})") from error
     except OSError as error:
@@ -96,8 +96,11 @@ def kind_of(source: str) -> str:
     return VIDEO if path.suffix.lower() in VIDEO_SUFFIXES else FILES
 
 
-def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+def _outside(folder: Path | None, paths: Iterable[Path]) -> list[Path]:
+    if folder is None:
+        return list(paths)
+    place = folder.resolve()
+    return [path for path in paths if not path.resolve().is_relative_to(place)]
 
 
 def _named_by(source: str, others: list[Path]) -> Iterator[Path]:

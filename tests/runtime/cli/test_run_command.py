@@ -159,6 +159,7 @@ def test_sources_that_hold_no_image_are_one_clear_error(
     ("arguments", "reason"),
     [
         (["--recipe", "nut"], "no recipe 'nut'"),
+        (["--recipe", "x" * 300], "no recipe 'xxx"),
         (["--backend", "tpu"], "no backend 'tpu'"),
         (["--heat-scale", "1", "0"], "--heat-scale: 1 is not below 0"),
         (["--out", "taken"], "cannot be written"),

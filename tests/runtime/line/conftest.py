@@ -58,8 +58,5 @@ def folders(place: Path) -> dict[str, Path]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    (tmp_path / "mosquitto").mkdir()
-    mosquitto = Mosquitto(tmp_path / "mosquitto")
-    mosquitto.start()
-    yield mosquitto
-    mosquitto.stop()
+    with Mosquitto(tmp_path / "mosquitto") as mosquitto:
+        yield mosquitto

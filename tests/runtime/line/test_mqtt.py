@@ -147,7 +147,6 @@ def test_a_user_and_a_password_from_a_file_open_the_door(
     tiny_bundle: Path, folder: Path, out: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "mosquitto"
-    home.mkdir()
     broker = Mosquitto(home)
     passwords, secret = home / "passwords", tmp_path / "secret"
     secret.write_text("open sesame\n")

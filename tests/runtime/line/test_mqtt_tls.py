@@ -26,7 +26,6 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def silent(tmp_path: Path) -> Mosquitto:
     """A broker that is not started."""
-    (tmp_path / "mosquitto").mkdir()
     return Mosquitto(tmp_path / "mosquitto")
 
 
