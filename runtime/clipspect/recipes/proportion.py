@@ -72,4 +72,4 @@ class Proportion:
 
 def ppm(share: float) -> str:
     """A share in parts per million, with two digits that count: "98,000 PPM"."""
-    return f"{float(f'{share * 1e6:.2g}'):,.0f} PPM" if share * 1e6 >= 1 else f"{share * 1e6:.2g} PPM"
+    return f"{float(f'{share * 1e6:.2g}'):,.0f} PPM" if share * 1e6 >= 10 else f"{share * 1e6:.2g} PPM"

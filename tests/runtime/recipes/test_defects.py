@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest
 from sklearn.metrics import f1_score
@@ -115,6 +115,8 @@ def test_a_recipes_defects_are_judged_by_its_limits_with_the_confidence_of_their
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6))
+@example(105_000, 1)
+@example(666_667, 1)
 def test_parts_per_million_are_the_share_to_two_digits(parts: int, count: int) -> None:
     assume(0 < count <= parts)
     shown = float(ppm(count / parts).removesuffix(" PPM").replace(",", ""))
